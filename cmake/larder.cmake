@@ -1,0 +1,46 @@
+# add_module(NAME SOURCES a.cc... [DEPS module...] [LIBS library...] [TESTS a_test.cc...])
+#
+# Makes the static library larder_NAME with the project's warnings, and, when there are tests, the
+# program larder_NAME_test, registered with CTest under the label "unit".
+# DEPS are other modules (their headers become visible too), LIBS are foreign libraries.
+
+find_package(Threads REQUIRED)
+
+add_library(larder_options INTERFACE)
+target_include_directories(larder_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(larder_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wthread-safety -Werror
+  -fno-omit-frame-pointer -fstack-protector-strong)
+target_compile_definitions(larder_options INTERFACE LARDER_VERSION="${PROJECT_VERSION}")
+target_link_options(larder_options INTERFACE -fuse-ld=lld-19)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_options(larder_options INTERFACE -D_FORTIFY_SOURCE=2)
+  target_link_options(larder_options INTERFACE -Wl,-z,relro,-z,now)
+endif()
+if(LARDER_SANITIZE)
+  target_compile_options(larder_options INTERFACE
+    -fsanitize=${LARDER_SANITIZE} -fno-sanitize-recover=all -gline-tables-only)
+  target_link_options(larder_options INTERFACE -fsanitize=${LARDER_SANITIZE})
+endif()
+
+if(LARDER_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+function(add_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
+  add_library(larder_${name} STATIC ${arg_SOURCES})
+  add_library(larder::${name} ALIAS larder_${name})
+  target_link_libraries(larder_${name} PUBLIC larder_options Threads::Threads)
+  foreach(dep ${arg_DEPS})
+    target_link_libraries(larder_${name} PUBLIC larder::${dep})
+  endforeach()
+  target_link_libraries(larder_${name} PUBLIC ${arg_LIBS})
+  if(arg_TESTS AND LARDER_TESTS)
+    add_executable(larder_${name}_test ${arg_TESTS})
+    target_link_libraries(larder_${name}_test PRIVATE larder_${name} GTest::gtest GTest::gtest_main)
+    add_test(NAME unit.${name} COMMAND larder_${name}_test)
+    set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)
+  endif()
+endfunction()

@@ -1,0 +1,24 @@
+// JSON, strictly: duplicate member names are refused (RFC 8259 section 4 leaves them open, and two
+// readers of one token must never disagree), nesting is bounded, and the whole text must be one
+// value. Include <nlohmann/json.hpp> only in .cc files that build or read values; it is costly.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace larder::base {
+
+using Json = nlohmann::json;
+
+Result<Json> parse_json(std::string_view text, std::size_t depth_limit = 8);
+
+// Readers of object members; the message of the error names the member.
+Result<std::string> json_string(const Json& object, const char* name);
+Result<std::int64_t> json_integer(const Json& object, const char* name);
+// Absent gives `fallback`; present with another type is an error.
+Result<std::string> json_string_or(const Json& object, const char* name, std::string_view fallback);
+
+}  // namespace larder::base
