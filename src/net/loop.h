@@ -1,0 +1,79 @@
+// One thread's event loop. Asio does the work and stays inside src/net.
+//
+// A Loop belongs to the thread that calls run(); only post() and stop() may be called from other
+// threads. Tasks that wait are never destroyed while they wait: whoever wants one to end cancels
+// what it waits for.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <functional>
+#include <memory>
+
+#include "base/clock.h"
+#include "net/task.h"
+
+namespace larder::net {
+
+// Something with a deadline, checked by the loop's ticker a few times a second: one timer for ten
+// thousand connections.
+class Timed {
+ public:
+  Timed() = default;
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+  virtual ~Timed() { unlink(); }
+
+ protected:
+  // On the loop thread, once, after the deadline. Must not resume a task at once, only arrange for
+  // it.
+  virtual void expire() = 0;
+
+  base::SteadyTime deadline_ = base::SteadyTime::max();
+
+ private:
+  friend class Loop;
+  void unlink();
+  Timed* previous_ = nullptr;
+  Timed* next_ = nullptr;
+};
+
+class Loop {
+ public:
+  // How late a deadline may be noticed.
+  static constexpr std::chrono::milliseconds kTick{50};
+
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run();   // until stop()
+  void stop();  // thread-safe; what is posted already may not run any more
+  void post(std::move_only_function<void()> work);  // thread-safe
+
+  // Starts a task that nobody awaits; its frame goes when it ends. On the loop thread, or before
+  // run().
+  void spawn(Task<void> task);
+
+  // The loop that runs on this thread; only inside run().
+  static Loop& current();
+
+  void watch(Timed& timed);  // until it is destroyed
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  void tick();
+  class ListHead final : public Timed {
+    void expire() override {}
+  };
+  ListHead timed_;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Waits at least that long, to the precision of the loop's tick.
+Task<void> sleep_for(std::chrono::milliseconds duration);
+
+}  // namespace larder::net

@@ -1,0 +1,122 @@
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <thread>
+
+#include "net/loop.h"
+#include "net/signal.h"
+#include "net/socket.h"
+#include "net/worker_pool.h"
+
+namespace larder::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+base::SteadyTime in(std::chrono::milliseconds duration) {
+  return std::chrono::steady_clock::now() + duration;
+}
+
+// Runs the task to its end on a fresh loop.
+template <typename Make>
+void run(Make make) {
+  Loop loop;
+  const auto body = [](Loop& on, Make inner) -> Task<void> {
+    co_await inner();
+    on.stop();
+  };
+  loop.spawn(body(loop, make));
+  loop.run();
+}
+
+TEST(Task, ReturnsValuesThroughNestedAwaits) {
+  int seen = 0;
+  const auto inner = [](int value) -> Task<int> { co_return value * 2; };
+  run([&]() -> Task<void> { seen = co_await inner(co_await inner(10)); });
+  EXPECT_EQ(seen, 40);
+}
+
+TEST(Socket, WaitEndsWhenBytesArriveAndAtTheDeadline) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+  base::UniqueFd other(pair[1]);
+  bool before = true;
+  bool after = false;
+  run([&]() -> Task<void> {
+    Socket socket(Loop::current(), base::UniqueFd(pair[0]));
+    before = co_await socket.readable(in(1ms));
+    if (::write(other.get(), "x", 1) != 1) co_return;
+    after = co_await socket.readable(in(10s));
+  });
+  EXPECT_FALSE(before);
+  EXPECT_TRUE(after);
+}
+
+TEST(Socket, CancelEndsTheWaitAndAllLaterOnes) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+  base::UniqueFd other(pair[1]);
+  run([&]() -> Task<void> {
+    Socket socket(Loop::current(), base::UniqueFd(pair[0]));
+    Loop::current().post([&] { socket.cancel(); });
+    EXPECT_FALSE(co_await socket.readable(in(1h)));
+    EXPECT_FALSE(co_await socket.readable(in(1h)));
+  });
+}
+
+TEST(Signal, WakesWaitersOfEveryThreadOnce) {
+  Signal signal;
+  std::atomic<int> woken = 0;
+  const std::uint64_t seen = signal.count();
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      run([&]() -> Task<void> { woken += (co_await signal.wait(seen, in(10s))) ? 1 : 0; });
+    });
+  }
+  signal.notify();
+  threads.clear();
+  EXPECT_EQ(woken, 4);
+}
+
+TEST(Signal, DoesNotLoseANotificationBetweenLookAndWait) {
+  Signal signal;
+  const std::uint64_t seen = signal.count();
+  signal.notify();
+  bool notified = false;
+  run([&]() -> Task<void> { notified = co_await signal.wait(seen, in(10s)); });
+  EXPECT_TRUE(notified);
+}
+
+TEST(Signal, EndsAtTheDeadline) {
+  Signal signal;
+  bool notified = true;
+  run([&]() -> Task<void> { notified = co_await signal.wait(signal.count(), in(1ms)); });
+  EXPECT_FALSE(notified);
+}
+
+TEST(WorkerPool, ReturnsTheResultOnTheLoop) {
+  WorkerPool pool(2, 16);
+  base::Result<std::thread::id> ran;
+  std::thread::id resumed;
+  run([&]() -> Task<void> {
+    ran = co_await pool.run(
+        []() -> base::Result<std::thread::id> { return std::this_thread::get_id(); });
+    resumed = std::this_thread::get_id();
+  });
+  ASSERT_TRUE(ran);
+  EXPECT_NE(*ran, std::this_thread::get_id());
+  EXPECT_EQ(resumed, std::this_thread::get_id());
+}
+
+TEST(WorkerPool, RefusesWhenTheQueueIsFull) {
+  WorkerPool pool(0, 0);
+  base::Status outcome;
+  run([&]() -> Task<void> { outcome = co_await pool.run([]() -> base::Status { return {}; }); });
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, base::ErrorCode::ResourceExhausted);
+}
+
+}  // namespace
+}  // namespace larder::net
