@@ -1,0 +1,39 @@
+"""Waiting for a condition with a deadline: the only way a test here lets time pass."""
+
+import threading
+import time
+
+_never = threading.Event()
+
+
+class DeadlineMissed(AssertionError):
+    pass
+
+
+def wait_until(condition, seconds=10.0, what=None):
+    """Calls condition() until it returns something true, and returns that; fails after `seconds`.
+
+    Exceptions of condition() count as "not yet"; the last one is shown when the deadline is missed.
+    """
+    end = time.monotonic() + seconds
+    last = None
+    while True:
+        try:
+            found = condition()
+            if found:
+                return found
+            last = None
+        except (OSError, AssertionError, ValueError, KeyError, IndexError) as error:
+            last = error
+        if time.monotonic() >= end:
+            name = what or getattr(condition, "__name__", "condition")
+            reason = f": {last}" if last else ""
+            raise DeadlineMissed(f"not within {seconds} s: {name}{reason}") from last
+        _never.wait(0.01)
+
+
+def measure(condition, seconds=10.0, what=None):
+    """As wait_until; returns the seconds that passed."""
+    start = time.monotonic()
+    wait_until(condition, seconds, what)
+    return time.monotonic() - start
