@@ -1,0 +1,104 @@
+// What an administrator can say about a node: the tables [node], [[node.drive]] and [[origin]] of
+// larder.toml. Read once at start; every value is checked, so that users of this struct need not.
+// The member initialisers are the defaults; names, limits and texts are in settings.cc.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/settings.h"
+
+namespace larder::node {
+
+// Bytes are filled and kept in slices of this size. Not a setting: the Windows client asks for
+// aligned ranges of 1 MiB, and the store's files are laid out by it.
+inline constexpr std::uint64_t kSliceSize = 1 << 20;
+
+struct DriveSettings {
+  std::string path;        // absolute
+  std::uint64_t size = 0;  // bytes
+};
+
+enum class OriginScheme {
+  Same,  // as the client asked
+  Http,  // always plain: the bytes protect themselves (signed packages)
+  Https  // always verified TLS
+};
+
+// Where to fetch from when that is not the host itself.
+struct OriginUrl {
+  bool https = false;
+  std::string host;  // lower case; IPv6 addresses without brackets
+  std::uint16_t port = 0;
+};
+
+struct OriginSettings {
+  std::string name;
+  std::vector<std::string> hosts;  // lower case: "host", or "*.suffix" for every name below suffix
+  std::optional<OriginUrl> url;
+  OriginScheme scheme = OriginScheme::Same;
+  // Ranges that connections may reach although they are not public. Never together with a wildcard
+  // host unless `url` is fixed: whoever owns a name below the suffix could point it inside.
+  std::vector<base::AddressRange> allow_addresses;
+  std::string ca_file;  // PEM roots of the origin; empty: the system's store
+  std::vector<std::string> methods = {"GET", "HEAD"};  // "*": every method
+  // Query parameters that are no part of the key. Only where `is_public`: bytes fetched with one
+  // client's signature answer everybody.
+  std::vector<std::string> ignore_query;
+  bool is_public = false;
+  bool is_profile = false;  // shipped with the product, not written in the file
+
+  bool allows_method(std::string_view method) const;
+};
+
+struct NodeSettings {
+  std::string name;
+  std::string state_dir = "/var/lib/larder/node";
+  std::string control_socket;  // default: <state_dir>/control.sock
+  std::vector<base::ListenAddress> http_listen = {{"0.0.0.0", 80, false}, {"::", 80, true}};
+  std::vector<base::ListenAddress> https_listen = {{"0.0.0.0", 443, false}, {"::", 443, true}};
+  std::vector<base::ListenAddress> content_listen = {{"0.0.0.0", 8445, false}, {"::", 8445, true}};
+  std::optional<base::ListenAddress> admin_listen = base::ListenAddress{"127.0.0.1", 8090, false};
+  std::vector<std::string> connection_names;  // DNS names in lower case, or addresses
+  std::vector<std::string> client_trust;      // CA files
+  std::vector<std::string> profiles;
+  bool site_certificate_for_delivery = false;
+
+  int threads = 0;  // event loops; 0: one per core
+  int max_connections = 20000;
+  std::chrono::milliseconds idle_timeout{65000};    // between two requests of a connection
+  std::chrono::milliseconds header_timeout{15000};  // from a request's first byte to its last
+  std::chrono::milliseconds write_timeout{60000};   // without the client taking a byte
+  std::string congestion_control;                   // empty: the system's
+  std::uint64_t hot_memory = 64 << 20;              // bytes for small objects kept ready to send
+
+  std::string access_log;  // default: <state_dir>/log/access.log; "off": none
+  base::LogLevel log_level = base::LogLevel::Info;
+  bool log_json = false;
+
+  std::vector<DriveSettings> drives;    // default: one, <state_dir>/cache
+  std::vector<OriginSettings> origins;  // those of the file first, then those of the profiles
+};
+
+// Reads and checks the whole text of a larder.toml. The error's message has one line per mistake,
+// each "<file>:<line>: what is wrong; what would be right". Relative paths are resolved against
+// the folder of `file_name`.
+base::Result<NodeSettings> parse_node_settings(std::string_view text, const std::string& file_name);
+base::Result<NodeSettings> load_node_settings(const std::string& path);
+
+// The origin that answers for `host` (lower case, without port): the one that names it exactly,
+// else the one with the longest matching suffix; null when no origin allows it. The pointer lives
+// as long as `settings`.
+const OriginSettings* find_origin(const NodeSettings& settings, std::string_view host);
+
+// The facts of every setting, for the manual.
+std::vector<base::SettingsSectionFacts> describe_node_settings();
+
+}  // namespace larder::node
