@@ -1,0 +1,463 @@
+#include "node/settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "node/profiles.h"
+
+namespace larder::node {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using base::SettingsErrors;
+using base::SettingsSection;
+
+constexpr std::uint64_t kSmallestDrive = 64ULL << 20;
+constexpr std::uint64_t kLargestDrive = 1ULL << 50;
+constexpr std::uint64_t kDefaultDrive = 100'000'000'000;
+
+// ---- Texts -------------------------------------------------------------------------------------
+
+bool is_host_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+// Labels of RFC 1123 with the underscore that real hosts use; `text` is in lower case.
+bool is_dns_name(std::string_view text) {
+  if (text.empty() || text.size() > 253) return false;
+  std::size_t label = 0;
+  for (std::size_t index = 0; index < text.size(); ++index) {
+    const char c = text[index];
+    if (c == '.') {
+      if (label == 0 || text[index - 1] == '-') return false;
+      label = 0;
+    } else {
+      if (!is_host_character(c) || (label == 0 && c == '-') || ++label > 63) return false;
+    }
+  }
+  return label > 0 && text.back() != '-';
+}
+
+Result<std::string> parse_name(std::string_view text) {
+  if (text.size() <= 63 && is_dns_name(text) && text.find('.') == std::string_view::npos)
+    return std::string(text);
+  return fail(
+      ErrorCode::InvalidArgument,
+      base::settings_detail::quoted(text) + " is no name: use a to z, 0 to 9, - and _, at most 63");
+}
+
+Result<std::string> parse_connection_name(std::string_view text) {
+  const std::string name = base::to_lower(text);
+  if (base::is_address(name) || is_dns_name(name)) return name;
+  return fail(ErrorCode::InvalidArgument, "is neither a DNS name nor an address");
+}
+
+Result<std::string> parse_host_pattern(std::string_view text) {
+  const std::string host = base::to_lower(text);
+  std::string_view name = host;
+  const bool wildcard = name.starts_with("*.");
+  if (wildcard) name.remove_prefix(2);
+  if (wildcard && name.find('.') == std::string_view::npos)
+    return fail(ErrorCode::InvalidArgument, "is too wide: a suffix has two labels or more");
+  if (is_dns_name(name) || (!wildcard && base::is_address(name))) return host;
+  return fail(ErrorCode::InvalidArgument,
+              "is no host: write \"packages.example.org\" or \"*.example.org\"");
+}
+
+Result<OriginUrl> parse_origin_url(std::string_view text) {
+  const auto wrong = [] {
+    return fail(ErrorCode::InvalidArgument,
+                "must be http:// or https://, a host and perhaps a port, with nothing behind: "
+                "\"http://10.0.0.5:8080\"");
+  };
+  const std::string url = base::to_lower(text);
+  std::string_view rest = url;
+  OriginUrl out;
+  if (rest.starts_with("https://")) {
+    out.https = true;
+    rest.remove_prefix(8);
+  } else if (rest.starts_with("http://")) {
+    rest.remove_prefix(7);
+  } else {
+    return wrong();
+  }
+  if (rest.ends_with('/')) rest.remove_suffix(1);
+  out.port = out.https ? 443 : 80;
+  const std::size_t colon = rest.rfind(':');
+  const std::size_t bracket = rest.rfind(']');
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    const std::string_view port = rest.substr(colon + 1);
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+    if (error != std::errc{} || end != port.data() + port.size() || out.port == 0) return wrong();
+    rest = rest.substr(0, colon);
+  }
+  const bool bracketed = rest.starts_with('[') && rest.ends_with(']');
+  if (bracketed) rest = rest.substr(1, rest.size() - 2);
+  const bool ipv6 = base::is_address(rest) && rest.find(':') != std::string_view::npos;
+  if (ipv6 != bracketed || (!base::is_address(rest) && !is_dns_name(rest))) return wrong();
+  out.host = rest;
+  return out;
+}
+
+std::string to_text(const OriginUrl& url) {
+  return (url.https ? "https://" : "http://") + url.host + ":" + std::to_string(url.port);
+}
+
+Result<std::string> parse_method(std::string_view text) {
+  if (text == "*") return std::string(text);
+  const bool good =
+      !text.empty() && text.size() <= 32 && text != "CONNECT" && text != "TRACE" &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (good) return std::string(text);
+  return fail(ErrorCode::InvalidArgument,
+              "is no method that can be forwarded: write \"GET\", \"HEAD\", ... or \"*\"");
+}
+
+Result<std::string> parse_profile(std::string_view text) {
+  std::vector<std::string> names;
+  for (const Profile& profile : profiles()) {
+    if (profile.name == text) return std::string(text);
+    names.emplace_back(profile.name);
+  }
+  return fail(ErrorCode::InvalidArgument,
+              "is no profile" + base::settings_detail::advice(text, names));
+}
+
+Result<std::string> parse_congestion_control(std::string_view text) {
+  const bool good = text.size() < 16 && std::all_of(text.begin(), text.end(), is_host_character);
+  if (good) return std::string(text);
+  return fail(ErrorCode::InvalidArgument, "is no name of a congestion control, like \"bbr\"");
+}
+
+std::string shown(const std::string& text) {
+  return text;
+}
+
+bool has_wildcard(const OriginSettings& origin) {
+  return std::any_of(origin.hosts.begin(), origin.hosts.end(),
+                     [](const std::string& host) { return host.starts_with('*'); });
+}
+
+// ---- The tables --------------------------------------------------------------------------------
+
+SettingsSection<DriveSettings> make_drive_section() {
+  SettingsSection<DriveSettings> s("[[node.drive]]",
+                                   "A folder for cached bytes with its own size. Without any, the "
+                                   "node keeps 100GB in `cache` below "
+                                   "its state folder.");
+  s.text("path", &DriveSettings::path, {.text = "Folder; made when missing.", .required = true});
+  s.bytes("size", &DriveSettings::size, kSmallestDrive, kLargestDrive,
+          {.text = "What the cache may take of the drive.", .required = true});
+  return s;
+}
+
+const SettingsSection<DriveSettings>& drive_section() {
+  static const SettingsSection<DriveSettings> section = make_drive_section();
+  return section;
+}
+
+void add_identity(SettingsSection<NodeSettings>& s) {
+  s.value("name", &NodeSettings::name, parse_name, shown,
+          {.text = "The node's name, in Via and at the site.",
+           .limits = "a to z, 0 to 9, - and _, at most 63",
+           .required = true});
+  s.text(
+      "state_dir", &NodeSettings::state_dir,
+      {.text = "Folder of keys, certificates and the site's snapshot; owned by the node's user."});
+  s.text("control_socket", &NodeSettings::control_socket,
+         {.text = "Unix socket of the administration commands.",
+          .default_text = "<state_dir>/control.sock"});
+  s.values("connection_names", &NodeSettings::connection_names, parse_connection_name, shown,
+           {.text = "What clients call this node; certificates must cover them.",
+            .limits = "DNS names or addresses"});
+  s.texts(
+      "client_trust", &NodeSettings::client_trust,
+      {.text = "PEM files of the CAs that clients trust, against which an imported certificate is "
+               "proved; empty: the system's store."});
+  s.boolean(
+      "site_certificate_for_delivery", &NodeSettings::site_certificate_for_delivery,
+      {.text = "Use the site-issued certificate on `https_listen` when there is no other one. Off, "
+               "because clients then trust the site's root for cached public content too."});
+}
+
+void add_listeners(SettingsSection<NodeSettings>& s) {
+  const auto parse = base::parse_listen_address;
+  const auto show = [](const base::ListenAddress& address) { return base::to_text(address); };
+  s.values("http_listen", &NodeSettings::http_listen, parse, show,
+           {.text = "Delivery over HTTP.", .limits = "addresses with port"});
+  s.values("https_listen", &NodeSettings::https_listen, parse, show,
+           {.text = "Delivery over HTTPS; bound even without a certificate.",
+            .limits = "addresses with port"});
+  s.values("content_listen", &NodeSettings::content_listen, parse, show,
+           {.text = "Site content for token holders; asks for client certificates.",
+            .limits = "addresses with port"});
+  s.optional_value("admin_listen", &NodeSettings::admin_listen, parse, show,
+                   {.text = "/healthz, /readyz and /metrics, read-only; \"\" turns it off.",
+                    .limits = "address with port"});
+}
+
+void add_limits(SettingsSection<NodeSettings>& s) {
+  using std::chrono::milliseconds;
+  s.integer("threads", &NodeSettings::threads, 0, 256, {.text = "Event loops; 0: one per core."});
+  s.integer("max_connections", &NodeSettings::max_connections, 16, 1'000'000,
+            {.text = "Connections at once; more are closed at once."});
+  s.duration("idle_timeout", &NodeSettings::idle_timeout, milliseconds(1000), std::chrono::hours(1),
+             {.text = "How long a connection may wait for its next request."});
+  s.duration("header_timeout", &NodeSettings::header_timeout, milliseconds(1000),
+             std::chrono::minutes(5),
+             {.text = "From a request's first byte to the end of its head."});
+  s.duration("write_timeout", &NodeSettings::write_timeout, milliseconds(1000),
+             std::chrono::minutes(30),
+             {.text = "How long a client may take no byte of its answer."});
+  s.value("congestion_control", &NodeSettings::congestion_control, parse_congestion_control, shown,
+          {.text = "TCP congestion control of client connections; empty: the system's.",
+           .limits = "one that the kernel offers"});
+  s.bytes("hot_memory", &NodeSettings::hot_memory, 0, 1ULL << 40,
+          {.text = "Memory for small objects kept ready to send."});
+}
+
+void add_logs(SettingsSection<NodeSettings>& s) {
+  s.text("access_log", &NodeSettings::access_log,
+         {.text = "File with a line per request; \"off\": none.",
+          .default_text = "<state_dir>/log/access.log"});
+  s.choice<base::LogLevel>("log_level", &NodeSettings::log_level,
+                           {{"debug", base::LogLevel::Debug},
+                            {"info", base::LogLevel::Info},
+                            {"warning", base::LogLevel::Warning},
+                            {"error", base::LogLevel::Error}},
+                           {.text = "Least level of the event log on standard error."});
+  s.boolean("log_json", &NodeSettings::log_json, {.text = "Event log as JSON lines."});
+}
+
+SettingsSection<NodeSettings> make_node_section() {
+  SettingsSection<NodeSettings> s("[node]", "A cache node and distribution point.");
+  add_identity(s);
+  add_listeners(s);
+  std::string names;
+  for (const Profile& profile : profiles())
+    names +=
+        (names.empty() ? "" : "; ") + std::string(profile.name) + ": " + std::string(profile.text);
+  s.values("profiles", &NodeSettings::profiles, parse_profile, shown,
+           {.text = "Shipped sets of origins. " + names + ".", .limits = "names of profiles"});
+  add_limits(s);
+  add_logs(s);
+  s.tables("drive", &NodeSettings::drives, drive_section());
+  return s;
+}
+
+void check_origin(const OriginSettings& origin, int line, SettingsErrors& errors) {
+  if (origin.hosts.empty()) errors.add(line, "[[origin]] hosts: empty; name at least one host");
+  if (!origin.ignore_query.empty() && !origin.is_public)
+    errors.add(
+        line,
+        "[[origin]] ignore_query: only for origins with public = true, because an answer to one "
+        "client's signature is then given to all");
+  if (!origin.allow_addresses.empty() && has_wildcard(origin) && !origin.url)
+    errors.add(
+        line,
+        "[[origin]] allow_addresses: not with a wildcard host, unless url is set: a name below "
+        "the suffix could lead anywhere inside these ranges");
+  if (origin.url && origin.scheme != OriginScheme::Same &&
+      origin.url->https != (origin.scheme == OriginScheme::Https))
+    errors.add(line, "[[origin]] scheme: contradicts the scheme of url; leave one of them out");
+}
+
+SettingsSection<OriginSettings> make_origin_section() {
+  SettingsSection<OriginSettings> s(
+      "[[origin]]", "Hosts that the node may fetch from and cache. Everything else is refused.");
+  s.value("name", &OriginSettings::name, parse_name, shown,
+          {.text = "Name in logs and metrics.",
+           .limits = "a to z, 0 to 9, - and _, at most 63",
+           .required = true});
+  s.values("hosts", &OriginSettings::hosts, parse_host_pattern, shown,
+           {.text = "Hosts as clients name them: exact, or \"*.suffix\" for all names below it.",
+            .limits = "at least one",
+            .required = true});
+  s.optional_value(
+      "url", &OriginSettings::url, parse_origin_url, to_text,
+      {.text = "Where to fetch from, if not from the host itself. Its scheme wins over "
+               "the client's: plain http:// here gives bytes that came over HTTP to HTTPS "
+               "clients too.",
+       .limits = "scheme://host[:port]"});
+  s.choice<OriginScheme>(
+      "scheme", &OriginSettings::scheme,
+      {{"same", OriginScheme::Same}, {"http", OriginScheme::Http}, {"https", OriginScheme::Https}},
+      {.text = "Scheme to the origin; \"same\": as the client asked."});
+  s.values("allow_addresses", &OriginSettings::allow_addresses, base::parse_address_range,
+           [](const base::AddressRange& range) { return base::to_text(range); },
+           {.text = "Addresses that are not public, yet may be fetched from.",
+            .limits = "CIDR; not with wildcard hosts unless url is set"});
+  s.text("ca_file", &OriginSettings::ca_file,
+         {.text = "PEM roots for this origin; empty: the system's store."});
+  s.values("methods", &OriginSettings::methods, parse_method, shown,
+           {.text = "Methods that are forwarded; \"*\": all. Only GET and HEAD are cached.",
+            .limits = "not CONNECT or TRACE"});
+  s.texts("ignore_query", &OriginSettings::ignore_query,
+          {.text = "Query parameters that are no part of the key.",
+           .limits = "only with public = true"});
+  s.boolean("public", &OriginSettings::is_public,
+            {.text = "What one client may see, all may see."});
+  s.check(check_origin);
+  return s;
+}
+
+const SettingsSection<NodeSettings>& node_section() {
+  static const SettingsSection<NodeSettings> section = make_node_section();
+  return section;
+}
+
+const SettingsSection<OriginSettings>& origin_section() {
+  static const SettingsSection<OriginSettings> section = make_origin_section();
+  return section;
+}
+
+// ---- What concerns several tables --------------------------------------------------------------
+
+void resolve(std::string& path, const std::filesystem::path& folder) {
+  if (path.empty()) return;
+  path = (folder / path).lexically_normal().string();
+  if (path.size() > 1 && path.ends_with('/')) path.pop_back();
+}
+
+void complete_paths(NodeSettings& settings, const std::string& file_name) {
+  std::error_code ignored;
+  const std::filesystem::path folder =
+      std::filesystem::absolute(std::filesystem::path(file_name), ignored).parent_path();
+  resolve(settings.state_dir, folder);
+  if (settings.control_socket.empty())
+    settings.control_socket = settings.state_dir + "/control.sock";
+  if (settings.access_log.empty()) settings.access_log = settings.state_dir + "/log/access.log";
+  if (settings.drives.empty())
+    settings.drives.push_back({settings.state_dir + "/cache", kDefaultDrive});
+  resolve(settings.control_socket, folder);
+  if (settings.access_log != "off") resolve(settings.access_log, folder);
+  for (std::string& file : settings.client_trust) resolve(file, folder);
+  for (DriveSettings& drive : settings.drives) resolve(drive.path, folder);
+  for (OriginSettings& origin : settings.origins) resolve(origin.ca_file, folder);
+}
+
+void check_drives(const NodeSettings& settings, int line, SettingsErrors& errors) {
+  for (std::size_t index = 0; index < settings.drives.size(); ++index) {
+    if (settings.drives[index].path.empty())
+      errors.add(line, "[[node.drive]] path: empty; name a folder");
+    for (std::size_t other = 0; other < index; ++other) {
+      if (!settings.drives[index].path.empty() &&
+          settings.drives[index].path == settings.drives[other].path)
+        errors.add(line, "[[node.drive]] path: " + settings.drives[index].path + " is given twice");
+    }
+  }
+}
+
+void check_listeners(const NodeSettings& settings, int line, SettingsErrors& errors) {
+  std::vector<std::pair<std::string, std::string>> taken;
+  const auto take = [&](const char* setting, const base::ListenAddress& address) {
+    if (address.port == 0) return;
+    const std::string text = base::to_text(address);
+    for (const auto& [other, owner] : taken) {
+      if (other == text)
+        errors.add(line, "[node] " + std::string(setting) + ": " + text + " is taken by " + owner);
+    }
+    taken.emplace_back(text, setting);
+  };
+  for (const auto& address : settings.http_listen) take("http_listen", address);
+  for (const auto& address : settings.https_listen) take("https_listen", address);
+  for (const auto& address : settings.content_listen) take("content_listen", address);
+  if (settings.admin_listen) take("admin_listen", *settings.admin_listen);
+}
+
+void check_origins(const std::vector<std::pair<OriginSettings, int>>& origins,
+                   SettingsErrors& errors) {
+  for (std::size_t index = 0; index < origins.size(); ++index) {
+    const auto& [origin, line] = origins[index];
+    for (std::size_t other = 0; other < index; ++other) {
+      const OriginSettings& earlier = origins[other].first;
+      if (!origin.name.empty() && origin.name == earlier.name)
+        errors.add(line, "[[origin]] name: \"" + origin.name + "\" is given twice");
+      for (const std::string& host : origin.hosts) {
+        if (std::find(earlier.hosts.begin(), earlier.hosts.end(), host) != earlier.hosts.end())
+          errors.add(line,
+                     "[[origin]] hosts: \"" + host + "\" belongs to \"" + earlier.name + "\" too");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool OriginSettings::allows_method(std::string_view method) const {
+  if (method == "CONNECT" || method == "TRACE") return false;
+  return std::any_of(methods.begin(), methods.end(), [&](const std::string& allowed) {
+    return allowed == "*" || allowed == method;
+  });
+}
+
+Result<NodeSettings> parse_node_settings(std::string_view text, const std::string& file_name) {
+  const auto file = base::parse_settings(text, file_name);
+  if (!file) return std::unexpected(file.error());
+  SettingsErrors errors(file_name);
+  base::check_top_level(*file, {"node", "origin", "site"}, errors);
+
+  NodeSettings settings;
+  int node_line = 0;
+  const auto nodes = base::find_tables(*file, "node", false, errors);
+  if (nodes.empty() && errors.empty())
+    return fail(ErrorCode::InvalidArgument,
+                file_name + ": there is no table [node]; a node needs one with at least a name");
+  for (const base::SettingsTableAt& found : nodes) {
+    node_line = found.line;
+    node_section().read(*found.table, found.line, settings, errors);
+  }
+  std::vector<std::pair<OriginSettings, int>> origins;
+  for (const base::SettingsTableAt& found : base::find_tables(*file, "origin", true, errors)) {
+    OriginSettings& origin = origins.emplace_back(OriginSettings{}, found.line).first;
+    origin_section().read(*found.table, found.line, origin, errors);
+  }
+  check_origins(origins, errors);
+  for (auto& [origin, line] : origins) settings.origins.push_back(std::move(origin));
+  complete_paths(settings, file_name);
+  check_drives(settings, node_line, errors);
+  check_listeners(settings, node_line, errors);
+  if (base::Status status = errors.status(); !status) return std::unexpected(status.error());
+
+  for (const std::string& profile : settings.profiles) {
+    for (OriginSettings& origin : profile_origins(profile))
+      settings.origins.push_back(std::move(origin));
+  }
+  return settings;
+}
+
+Result<NodeSettings> load_node_settings(const std::string& path) {
+  const auto text = base::read_file(path, base::kSettingsFileLimit);
+  if (!text) return std::unexpected(text.error());
+  return parse_node_settings(*text, path);
+}
+
+const OriginSettings* find_origin(const NodeSettings& settings, std::string_view host) {
+  const OriginSettings* best = nullptr;
+  std::size_t best_length = 0;
+  for (const OriginSettings& origin : settings.origins) {
+    for (const std::string& pattern : origin.hosts) {
+      if (pattern == host) return &origin;
+      // "*.example.org" matches what ends in ".example.org" and has something before it.
+      const std::string_view suffix = std::string_view(pattern).substr(1);
+      const bool matches =
+          pattern.starts_with('*') && host.size() > suffix.size() && host.ends_with(suffix);
+      if (matches && suffix.size() > best_length) {
+        best_length = suffix.size();
+        best = &origin;
+      }
+    }
+  }
+  return best;
+}
+
+std::vector<base::SettingsSectionFacts> describe_node_settings() {
+  return {node_section().facts(), drive_section().facts(), origin_section().facts()};
+}
+
+}  // namespace larder::node

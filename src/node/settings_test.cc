@@ -1,0 +1,173 @@
+#include "node/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "node/profiles.h"
+
+namespace larder::node {
+namespace {
+
+std::string mistakes(std::string_view text) {
+  const auto out = parse_node_settings(text, "/etc/larder/larder.toml");
+  return out ? "none" : out.error().message;
+}
+
+NodeSettings good(std::string_view text) {
+  auto out = parse_node_settings(text, "/etc/larder/larder.toml");
+  EXPECT_TRUE(out) << out.error().message;
+  return out ? *std::move(out) : NodeSettings{};
+}
+
+TEST(NodeSettings, NameAloneIsEnough) {
+  const NodeSettings settings = good("[node]\nname = \"n1\"\n");
+  EXPECT_EQ(settings.name, "n1");
+  EXPECT_EQ(settings.control_socket, "/var/lib/larder/node/control.sock");
+  EXPECT_EQ(settings.access_log, "/var/lib/larder/node/log/access.log");
+  ASSERT_EQ(settings.drives.size(), 1U);
+  EXPECT_EQ(settings.drives[0].path, "/var/lib/larder/node/cache");
+  EXPECT_EQ(settings.https_listen.size(), 2U);
+  EXPECT_FALSE(settings.site_certificate_for_delivery);
+}
+
+TEST(NodeSettings, ReadsTheWholeContract) {
+  const NodeSettings settings = good(R"(
+[node]
+name = "node1"
+state_dir = "state"
+control_socket = "/run/larder/node.sock"
+http_listen = ["0.0.0.0:80"]
+https_listen = []
+admin_listen = ""
+connection_names = ["Node1.Example.org", "10.1.2.3"]
+profiles = ["windows-update", "intune", "teams"]
+access_log = "off"
+idle_timeout = "2min"
+
+[[node.drive]]
+path = "/srv/cache"
+size = "100GB"
+
+[[origin]]
+name = "packages"
+hosts = ["Packages.example.org", "*.cdn.example.org"]
+url = "http://10.0.0.5:8080"
+allow_addresses = ["10.0.0.0/8"]
+methods = ["GET", "HEAD"]
+
+[site]
+name = "not for the node"
+)");
+  EXPECT_EQ(settings.state_dir, "/etc/larder/state") << "relative to the file";
+  EXPECT_EQ(settings.control_socket, "/run/larder/node.sock");
+  EXPECT_TRUE(settings.https_listen.empty());
+  EXPECT_FALSE(settings.admin_listen);
+  EXPECT_EQ(settings.connection_names, (std::vector<std::string>{"node1.example.org", "10.1.2.3"}));
+  EXPECT_EQ(settings.drives[0].size, 100'000'000'000ULL);
+  ASSERT_EQ(settings.origins.size(), 4U);
+  EXPECT_EQ(settings.origins[0].hosts[0], "packages.example.org");
+  ASSERT_TRUE(settings.origins[0].url);
+  EXPECT_EQ(settings.origins[0].url->host, "10.0.0.5");
+  EXPECT_EQ(settings.origins[0].url->port, 8080);
+  EXPECT_FALSE(settings.origins[0].url->https);
+  EXPECT_TRUE(settings.origins[1].is_profile);
+}
+
+TEST(NodeSettings, ShowsMistakesOfAllTablesAtOnce) {
+  EXPECT_EQ(mistakes("[node]\nname = \"n\"\nhttp_listn = []\n[[origin]]\nhosts = [\"*.org\"]\n"),
+            "/etc/larder/larder.toml:3: [node] http_listn: there is no such setting; did you mean "
+            "\"http_listen\"?\n"
+            "/etc/larder/larder.toml:4: [[origin]] name: missing; it has no default\n"
+            "/etc/larder/larder.toml:5: [[origin]] hosts: \"*.org\": is too wide: a suffix has two "
+            "labels or more");
+}
+
+TEST(NodeSettings, RefusesPrivateAddressesBehindAWildcard) {
+  const std::string origin =
+      "[node]\nname = \"n\"\n[[origin]]\nname = \"o\"\nhosts = [\"*.example.org\"]\n"
+      "allow_addresses = [\"10.0.0.0/8\"]\n";
+  EXPECT_NE(mistakes(origin).find("not with a wildcard host"), std::string::npos);
+  EXPECT_EQ(mistakes(origin + "url = \"https://10.0.0.5\"\n"), "none");
+}
+
+TEST(NodeSettings, RefusesIgnoredQueriesOfOriginsThatAreNotPublic) {
+  const std::string origin =
+      "[node]\nname = \"n\"\n[[origin]]\nname = \"o\"\nhosts = [\"example.org\"]\n"
+      "ignore_query = [\"sig\"]\n";
+  EXPECT_NE(mistakes(origin).find("public = true"), std::string::npos);
+  EXPECT_EQ(mistakes(origin + "public = true\n"), "none");
+}
+
+TEST(NodeSettings, RefusesWhatContradictsItself) {
+  const std::string node = "[node]\nname = \"n\"\n";
+  const std::string origin = "[[origin]]\nname = \"o\"\nhosts = [\"example.org\"]\n";
+  EXPECT_NE(mistakes(node + origin + origin), "none") << "one name, one host, twice";
+  EXPECT_NE(mistakes(node + origin + "url = \"http://a.example.org\"\nscheme = \"https\"\n"),
+            "none");
+  EXPECT_NE(mistakes(node + "http_listen = [\"0.0.0.0:80\"]\nhttps_listen = [\"0.0.0.0:80\"]\n"),
+            "none");
+  EXPECT_NE(mistakes(node + "[[node.drive]]\npath = \"/a\"\nsize = \"1GB\"\n"
+                            "[[node.drive]]\npath = \"/a/\"\nsize = \"1GB\"\n"),
+            "none");
+  EXPECT_NE(mistakes("[[origin]]\nname = \"o\"\nhosts = [\"example.org\"]\n"), "none")
+      << "no [node]";
+}
+
+TEST(NodeSettings, RefusesWrongValues) {
+  for (const char* line : {"connection_names = [\"a b\"]", "profiles = [\"windows\"]",
+                           "threads = -1", "congestion_control = \"../x\"", "log_level = \"loud\"",
+                           "http_listen = [\"localhost:80\"]"}) {
+    EXPECT_NE(mistakes("[node]\nname = \"n\"\n" + std::string(line) + "\n"), "none") << line;
+  }
+  for (const char* line :
+       {"url = \"ftp://example.org\"", "url = \"http://example.org/path\"",
+        "url = \"http://u@example.org\"", "url = \"http://example.org:0\"", "url = \"http://[::1\"",
+        "url = \"http://::1\"", "methods = [\"CONNECT\"]", "methods = [\"get\"]",
+        "hosts = [\"http://example.org\"]", "allow_addresses = [\"10.0.0.1/8\"]"}) {
+    std::string text =
+        "[node]\nname = \"n\"\n[[origin]]\nname = \"o\"\n" + std::string(line) + "\n";
+    if (!std::string_view(line).starts_with("hosts")) text += "hosts = [\"example.org\"]\n";
+    EXPECT_NE(mistakes(text), "none") << line;
+  }
+}
+
+TEST(FindOrigin, ExactHostWinsThenTheLongestSuffix) {
+  const NodeSettings settings = good("[node]\nname = \"n\"\nprofiles = [\"office\", \"teams\"]\n");
+  const auto name_of = [&](std::string_view host) -> std::string {
+    const OriginSettings* origin = find_origin(settings, host);
+    return origin == nullptr ? "none" : origin->name;
+  };
+  EXPECT_EQ(name_of("res.cdn.office.net"), "office");
+  EXPECT_EQ(name_of("a.statics.teams.cdn.office.net"), "teams");
+  EXPECT_EQ(name_of("statics.teams.cdn.office.net"), "teams");
+  EXPECT_EQ(name_of("cdn.office.net"), "none") << "a suffix does not match itself";
+  EXPECT_EQ(name_of("evilcdn.office.net"), "none");
+  EXPECT_EQ(name_of(".cdn.office.net"), "none");
+  EXPECT_EQ(name_of("example.org"), "none");
+}
+
+TEST(Profiles, EveryHostIsInOneProfileOnly) {
+  std::set<std::string> seen;
+  for (const Profile& profile : profiles()) {
+    const auto origins = profile_origins(profile.name);
+    EXPECT_FALSE(origins.empty()) << profile.name;
+    for (const OriginSettings& origin : origins) {
+      EXPECT_TRUE(origin.is_public);
+      EXPECT_TRUE(origin.ignore_query.empty() || origin.is_public);
+      for (const std::string& host : origin.hosts) EXPECT_TRUE(seen.insert(host).second) << host;
+    }
+  }
+}
+
+TEST(OriginSettings, StarAllowsAllMethodsButTunnels) {
+  OriginSettings origin;
+  EXPECT_TRUE(origin.allows_method("HEAD"));
+  EXPECT_FALSE(origin.allows_method("POST"));
+  origin.methods = {"*"};
+  EXPECT_TRUE(origin.allows_method("POST"));
+  EXPECT_FALSE(origin.allows_method("CONNECT"));
+}
+
+}  // namespace
+}  // namespace larder::node
