@@ -1,12 +1,11 @@
 #include "node/settings.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
-#include "base/encoding.h"
 #include "base/file.h"
 #include "node/profiles.h"
+#include "node/setting_texts.h"
 
 namespace larder::node {
 namespace {
@@ -20,119 +19,6 @@ using base::SettingsSection;
 constexpr std::uint64_t kSmallestDrive = 64ULL << 20;
 constexpr std::uint64_t kLargestDrive = 1ULL << 50;
 constexpr std::uint64_t kDefaultDrive = 100'000'000'000;
-
-// ---- Texts -------------------------------------------------------------------------------------
-
-bool is_host_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-// Labels of RFC 1123 with the underscore that real hosts use; `text` is in lower case.
-bool is_dns_name(std::string_view text) {
-  if (text.empty() || text.size() > 253) return false;
-  std::size_t label = 0;
-  for (std::size_t index = 0; index < text.size(); ++index) {
-    const char c = text[index];
-    if (c == '.') {
-      if (label == 0 || text[index - 1] == '-') return false;
-      label = 0;
-    } else {
-      if (!is_host_character(c) || (label == 0 && c == '-') || ++label > 63) return false;
-    }
-  }
-  return label > 0 && text.back() != '-';
-}
-
-Result<std::string> parse_name(std::string_view text) {
-  if (text.size() <= 63 && is_dns_name(text) && text.find('.') == std::string_view::npos)
-    return std::string(text);
-  return fail(
-      ErrorCode::InvalidArgument,
-      base::settings_detail::quoted(text) + " is no name: use a to z, 0 to 9, - and _, at most 63");
-}
-
-Result<std::string> parse_connection_name(std::string_view text) {
-  const std::string name = base::to_lower(text);
-  if (base::is_address(name) || is_dns_name(name)) return name;
-  return fail(ErrorCode::InvalidArgument, "is neither a DNS name nor an address");
-}
-
-Result<std::string> parse_host_pattern(std::string_view text) {
-  const std::string host = base::to_lower(text);
-  std::string_view name = host;
-  const bool wildcard = name.starts_with("*.");
-  if (wildcard) name.remove_prefix(2);
-  if (wildcard && name.find('.') == std::string_view::npos)
-    return fail(ErrorCode::InvalidArgument, "is too wide: a suffix has two labels or more");
-  if (is_dns_name(name) || (!wildcard && base::is_address(name))) return host;
-  return fail(ErrorCode::InvalidArgument,
-              "is no host: write \"packages.example.org\" or \"*.example.org\"");
-}
-
-Result<OriginUrl> parse_origin_url(std::string_view text) {
-  const auto wrong = [] {
-    return fail(ErrorCode::InvalidArgument,
-                "must be http:// or https://, a host and perhaps a port, with nothing behind: "
-                "\"http://10.0.0.5:8080\"");
-  };
-  const std::string url = base::to_lower(text);
-  std::string_view rest = url;
-  OriginUrl out;
-  if (rest.starts_with("https://")) {
-    out.https = true;
-    rest.remove_prefix(8);
-  } else if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
-  } else {
-    return wrong();
-  }
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  out.port = out.https ? 443 : 80;
-  const std::size_t colon = rest.rfind(':');
-  const std::size_t bracket = rest.rfind(']');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    const std::string_view port = rest.substr(colon + 1);
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-    if (error != std::errc{} || end != port.data() + port.size() || out.port == 0) return wrong();
-    rest = rest.substr(0, colon);
-  }
-  const bool bracketed = rest.starts_with('[') && rest.ends_with(']');
-  if (bracketed) rest = rest.substr(1, rest.size() - 2);
-  const bool ipv6 = base::is_address(rest) && rest.find(':') != std::string_view::npos;
-  if (ipv6 != bracketed || (!base::is_address(rest) && !is_dns_name(rest))) return wrong();
-  out.host = rest;
-  return out;
-}
-
-std::string to_text(const OriginUrl& url) {
-  return (url.https ? "https://" : "http://") + url.host + ":" + std::to_string(url.port);
-}
-
-Result<std::string> parse_method(std::string_view text) {
-  if (text == "*") return std::string(text);
-  const bool good =
-      !text.empty() && text.size() <= 32 && text != "CONNECT" && text != "TRACE" &&
-      std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-  if (good) return std::string(text);
-  return fail(ErrorCode::InvalidArgument,
-              "is no method that can be forwarded: write \"GET\", \"HEAD\", ... or \"*\"");
-}
-
-Result<std::string> parse_profile(std::string_view text) {
-  std::vector<std::string> names;
-  for (const Profile& profile : profiles()) {
-    if (profile.name == text) return std::string(text);
-    names.emplace_back(profile.name);
-  }
-  return fail(ErrorCode::InvalidArgument,
-              "is no profile" + base::settings_detail::advice(text, names));
-}
-
-Result<std::string> parse_congestion_control(std::string_view text) {
-  const bool good = text.size() < 16 && std::all_of(text.begin(), text.end(), is_host_character);
-  if (good) return std::string(text);
-  return fail(ErrorCode::InvalidArgument, "is no name of a congestion control, like \"bbr\"");
-}
 
 std::string shown(const std::string& text) {
   return text;

@@ -1,10 +1,16 @@
 // What the administrator configures of a site: the table [site] of larder.toml.
 //
-// Site::open() checks the values; whoever fills this in checks only their types.
+// The readers below check every value; Site::open() checks what concerns several of them. The
+// member initialisers are the defaults; names, limits and texts are in settings.cc.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/settings.h"
 
 namespace larder::site {
 
@@ -24,6 +30,17 @@ struct SiteSettings {
   // Of a new site: "enhanced" or "https-only". Later the stored mode counts, changed over the
   // control socket.
   std::string mode = "enhanced";
+  base::LogLevel log_level = base::LogLevel::Info;
+  bool log_json = false;
 };
+
+// Reads and checks the whole text of a larder.toml. The error's message has one line per mistake,
+// each "<file>:<line>: what is wrong; what would be right". Relative paths are resolved against
+// the folder of `file_name`.
+base::Result<SiteSettings> parse_site_settings(std::string_view text, const std::string& file_name);
+base::Result<SiteSettings> load_site_settings(const std::string& path);
+
+// The facts of every setting, for the manual.
+std::vector<base::SettingsSectionFacts> describe_site_settings();
 
 }  // namespace larder::site
