@@ -70,6 +70,10 @@ FieldLine read_field_line(std::string_view text) {
           .value = trim(text.substr(name_length + 1, end - name_length - 1))};
 }
 
+bool is_field_value(std::string_view text) {
+  return skip_field_value(text, 0) == text.size();
+}
+
 std::optional<std::uint64_t> parse_content_length(std::string_view value) {
   if (value.empty() || value.size() > 19 || !all_of_class(value, kDigit)) return std::nullopt;
   std::uint64_t number = 0;

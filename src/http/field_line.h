@@ -19,6 +19,9 @@ struct FieldLine {
 };
 FieldLine read_field_line(std::string_view text);
 
+// No byte of it could end the line: HTAB, SP, visible ASCII and bytes above 0x7f only.
+bool is_field_value(std::string_view text);
+
 // Content-Length: digits only, below 2^63. A list is refused, also one of equal numbers.
 std::optional<std::uint64_t> parse_content_length(std::string_view value);
 

@@ -1,0 +1,71 @@
+// Ranges of bytes (RFC 9110 section 14): what a client asks for, what an origin says it sends.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+
+namespace larder::http {
+
+// Both ends belong to the range.
+struct ByteRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+
+  std::uint64_t length() const { return last - first + 1; }
+  bool operator==(const ByteRange&) const = default;
+};
+
+// A Range field's value, before the length of the representation is known.
+struct RangeRequest {
+  enum class Kind : std::uint8_t {
+    Absent,  // no field, another unit, bad syntax, or several ranges: answer the whole
+    Closed,  // first-last
+    Open,    // first-
+    Suffix,  // the last `length` bytes
+  };
+  Kind kind = Kind::Absent;
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  std::uint64_t length = 0;
+};
+
+// An invalid field is as good as none (RFC 9110 section 14.2). Of a request with several Range
+// fields pass the last one: RequestHead::last_field(FieldName::Range).
+RangeRequest parse_range(std::string_view value);
+
+struct RangeAnswer {
+  enum class Kind : std::uint8_t {
+    Whole,          // 200
+    Partial,        // 206 with `range`
+    Unsatisfiable,  // 416 with "bytes */length"
+  };
+  Kind kind = Kind::Whole;
+  ByteRange range;
+};
+
+RangeAnswer resolve_range(const RangeRequest& request, std::uint64_t length);
+
+// Content-Range of a 206 ("bytes 0-4/10", "bytes 0-4/*") or of a 416 ("bytes */10").
+struct ContentRange {
+  std::optional<ByteRange> range;
+  std::optional<std::uint64_t> length;  // of the whole representation
+
+  bool operator==(const ContentRange&) const = default;
+};
+std::optional<ContentRange> parse_content_range(std::string_view value);
+std::string content_range_text(const ContentRange& content_range);
+
+// "bytes=0-4"
+std::string range_text(ByteRange range);
+
+// True when the Range may be honoured for a representation with these validators (RFC 9110 section
+// 13.1.5): the strong entity tag is the same, or the date is exactly a Last-Modified that is
+// strong. `last_modified` and `date` are the texts of the stored response's fields.
+bool if_range_holds(std::string_view if_range, std::string_view etag,
+                    std::string_view last_modified, std::string_view date, base::WallTime now);
+
+}  // namespace larder::http

@@ -1,0 +1,105 @@
+#include "http/range.h"
+
+#include <gtest/gtest.h>
+
+#include "http/date.h"
+
+namespace larder::http {
+namespace {
+
+const base::WallTime kNow = base::from_unix_seconds(1795300000);  // November 2026
+
+std::string resolve(std::string_view value, std::uint64_t length) {
+  const RangeAnswer answer = resolve_range(parse_range(value), length);
+  switch (answer.kind) {
+    case RangeAnswer::Kind::Whole:
+      return "whole";
+    case RangeAnswer::Kind::Unsatisfiable:
+      return "416";
+    case RangeAnswer::Kind::Partial:
+      break;
+  }
+  return std::to_string(answer.range.first) + "-" + std::to_string(answer.range.last);
+}
+
+TEST(Range, ResolvesAgainstTheLength) {
+  struct Row {
+    const char* value;
+    std::uint64_t length;
+    const char* expected;
+  };
+  const Row rows[] = {
+      {"bytes=0-1", 10, "0-1"},
+      {"bytes=0-0", 1, "0-0"},
+      {"bytes=5-", 10, "5-9"},
+      {"bytes=-3", 10, "7-9"},
+      {"bytes=-30", 10, "0-9"},
+      {"bytes=3-99", 10, "3-9"},
+      {"Bytes= 3-4 ", 10, "3-4"},
+      {"bytes=,3-4,", 10, "3-4"},
+      {"bytes=0-99999999999999999999999999", 10, "0-9"},
+      {"bytes=-99999999999999999999999999", 10, "0-9"},
+      {"bytes=10-", 10, "416"},
+      {"bytes=10-12", 10, "416"},
+      {"bytes=99999999999999999999-99999999999999999999", 10, "416"},
+      {"bytes=-0", 10, "416"},
+      {"bytes=0-", 0, "416"},
+      {"bytes=-5", 0, "whole"},
+      {"", 10, "whole"},
+      {"bytes=", 10, "whole"},
+      {"bytes=-", 10, "whole"},
+      {"bytes=5-4", 10, "whole"},
+      {"bytes=a-4", 10, "whole"},
+      {"bytes=0-4x", 10, "whole"},
+      {"bytes=0 - 4", 10, "whole"},
+      {"bytes=+0-4", 10, "whole"},
+      {"bytes=0-1,3-4", 10, "whole"},
+      {"bytes=0-1,x", 10, "whole"},
+      {"bytes 0-4", 10, "whole"},
+      {"lines=0-4", 10, "whole"},
+      {"bytes=0-4-5", 10, "whole"},
+      {"bytes=--4", 10, "whole"},
+  };
+  for (const Row& row : rows) EXPECT_EQ(resolve(row.value, row.length), row.expected) << row.value;
+}
+
+TEST(ContentRange, RoundTrips) {
+  for (const char* text : {"bytes 0-4/10", "bytes 0-4/*", "bytes */10", "bytes */0"}) {
+    const auto parsed = parse_content_range(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(content_range_text(*parsed), text);
+  }
+  EXPECT_EQ(parse_content_range("bytes 0-4/10")->range, (ByteRange{0, 4}));
+  EXPECT_EQ(parse_content_range("Bytes */10")->length, 10u);
+}
+
+TEST(ContentRange, RefusesWhatCannotBe) {
+  for (const char* text :
+       {"", "bytes", "bytes ", "bytes 0-4", "bytes 0-10/10", "bytes 5-4/10", "bytes */*",
+        "bytes 0-/10", "bytes -4/10", "bytes=0-4/10", "bytes 0-4/10 ", "bytes 0-4/1x",
+        "bytes 0-99999999999999999999/*", "bytes 0-4/99999999999999999999", "items 0-4/10",
+        "bytes 0-4/10/11", "bytes  0-4/10"}) {
+    EXPECT_FALSE(parse_content_range(text)) << text;
+  }
+}
+
+TEST(IfRange, HoldsOnlyForAStrongValidator) {
+  const std::string modified = "Sun, 01 Nov 2026 10:00:00 GMT";
+  const std::string later = "Sun, 01 Nov 2026 10:00:01 GMT";
+  const auto holds = [&](std::string_view value, std::string_view etag, std::string_view date) {
+    return if_range_holds(value, etag, modified, date, kNow);
+  };
+  EXPECT_TRUE(holds("\"a\"", "\"a\"", later));
+  EXPECT_FALSE(holds("\"a\"", "\"b\"", later));
+  EXPECT_FALSE(holds("W/\"a\"", "W/\"a\"", later));
+  EXPECT_FALSE(holds("\"a\"", "W/\"a\"", later));
+  EXPECT_FALSE(holds("\"a\"", "", later));
+  EXPECT_TRUE(holds(modified, "\"a\"", later));
+  EXPECT_FALSE(holds(later, "\"a\"", later));
+  EXPECT_FALSE(holds(modified, "", modified));
+  EXPECT_FALSE(holds(modified, "", ""));
+  EXPECT_FALSE(holds("nonsense", "", later));
+}
+
+}  // namespace
+}  // namespace larder::http
