@@ -1,0 +1,36 @@
+"""What an operator sees of a node."""
+
+from support.curl import curl
+
+
+def test_health_and_readiness(node):
+    assert node.admin("/healthz").status == 200
+    assert node.admin("/readyz").status == 200
+
+
+def test_admin_port_refuses_other_hosts_and_changes(node):
+    assert node.admin("/metrics", "-H", "Host: rebound.example.org").status in (400, 403, 421)
+    assert node.admin("/metrics", "--request", "POST").status in (404, 405)
+
+
+def test_metrics_count_hits_and_misses(node, origin):
+    origin.write("counted.bin", 1000)
+    node.get("/counted.bin")
+    node.get("/counted.bin")
+    text = node.admin("/metrics").body.decode()
+    assert "# TYPE larder_" in text
+    assert "counted.bin" not in text
+
+
+def test_access_log_gives_the_reason_and_hides_query_values(node, origin):
+    origin.write("logged.bin", 1000)
+    curl(f"{node.http}/logged.bin?sig=very-secret-signature&cacheHostOrigin=packages.test")
+    from support.wait import wait_until
+    log = node.state / "log/access.log"
+    line = wait_until(lambda: [line for line in log.read_text().splitlines() if "/logged.bin" in line])[-1]
+    assert "very-secret-signature" not in line
+    assert "packages.test" in line
+
+
+def test_check_accepts_the_file_in_use(node):
+    node.cli("node", "check")
