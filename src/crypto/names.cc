@@ -1,0 +1,106 @@
+#include "crypto/names.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <charconv>
+
+namespace larder::crypto {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::size_t kNameLimit = 253;
+constexpr std::size_t kLabelLimit = 63;
+
+bool is_label(std::string_view label) {
+  if (label.empty() || label.size() > kLabelLimit) return false;
+  if (label.front() == '-' || label.back() == '-') return false;
+  for (const char c : label) {
+    const bool allowed = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c >= '0' && c <= '9') || c == '-' || c == '_';
+    if (!allowed) return false;
+  }
+  return true;
+}
+
+bool is_dns_name(std::string_view name, bool wildcard_allowed) {
+  if (name.empty() || name.size() > kNameLimit) return false;
+  if (wildcard_allowed && name.starts_with("*.")) name.remove_prefix(2);
+  for (;;) {
+    const std::size_t dot = name.find('.');
+    if (!is_label(name.substr(0, dot))) return false;
+    if (dot == std::string_view::npos) return true;
+    name.remove_prefix(dot + 1);
+  }
+}
+
+// Wrong text goes into messages, but never at length.
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text.substr(0, 100)) result += c >= ' ' && c <= '~' ? c : '?';
+  return result + "\"";
+}
+
+}  // namespace
+
+Status check_dns_name(std::string_view name, bool wildcard_allowed) {
+  if (is_dns_name(name, wildcard_allowed)) return {};
+  return fail(ErrorCode::InvalidArgument, quoted(name) + " is not a DNS name");
+}
+
+Result<std::vector<std::uint8_t>> parse_address(std::string_view text) {
+  const std::string copy(text.substr(0, 64));
+  std::array<std::uint8_t, 16> bytes{};
+  if (copy.size() == text.size() && ::inet_pton(AF_INET, copy.c_str(), bytes.data()) == 1) {
+    return std::vector<std::uint8_t>(bytes.begin(), bytes.begin() + 4);
+  }
+  if (copy.size() == text.size() && ::inet_pton(AF_INET6, copy.c_str(), bytes.data()) == 1) {
+    return std::vector<std::uint8_t>(bytes.begin(), bytes.end());
+  }
+  return fail(ErrorCode::InvalidArgument, quoted(text) + " is not an IP address");
+}
+
+std::string format_address(const std::uint8_t* bytes, std::size_t size) {
+  if (size != 4 && size != 16) return {};
+  char text[INET6_ADDRSTRLEN] = {};
+  ::inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text);
+  return text;
+}
+
+Result<AddressRange> parse_address_range(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  auto address = parse_address(text.substr(0, slash));
+  if (!address) {
+    return fail(ErrorCode::InvalidArgument,
+                quoted(text) + " is not an address range like 10.0.0.0/8");
+  }
+  std::size_t prefix = address->size() * 8;
+  if (slash != std::string_view::npos) {
+    const std::string_view digits = text.substr(slash + 1);
+    std::size_t given = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), given);
+    if (error != std::errc{} || end != digits.data() + digits.size() || given > prefix) {
+      return fail(ErrorCode::InvalidArgument, quoted(text) + " has a wrong prefix length");
+    }
+    prefix = given;
+  }
+  AddressRange range{.address = std::move(*address), .mask = {}};
+  range.mask.resize(range.address.size());
+  for (std::size_t bit = 0; bit < prefix; ++bit) {
+    range.mask[bit / 8] = static_cast<std::uint8_t>(range.mask[bit / 8] | (0x80U >> (bit % 8)));
+  }
+  for (std::size_t i = 0; i < range.mask.size(); ++i) {
+    if ((range.address[i] & ~range.mask[i] & 0xFF) != 0) {
+      return fail(ErrorCode::InvalidArgument,
+                  quoted(text) + " has bits set beyond its prefix length");
+    }
+  }
+  return range;
+}
+
+}  // namespace larder::crypto

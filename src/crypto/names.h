@@ -1,0 +1,47 @@
+// The names that certificates carry, checked and turned into bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace larder::crypto {
+
+// Subject of a request or certificate; empty members are left out.
+struct DistinguishedName {
+  std::string common_name = {};
+  std::string country = {};  // two letters
+  std::string state = {};
+  std::string organization = {};
+};
+
+// Subject alternative names (RFC 5280 section 4.2.1.6). Addresses are text: "10.0.0.5", "fd00::5".
+struct AlternativeNames {
+  std::vector<std::string> dns = {};
+  std::vector<std::string> addresses = {};
+  std::vector<std::string> uris = {};
+  std::vector<std::string> emails = {};
+
+  bool empty() const { return dns.empty() && addresses.empty() && uris.empty() && emails.empty(); }
+};
+
+// Letters, digits, hyphens and dots, labels of 1 to 63, at most 253 in all, no trailing dot; a
+// first label "*" only when `wildcard_allowed`. Names in other alphabets come as punycode.
+base::Status check_dns_name(std::string_view name, bool wildcard_allowed);
+
+// 4 or 16 bytes in network order.
+base::Result<std::vector<std::uint8_t>> parse_address(std::string_view text);
+// The canonical text of 4 or 16 bytes; empty for any other length.
+std::string format_address(const std::uint8_t* bytes, std::size_t size);
+
+struct AddressRange {
+  std::vector<std::uint8_t> address;  // 4 or 16 bytes, host bits zero
+  std::vector<std::uint8_t> mask;     // as long as the address
+};
+// "10.0.0.0/8", "fd00::/8"; a bare address is a range of one. Set host bits are refused.
+base::Result<AddressRange> parse_address_range(std::string_view text);
+
+}  // namespace larder::crypto

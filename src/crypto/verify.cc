@@ -1,0 +1,113 @@
+#include "crypto/verify.h"
+
+#include <openssl/x509_vfy.h>
+
+#include <memory>
+
+#include "base/file.h"
+#include "crypto/openssl_error.h"
+
+namespace larder::crypto {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::uint64_t kTrustFileLimit = 8 * 1024 * 1024;
+constexpr std::size_t kRootsLimit = 1000;
+constexpr int kDepthLimit = 8;
+constexpr int kSecurityLevel = 2;  // OpenSSL's name for 112 bits
+
+using StoreContextHandle = Handle<X509_STORE_CTX, X509_STORE_CTX_free>;
+using BorrowedChain =
+    std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * chain) { sk_X509_free(chain); })>;
+
+std::unexpected<base::Error> refusal(X509_STORE_CTX* context) {
+  const int error = X509_STORE_CTX_get_error(context);
+  const X509* culprit = X509_STORE_CTX_get_current_cert(context);
+  std::string message = X509_verify_cert_error_string(error);
+  if (culprit != nullptr) {
+    X509_up_ref(const_cast<X509*>(culprit));
+    const auto certificate = Certificate::adopt(CertificateHandle(const_cast<X509*>(culprit)));
+    if (certificate) {
+      message += " (certificate \"" + certificate->subject() + "\" issued by \"" +
+                 certificate->issuer() + "\")";
+    }
+  }
+  return fail_openssl(ErrorCode::Unauthenticated, message);
+}
+
+}  // namespace
+
+Result<TrustStore> TrustStore::system() {
+  StoreHandle store(X509_STORE_new());
+  if (!store || X509_STORE_set_default_paths(store.get()) != 1) {
+    return fail_openssl(ErrorCode::Unavailable, "cannot read the system's trusted certificates");
+  }
+  return TrustStore(SharedStore(store.release()));
+}
+
+Result<TrustStore> TrustStore::from_certificates(std::span<const Certificate> roots) {
+  StoreHandle store(X509_STORE_new());
+  if (!store) return fail_openssl(ErrorCode::Internal, "cannot make a trust store");
+  for (const Certificate& root : roots) {
+    if (X509_STORE_add_cert(store.get(), root.native()) != 1) {
+      return fail_openssl(ErrorCode::Internal, "cannot add to a trust store");
+    }
+  }
+  return TrustStore(SharedStore(store.release()));
+}
+
+Result<TrustStore> TrustStore::from_pem(std::string_view pem) {
+  const auto roots = parse_certificates(pem, kRootsLimit);
+  if (!roots) return std::unexpected(roots.error());
+  return from_certificates(*roots);
+}
+
+Result<TrustStore> TrustStore::from_files(std::span<const std::string> paths) {
+  if (paths.empty()) return system();
+  std::vector<Certificate> roots;
+  for (const std::string& path : paths) {
+    const auto text = base::read_file(path, kTrustFileLimit);
+    if (!text) return std::unexpected(text.error());
+    auto found = parse_certificates(*text, kRootsLimit);
+    if (!found) return base::with_context(path, found.error());
+    roots.insert(roots.end(), found->begin(), found->end());
+  }
+  return from_certificates(roots);
+}
+
+Status verify_chain(const Certificate& leaf, std::span<const Certificate> intermediates,
+                    const TrustStore& trust, ChainPurpose purpose,
+                    std::span<const std::string> names, base::WallTime now) {
+  const BorrowedChain untrusted(sk_X509_new_null());
+  const StoreContextHandle context(X509_STORE_CTX_new());
+  if (!untrusted || !context) return fail_openssl(ErrorCode::Internal, "cannot verify");
+  for (const Certificate& certificate : intermediates) {
+    if (sk_X509_push(untrusted.get(), certificate.native()) <= 0) {
+      return fail_openssl(ErrorCode::Internal, "cannot verify");
+    }
+  }
+  if (X509_STORE_CTX_init(context.get(), trust.native(), leaf.native(), untrusted.get()) != 1 ||
+      X509_STORE_CTX_set_default(
+          context.get(), purpose == ChainPurpose::Server ? "ssl_server" : "ssl_client") != 1) {
+    return fail_openssl(ErrorCode::Internal, "cannot verify");
+  }
+  X509_VERIFY_PARAM* const rules = X509_STORE_CTX_get0_param(context.get());
+  X509_VERIFY_PARAM_set_time(rules, base::to_unix_seconds(now));
+  X509_VERIFY_PARAM_set_depth(rules, kDepthLimit);
+  X509_VERIFY_PARAM_set_auth_level(rules, kSecurityLevel);
+  if (X509_verify_cert(context.get()) != 1) return refusal(context.get());
+  for (const std::string& name : names) {
+    if (!leaf.covers(name)) {
+      return fail(ErrorCode::Unauthenticated,
+                  "the certificate \"" + leaf.subject() + "\" does not cover the name " + name);
+    }
+  }
+  return {};
+}
+
+}  // namespace larder::crypto
