@@ -1,5 +1,6 @@
 """Larder's own programs as a test starts them: a node, a site, the command line."""
 
+import ipaddress
 import json
 import os
 import pathlib
@@ -193,10 +194,86 @@ class Site:
         return larder(*arguments, "--config", self.config, namespace=self.namespace, **options)
 
 
+    def api(self, path, method="GET", body=None):
+        """The site's control socket, as its own command line uses it."""
+        options = ["--unix-socket", self.state / "control.sock", "--request", method]
+        if body is not None:
+            options += ["-H", "Content-Type: application/json", "--data", json.dumps(body)]
+        answer = curl(f"http://localhost{path}", *options, namespace=self.namespace)
+        assert answer.status in (200, 201, 204), (answer.status, answer.body, answer.error)
+        return json.loads(answer.body) if answer.body else None
+
+    def join_token(self, node):
+        """The text of a token by which `node` may join under its names."""
+        names = [name for name in node.names if not is_address(name)]
+        addresses = [name for name in node.names if is_address(name)]
+        made = self.cli("token", "create", "--join", node.name, "--names", ",".join(names),
+                        "--addresses", ",".join(addresses), "--json").stdout
+        token = json.loads(made)["token"]
+        secrets_used.register_token(token, f"join token of {node.name}")
+        return token
+
+    def registration_token(self, uses=10, hours=1):
+        made = self.cli("token", "create", "--register", "--uses", str(uses), "--hours", str(hours), "--json").stdout
+        token = json.loads(made)["token"]
+        secrets_used.register_token(token, "registration token")
+        return token
+
+    def add_content(self, package, version, *files):
+        self.cli("content", "add", f"{package}@{version}", *files)
+
+    def join(self, node):
+        node.cli("node", "join", "--token-file", "-", input=self.join_token(node))
+
+    def nodes(self):
+        return {node["name"]: node for node in self.status()["nodes"]}
+
+    def wait_for_node(self, name, seconds=10):
+        return self.program.wait_for(lambda: self.nodes().get(name), seconds, f"{name} in the site's list")
+
+    def block(self, client_id):
+        self.cli("client", "block", client_id)
+
+
+class Device:
+    """A device's side: a folder with its key, registration and downloads."""
+
+    def __init__(self, folder, name, namespace=None):
+        self.folder, self.name, self.namespace = pathlib.Path(folder), name, namespace
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.state = self.folder / "state"
+
+    def register(self, token, check=True):
+        done = larder("client", "register", "--state", self.state, "--name", self.name, "--token-file", "-",
+                      input=token, check=check, namespace=self.namespace)
+        for key in self.state.glob("*.key"):
+            secrets_used.register_key_file(key)
+        for token_file in self.state.glob("*.token"):
+            secrets_used.register_token(token_file.read_text(), f"client token of {self.name}")
+        return done
+
+    @property
+    def client_id(self):
+        return json.loads((self.state / "registration.json").read_text())["client_id"]
+
+    def get(self, what, *options, check=True, timeout=120):
+        """`larder get`; what was downloaded is in self.folder."""
+        return larder("get", what, "--state", self.state, "--output", self.folder, "--json", *options, check=check,
+                      namespace=self.namespace, timeout=timeout)
+
+
+def is_address(name):
+    try:
+        ipaddress.ip_address(name)
+        return True
+    except ValueError:
+        return False
+
+
 def site_status(port):
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
             f"http://127.0.0.1:{port}/api/v1/status", timeout=10) as answer:
         return json.load(answer)
 
 
-__all__ = ["Node", "Site", "accepts", "larder", "larder_json", "origin_table", "site_status"]
+__all__ = ["Device", "Node", "Site", "accepts", "larder", "larder_json", "origin_table", "site_status"]

@@ -1,0 +1,160 @@
+"""A host's certificate from request to renewal, signed by an outside authority run by openssl."""
+
+import concurrent.futures
+import json
+import stat
+
+import pytest
+
+from support.curl import curl
+from support.larder import Node, origin_table
+from support.program import accepts, run
+from support.tls import alert, fingerprint, negotiated, s_client, served_certificate
+from support.wait import measure, wait_until
+
+NAME = "node1.larder.test"
+
+
+@pytest.fixture
+def fresh(tmp_path, origin):
+    """A node without any certificate."""
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME]).start()
+    yield node
+    node.stop()
+
+
+def shown(node):
+    return served_certificate(node.address, node.https_port, NAME)
+
+
+def test_without_a_certificate_the_port_answers_with_an_alert(fresh):
+    assert accepts(fresh.https_port)
+    assert alert(fresh.address, fresh.https_port, NAME) is not None
+    assert fresh.is_ready(), "HTTP is served all the same"
+
+
+@pytest.mark.parametrize("algorithm, size", [("ec", "P-256"), ("ec", "P-384"), ("rsa", 2048)])
+def test_request_sign_import(fresh, authority, origin, algorithm, size):
+    request = fresh.request_certificate(algorithm=algorithm, size=size)
+    text = run("openssl", "req", "-in", request, "-noout", "-text", "-verify").stdout
+    assert f"DNS:{NAME}" in text
+    keys = list(request.parent.glob("*.key"))
+    assert keys and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
+
+    chain = authority.sign(request)
+    seconds = measure_import(fresh, chain)
+    print(f"{algorithm} {size}: in effect {seconds * 1000:.0f} ms after the import began")
+    data = origin.write(f"{algorithm}{size}.bin", 100_000)
+    answer = fresh.get_tls(f"/{algorithm}{size}.bin", authority.root)
+    assert (answer.exit_code, answer.body) == (0, data), answer.error
+
+
+def measure_import(node, chain):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        done = pool.submit(node.import_certificate, chain)
+        seconds = measure(lambda: shown(node) == fingerprint(chain), 5, "the new certificate")
+        done.result()
+    return seconds
+
+
+def test_new_certificate_during_a_download_breaks_nothing(fresh, authority, origin):
+    request = fresh.request_certificate()
+    fresh.import_certificate(authority.sign(request))
+    before = shown(fresh)
+    data = origin.write("long.bin", 8 << 20)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        download = pool.submit(fresh.get_tls, "/long.bin", authority.root, "--limit-rate", "4M")
+        again = authority.sign(request)  # the same request, signed once more
+        fresh.import_certificate(again)
+        wait_until(lambda: shown(fresh) == fingerprint(again) != before)
+        assert not download.done()
+        answer = download.result()
+    assert (answer.exit_code, answer.body) == (0, data), answer.error
+
+
+def test_disable_ends_handshakes_and_enable_brings_them_back(fresh, authority, origin):
+    chain = fresh.serve_https(authority)
+    assert shown(fresh) == fingerprint(chain)
+
+    fresh.cli("cert", "disable")
+    wait_until(lambda: shown(fresh) is None)
+    assert accepts(fresh.https_port)
+    assert alert(fresh.address, fresh.https_port, NAME) is not None
+    listed = json.loads(fresh.cli("cert", "list", "--json").stdout)
+    assert listed, "disabling deletes nothing"
+
+    fresh.cli("cert", "enable")
+    wait_until(lambda: shown(fresh) == fingerprint(chain))
+
+
+def test_certificate_survives_a_restart(fresh, authority):
+    chain = fresh.serve_https(authority)
+    fresh.kill()
+    fresh.start()
+    assert shown(fresh) == fingerprint(chain)
+
+
+def test_disable_survives_a_restart(fresh, authority):
+    fresh.serve_https(authority)
+    fresh.cli("cert", "disable")
+    fresh.stop()
+    fresh.start()
+    assert shown(fresh) is None
+
+
+def test_list_names_domain_issuer_dates_and_thumbprint(fresh, authority):
+    chain = fresh.serve_https(authority)
+    text = fresh.cli("cert", "list", "--json").stdout
+    assert NAME in text and "Test Issuing" in text and fingerprint(chain) in text.lower().replace(":", "")
+    assert NAME in fresh.cli("cert", "list").stdout
+
+
+def refused(node, file, *words):
+    before = shown(node)
+    done = node.import_certificate(file, check=False)
+    assert done.returncode == 1, done.stdout
+    message = (done.stdout + done.stderr).lower()
+    assert any(word in message for word in words), message
+    assert shown(node) == before
+
+
+def test_import_says_what_is_wrong(fresh, authority, tmp_path):
+    request = fresh.request_certificate()
+    fresh.import_certificate(authority.sign(request))
+
+    refused(fresh, authority.issue("stranger.test", f"DNS:{NAME}").chain, "key")
+    refused(fresh, authority.sign(request, usage="clientAuth"), "serverauth", "server")
+    refused(fresh, authority.sign(request, names="DNS:other.test"), "name", "cover")
+    refused(fresh, authority.root, "key", "ca")
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("not a certificate\n")
+    refused(fresh, garbage, "certificate")
+    refused(fresh, tmp_path / "absent.pem", "absent.pem")
+
+
+def test_dry_run_changes_nothing(fresh, authority):
+    chain = authority.sign(fresh.request_certificate())
+    fresh.import_certificate(chain, "--dry-run")
+    assert shown(fresh) is None
+
+
+def test_handshake_is_modern(tls_node):
+    printed = s_client(tls_node.address, tls_node.https_port, "-alpn", "h2,http/1.1", name=NAME).stdout
+    assert "TLSv1.3" in printed
+    assert negotiated(printed, "ALPN protocol") == "http/1.1"
+    old = s_client(tls_node.address, tls_node.https_port, "-tls1_1", name=NAME)
+    assert "Cipher is (NONE)" in old.stdout
+
+
+def test_no_client_certificate_is_asked_for_on_the_delivery_port(tls_node):
+    """Windows' WinHTTP gives up where one is even optional."""
+    printed = s_client(tls_node.address, tls_node.https_port, name=NAME).stdout
+    assert "No client certificate CA names sent" in printed
+    assert "Client Certificate Types" not in printed and "Requested Signature Algorithms" not in printed
+
+
+def test_client_without_a_server_name_is_served_by_address(tls_node, origin, authority):
+    data = origin.write("address.bin", 1000)
+    answer = curl(f"https://127.0.0.1:{tls_node.https_port}/address.bin", "--cacert", authority.root,
+                  "-H", "Host: packages.test")
+    assert answer.body == data, answer.error

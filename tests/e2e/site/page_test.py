@@ -1,0 +1,26 @@
+"""The status page in a real browser: its figures are live."""
+
+import pytest
+
+from support.browser import Browser
+from support.wait import wait_until
+
+
+@pytest.fixture(scope="module")
+def browser(folder):
+    with Browser(folder / "browser") as browser:
+        yield browser
+
+
+def test_page_shows_nodes_and_follows_the_traffic(browser, site, joined, origin):
+    browser.open(f"http://127.0.0.1:{site.admin_port}/")
+    wait_until(lambda: "node1" in browser.text(), 20, "node1 on the page")
+    before = browser.text()
+    data = origin.write("watched.bin", 5_000_000)
+    for _ in range(3):
+        assert joined.get("/watched.bin").body == data
+    # No reload: the page itself asks for news.
+    wait_until(lambda: browser.text() != before, 30, "figures that change")
+    assert "days" in browser.text().lower()
+    assert browser.errors() == []
+    browser.screenshot(site.folder / "status.png")
