@@ -1,0 +1,45 @@
+// Which fields pass through a node, in both directions (RFC 9110 section 7.6.1 and what the node
+// adds to it). Fields that the node writes itself in either direction are not forwarded.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "http/request_head.h"
+#include "http/response_head.h"
+
+namespace larder::http {
+
+// About one connection only: never forwarded, never stored.
+bool is_hop_by_hop(FieldName name);
+
+enum class Exchange {
+  // The answer may be shared: only fields that do not identify the client and that the node can
+  // repeat for another client's sake. An allow-list.
+  SharedFill,
+  // For this client alone, the answer is not stored: everything end-to-end, with Authorization and
+  // Cookie. The caller removes an Authorization that carries a token of our own issuer.
+  Pass,
+};
+
+// Host, Content-Length and Via are the sender's to write. Range and If-* are dropped from a shared
+// fill, whose ranges and validators are the cache's own.
+bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exchange exchange);
+
+// Where the client believes the bytes come from.
+enum class Appearance {
+  AsOrigin,  // the origin's own name: absolute-form, Host
+  AsNode,    // the node's name (cacheHostOrigin): fields that would set state for the node's whole
+             // name, ports included, are dropped
+};
+
+// Also says what is worth storing. Content-Length, Content-Range, Accept-Ranges, Age, Cache-Status
+// and Date are the sender's to write.
+bool may_send_to_client(const ResponseHead& response, const ResponseField& field,
+                        Appearance appearance);
+
+// "Content-Type" for "content-type": known names in their registered spelling; all-lower-case names
+// (HTTP/2) with a capital after each '-'; others as they are.
+std::string canonical_name(std::string_view name);
+
+}  // namespace larder::http

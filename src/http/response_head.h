@@ -1,0 +1,75 @@
+// The head of an origin's response, read strictly from the raw lines that the transport delivers
+// (libcurl accepts two different lengths and lets the last one win, so its own view of the head is
+// not used). Owns its texts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "http/field_name.h"
+#include "http/range.h"
+#include "http/request_head.h"
+
+namespace larder::http {
+
+struct ResponseField {
+  std::string name;  // as sent
+  std::string value;
+  FieldName id = FieldName::Other;
+};
+
+struct ResponseHead {
+  int status = 0;         // 200-599, or 101
+  int version_major = 1;  // 1 to 3
+  int version_minor = 1;
+  std::vector<ResponseField> fields;
+  std::optional<std::uint64_t> content_length;
+  bool chunked = false;
+  // Of a 206 (always with a range) or a 416 (never with one). Content-Range has no meaning in other
+  // responses and is dropped from `fields` there.
+  std::optional<ContentRange> content_range;
+
+  // First field of that name; empty when absent.
+  std::string_view field(FieldName name) const;
+  std::string_view field(std::string_view name) const;
+  std::size_t count(FieldName name) const;
+};
+
+// Takes one line after the other, each with its CRLF, as libcurl's header callback gives them:
+// interim responses (1xx) are skipped. Refused with InvalidArgument: everything that a message
+// parser further on could frame differently, such as two lengths, a length beside
+// Transfer-Encoding, folded lines, bare CR or LF, a 206 whose Content-Range is missing, malformed
+// or does not agree with Content-Length; and heads beyond the limits.
+class ResponseHeadReader {
+ public:
+  explicit ResponseHeadReader(const HeadLimits& limits = {}) : limits_(limits) {}
+
+  base::Status add_line(std::string_view line);
+  // True after the empty line of the final response: lines after that are trailers, not for here.
+  bool is_complete() const { return complete_; }
+  // Requires is_complete().
+  ResponseHead take() { return std::move(head_); }
+
+ private:
+  base::Status add_status_line(std::string_view line);
+  base::Status add_field(std::string_view line);
+  base::Status finish();
+
+  HeadLimits limits_;
+  ResponseHead head_;
+  std::size_t bytes_ = 0;
+  int interim_responses_ = 0;
+  int transfer_encodings_ = 0;
+  bool has_status_line_ = false;
+  bool complete_ = false;
+};
+
+// A whole head at once; bytes after its empty line are an error.
+base::Result<ResponseHead> parse_response_head(std::string_view text,
+                                               const HeadLimits& limits = {});
+
+}  // namespace larder::http
