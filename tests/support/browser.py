@@ -3,23 +3,24 @@
 import base64
 import json
 import pathlib
-import urllib.request
 
 from support.ports import free_port
-from support.program import Program, accepts
+from support.program import Program, accepts, run
 
 
 class Browser:
-    def __init__(self, folder):
+    def __init__(self, folder, namespace=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._port = free_port()
-        self._driver = Program(["chromedriver", f"--port={self._port}"], self.folder / "chromedriver.log")
+        self._namespace = namespace
+        self._driver = Program(["chromedriver", f"--port={self._port}"], self.folder / "chromedriver.log", namespace)
         self._session = None
 
     def __enter__(self):
         self._driver.start()
-        self._driver.wait_for(lambda: accepts(self._port))
+        self._driver.wait_for(lambda: self._namespace.accepts("127.0.0.1", self._port) if self._namespace
+                              else accepts(self._port))
         arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--disable-sync",
                      "--disable-dev-shm-usage", "--window-size=1280,900",
@@ -39,10 +40,13 @@ class Browser:
     def _call(self, method, path, body=None):
         base = f"http://127.0.0.1:{self._port}"
         url = f"{base}/session/{self._session}{path}" if self._session else base + path
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
-            return json.load(answer)["value"]
+        sent = ["-H", "Content-Type: application/json", "--data-binary", "@-"] if body is not None else []
+        answer = run("curl", "-sS", "--noproxy", "", "--max-time", "60", "--request", method, *sent, url,
+                     input=json.dumps(body) if body is not None else None, namespace=self._namespace, timeout=70).stdout
+        value = json.loads(answer)["value"]
+        if isinstance(value, dict) and "error" in value:
+            raise RuntimeError(f"{method} {path}: {value['error']}: {value.get('message', '')[:500]}")
+        return value
 
     def open(self, url):
         self._call("POST", "/url", {"url": url})
