@@ -1,0 +1,51 @@
+// How the cache asks an origin for bytes: the interface that a role implements with a real
+// transport.
+//
+// Calls of a sink come from one thread, the origin thread, and must neither wait nor touch the
+// disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "http/response_head.h"
+
+namespace larder::cache {
+
+struct OriginRequest {
+  std::string method = "GET";
+  std::string host;    // the origin as the client named it, allow-listed
+  bool https = false;  // verified TLS to the origin
+  std::string target;  // origin-form, raw, without what chose the origin
+  std::vector<std::pair<std::string, std::string>> fields;  // beside Host
+  std::string body;
+};
+
+class OriginSink {
+ public:
+  enum class Next { Continue, Pause, Abort };
+  virtual ~OriginSink() = default;
+  virtual bool on_head(const http::ResponseHead& head) = 0;  // false ends the fetch
+  virtual Next on_body(
+      std::span<const std::uint8_t> bytes) = 0;  // Pause: the same bytes come again
+  virtual bool
+  on_burst() = 0;  // after a burst of bytes; true asks to be called again in a few milliseconds
+  virtual void on_end(base::Status status) = 0;  // exactly once, last
+};
+
+class Origin {
+ public:
+  using FetchId = std::uint64_t;
+  virtual ~Origin() = default;
+  // Thread-safe, as all of these.
+  virtual FetchId fetch(OriginRequest request, std::shared_ptr<OriginSink> sink) = 0;
+  virtual void resume(FetchId id) = 0;
+  virtual void cancel(FetchId id) = 0;
+};
+
+}  // namespace larder::cache

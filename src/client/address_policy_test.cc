@@ -1,0 +1,42 @@
+#include "client/address_policy.h"
+
+#include <gtest/gtest.h>
+
+namespace larder::client {
+namespace {
+
+TEST(PublicAddress, RefusesEverythingThatIsNotPlainPublicUnicast) {
+  for (const char* address : {"127.0.0.1",
+                              "10.1.2.3",
+                              "172.16.0.1",
+                              "192.168.1.1",
+                              "100.64.0.1",
+                              "169.254.169.254",
+                              "0.0.0.0",
+                              "224.0.0.1",
+                              "255.255.255.255",
+                              "::",
+                              "::1",
+                              "fe80::1",
+                              "fc00::1",
+                              "fd12::1",
+                              "ff02::1",
+                              "::ffff:10.0.0.1",
+                              "::ffff:8.8.8.8",
+                              "64:ff9b::a00:1",
+                              "2002:a00:1::1",
+                              "2001:db8::1",
+                              "localhost",
+                              ""}) {
+    EXPECT_FALSE(is_public_address(address)) << address;
+  }
+}
+
+TEST(PublicAddress, AllowsPublicUnicast) {
+  for (const char* address : {"8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111"}) {
+    EXPECT_TRUE(is_public_address(address)) << address;
+  }
+}
+
+}  // namespace
+}  // namespace larder::client

@@ -1,0 +1,91 @@
+// Fetches from origins: one thread that runs all transfers, so that caps and pools are global by
+// construction.
+//
+// The bytes of the request target go out as they are; redirects are never followed; TLS is always
+// verified; the address that is really connected is checked at every connect, after every
+// resolution.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.h"
+#include "base/error.h"
+#include "http/response_head.h"
+
+namespace larder::client {
+
+struct OriginFetch {
+  std::string method = "GET";
+  bool https = false;
+  std::string host;        // of the Host field, of SNI and of the certificate's check
+  std::uint16_t port = 0;  // 0: the scheme's
+  // Where to connect to instead of host:port.
+  std::optional<std::pair<std::string, std::uint16_t>> connect_to;
+  std::string target;                                       // origin-form, raw
+  std::vector<std::pair<std::string, std::string>> fields;  // beside Host
+  std::string body;
+  std::vector<base::AddressRange>
+      allow_addresses;  // that may be connected although they are not public
+  std::string ca_file;  // empty: the system's store
+};
+
+// What happens to a fetch. Called on the origin thread, which all transfers share: no waiting, no
+// disk.
+class FetchSink {
+ public:
+  enum class Next { Continue, Pause, Abort };
+  virtual ~FetchSink() = default;
+  // The final response head (1xx are skipped); strictly parsed. False ends the fetch.
+  virtual bool on_head(const http::ResponseHead& head) = 0;
+  // Pause: the same bytes come again after OriginPool::resume.
+  virtual Next on_body(std::span<const std::uint8_t> bytes) = 0;
+  // After a burst of on_body calls: the moment to wake whoever waits. True to be called again after
+  // a few milliseconds even if nothing arrives.
+  virtual bool on_burst() { return false; }
+  // Exactly once, last. Unavailable: the origin cannot be reached or broke off; DeadlineExceeded:
+  // it stalled; PermissionDenied: its address is not allowed; DataLoss: its answer breaks HTTP's
+  // rules; Unauthenticated: its certificate is not trusted.
+  virtual void on_end(base::Status status) = 0;
+};
+
+using FetchId = std::uint64_t;
+
+struct OriginPoolSettings {
+  std::chrono::milliseconds connect_timeout{10'000};
+  // A transfer below this many bytes a second over this long is given up.
+  std::uint64_t low_speed = 1000;
+  std::chrono::seconds low_speed_time{15};
+  std::size_t connections = 256;
+  std::size_t connections_per_host = 32;
+  std::size_t queue_limit = 4096;  // fetches running and waiting
+  // Ports on which this process listens: an own address with such a port is never an origin.
+  std::vector<std::uint16_t> own_ports;
+};
+
+// Thread-safe.
+class OriginPool {
+ public:
+  static base::Result<std::unique_ptr<OriginPool>> start(OriginPoolSettings settings);
+  ~OriginPool();  // ends all fetches (on_end is called) and the thread
+  OriginPool(const OriginPool&) = delete;
+  OriginPool& operator=(const OriginPool&) = delete;
+
+  // on_end is called in any case; ResourceExhausted when too many fetches are queued.
+  FetchId fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink);
+  void resume(FetchId id);
+  void cancel(FetchId id);
+
+ private:
+  OriginPool();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace larder::client

@@ -1,0 +1,96 @@
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "net/stream.h"
+
+namespace larder::net {
+
+namespace {
+
+// Bytes of a file that one connection may send before others get their turn.
+constexpr std::uint64_t kTurn = 4 << 20;
+
+class PlainStream final : public Stream {
+ public:
+  PlainStream(Loop& loop, base::UniqueFd fd) : Stream(loop, std::move(fd)) {}
+
+  IoState try_read(std::span<char> into, std::size_t& got) override {
+    for (;;) {
+      const ssize_t count = ::recv(socket_.fd(), into.data(), into.size(), 0);
+      if (count > 0) {
+        got = static_cast<std::size_t>(count);
+        return IoState::Done;
+      }
+      if (count == 0) return IoState::Closed;
+      if (errno == EINTR) continue;
+      return errno == EAGAIN ? IoState::WouldBlock : IoState::Failed;
+    }
+  }
+
+  IoState try_write(Outgoing& out) override {
+    while (!out.head.empty() || !out.memory.empty()) {
+      iovec parts[2] = {{const_cast<char*>(out.head.data()), out.head.size()},
+                        {const_cast<char*>(out.memory.data()), out.memory.size()}};
+      msghdr message{};
+      message.msg_iov = parts;
+      message.msg_iovlen = 2;
+      const ssize_t count =
+          ::sendmsg(socket_.fd(), &message, MSG_NOSIGNAL | (out.file_length > 0 ? MSG_MORE : 0));
+      if (count < 0) {
+        if (errno == EINTR) continue;
+        return errno == EAGAIN ? IoState::WouldBlock : IoState::Failed;
+      }
+      const auto sent = static_cast<std::size_t>(count);
+      const std::size_t from_head = std::min(sent, out.head.size());
+      out.head.remove_prefix(from_head);
+      out.memory.remove_prefix(sent - from_head);
+    }
+    std::uint64_t turn = kTurn;
+    while (out.file_length > 0) {
+      if (turn == 0) return IoState::WouldBlock;
+      auto offset = static_cast<off_t>(out.file_offset);
+      const ssize_t count =
+          ::sendfile(socket_.fd(), out.file, &offset, std::min(out.file_length, turn));
+      if (count < 0) {
+        if (errno == EINTR) continue;
+        return errno == EAGAIN ? IoState::WouldBlock : IoState::Failed;
+      }
+      if (count == 0) return IoState::Failed;  // the file is shorter than promised
+      const auto sent = static_cast<std::uint64_t>(count);
+      out.file_offset += sent;
+      out.file_length -= sent;
+      if (out.mapped != nullptr) out.mapped += sent;
+      turn -= sent;
+    }
+    return IoState::Done;
+  }
+
+  void finish() override { ::shutdown(socket_.fd(), SHUT_WR); }
+};
+
+}  // namespace
+
+std::unique_ptr<Stream> make_plain_stream(Loop& loop, base::UniqueFd fd) {
+  return std::make_unique<PlainStream>(loop, std::move(fd));
+}
+
+Task<bool> Stream::write(Outgoing out, std::chrono::milliseconds stall) {
+  for (;;) {
+    switch (try_write(out)) {
+      case IoState::Done:
+        co_return true;
+      case IoState::WouldBlock:
+        if (!co_await socket_.writable(std::chrono::steady_clock::now() + stall)) co_return false;
+        break;
+      case IoState::Closed:
+      case IoState::Failed:
+        co_return false;
+    }
+  }
+}
+
+}  // namespace larder::net

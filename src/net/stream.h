@@ -1,0 +1,84 @@
+// A connection's bytes, plain or over TLS, with one interface for both. Everything is non-blocking:
+// a call does what it can at once and says whether to wait. Belongs to its loop's thread. Buffers
+// belong to the thread, not to the stream: an idle connection holds none.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "net/socket.h"
+#include "net/task.h"
+
+namespace larder::net {
+
+class TlsContext;
+
+enum class IoState {
+  Done,        // all of it (write), or some bytes (read)
+  WouldBlock,  // wait for the socket, then call again
+  Closed,      // the peer ended its side in order
+  Failed,      // reset, TLS error, or a mapped file that could not be read
+};
+
+// What is to be written: a head, then bytes in memory, then a run of a file. A stream takes from
+// the front.
+struct Outgoing {
+  std::string_view head;
+  std::string_view memory;
+  int file = -1;
+  std::uint64_t file_offset = 0;
+  std::uint64_t file_length = 0;
+  const std::uint8_t* mapped = nullptr;  // where file_offset is mapped, if it is: spares TLS a copy
+  std::shared_ptr<const void> owner;     // keeps `memory`, `file` and `mapped` alive
+
+  bool empty() const { return head.empty() && memory.empty() && file_length == 0; }
+  std::uint64_t size() const { return head.size() + memory.size() + file_length; }
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  // Reads what is there. Done: `got` > 0.
+  virtual IoState try_read(std::span<char> into, std::size_t& got) = 0;
+  // Done: everything was handed to the kernel. WouldBlock: `out` holds the rest; call again when
+  // writable. A long file is sent in turns: WouldBlock then only gives other connections theirs.
+  virtual IoState try_write(Outgoing& out) = 0;
+  // Tells the peer that nothing more comes (close_notify and FIN).
+  virtual void finish() = 0;
+  // DER of the certificate that the peer has proven to hold; empty when none.
+  virtual std::string peer_certificate() const { return {}; }
+  virtual bool is_tls() const { return false; }
+
+  Socket& socket() { return socket_; }
+
+  // Waits as needed, each wait at most `stall` long. False when the connection is of no more use.
+  Task<bool> write(Outgoing out, std::chrono::milliseconds stall);
+
+ protected:
+  Stream(Loop& loop, base::UniqueFd fd) : socket_(loop, std::move(fd)) {}
+  Socket socket_;
+};
+
+std::unique_ptr<Stream> make_plain_stream(Loop& loop, base::UniqueFd fd);
+
+// The server's side of a TLS connection; call handshake() first.
+class TlsStream : public Stream {
+ public:
+  using Stream::Stream;
+  // Empty when done; else the reason in a few words, for log and metric (the alert's name when the
+  // peer sent one).
+  virtual Task<std::string> handshake(base::SteadyTime deadline) = 0;
+};
+std::unique_ptr<TlsStream> make_tls_stream(Loop& loop, base::UniqueFd fd,
+                                           std::shared_ptr<const TlsContext> context);
+
+// A TLS port without a certificate: waits for the ClientHello, answers with a fatal alert, closes.
+// (A closed port would make Delivery Optimization clients avoid the host for everything.)
+Task<void> refuse_tls(Loop& loop, base::UniqueFd fd, base::SteadyTime deadline);
+
+}  // namespace larder::net

@@ -1,0 +1,143 @@
+#include "server/access_log.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace larder::server {
+
+namespace {
+
+constexpr std::size_t kBufferSize = 64 * 1024;
+// Of a path in a line; longer ones are cut.
+constexpr std::size_t kPathLimit = 1024;
+
+void append_number(std::string& line, std::uint64_t number) {
+  char text[24];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, number);
+  line.append(text, static_cast<std::size_t>(end - text));
+}
+
+void append_escaped(std::string& line, std::string_view text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  for (const char c : text.substr(0, kPathLimit)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > 0x20 && byte != 0x7f && byte != '"' && byte != '\\') {
+      line.push_back(c);
+    } else {
+      line += "\\x";
+      line.push_back(kDigits[byte >> 4]);
+      line.push_back(kDigits[byte & 15]);
+    }
+  }
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path) {
+  LARDER_TRY(base::make_directories(std::filesystem::path(path).parent_path().string(), 0750));
+  std::unique_ptr<AccessLog> log(new AccessLog(path));
+  const std::lock_guard lock(log->mutex_);
+  LARDER_TRY(log->reopen());
+  return log;
+}
+
+base::Status AccessLog::reopen() {
+  fd_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+  if (!fd_) return base::fail_errno("cannot open the access log " + path_, errno);
+  struct stat facts{};
+  size_ = ::fstat(fd_.get(), &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
+  return {};
+}
+
+void AccessLog::write(std::string_view lines) {
+  const std::lock_guard lock(mutex_);
+  if (size_ + lines.size() > kTurnOver) {
+    ::rename(path_.c_str(), (path_ + ".1").c_str());
+    if (!reopen()) return;
+  }
+  if (base::write_all(fd_.get(), lines)) size_ += lines.size();
+}
+
+// Ticks with the loop; writes what is a second old.
+class AccessLog::Buffer::Flush final : public net::Timed {
+ public:
+  Flush(Buffer& buffer, net::Loop& loop) : buffer_(buffer) { loop.watch(*this); }
+  void arm() {
+    if (deadline_ == base::SteadyTime::max()) {
+      deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    }
+  }
+
+ private:
+  void expire() override {
+    if (!buffer_.lines_.empty()) buffer_.log_.write(buffer_.lines_);
+    buffer_.lines_.clear();
+  }
+  Buffer& buffer_;
+};
+
+AccessLog::Buffer::Buffer(AccessLog& log, net::Loop& loop)
+    : log_(log), flush_(std::make_unique<Flush>(*this, loop)) {
+  lines_.reserve(kBufferSize + 2048);
+}
+
+AccessLog::Buffer::~Buffer() {
+  if (!lines_.empty()) log_.write(lines_);
+}
+
+void AccessLog::Buffer::append(const AccessRecord& record, base::WallTime now) {
+  const std::int64_t second = base::to_unix_seconds(now);
+  if (second != second_) {
+    second_ = second;
+    second_text_ = base::to_rfc3339(now);
+    second_text_.pop_back();
+  }
+  const auto milliseconds = static_cast<unsigned>(
+      std::chrono::floor<std::chrono::milliseconds>(now).time_since_epoch().count() % 1000);
+  std::string& line = lines_;
+  line += second_text_;
+  const char fraction[] = {'.',
+                           static_cast<char>('0' + milliseconds / 100),
+                           static_cast<char>('0' + milliseconds / 10 % 10),
+                           static_cast<char>('0' + milliseconds % 10),
+                           'Z',
+                           ' '};
+  line.append(fraction, sizeof fraction);
+  line += record.client;
+  line.push_back(' ');
+  append_escaped(line, record.method);
+  line.push_back(' ');
+  line += record.scheme;
+  line += "://";
+  append_escaped(line, record.host);
+  append_escaped(line, record.path);
+  if (record.has_query) line += "?...";
+  line.push_back(' ');
+  append_number(line, static_cast<std::uint64_t>(record.status));
+  line.push_back(' ');
+  append_number(line, record.bytes);
+  line.push_back(' ');
+  append_number(line, static_cast<std::uint64_t>(record.duration.count()));
+  line.push_back(' ');
+  line += record.cache;
+  line.push_back(' ');
+  line += record.reason;
+  line.push_back(' ');
+  line += record.request_id;
+  line.push_back('\n');
+  flush_->arm();
+  if (line.size() >= kBufferSize) {
+    log_.write(lines_);
+    lines_.clear();
+  }
+}
+
+}  // namespace larder::server

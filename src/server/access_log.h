@@ -1,0 +1,79 @@
+// The access log: one line a request, written in batches from buffers of the threads.
+//
+//   <time> <client> <method> <scheme>://<host><target> <status> <bytes> <microseconds> <cache>
+//   <reason> <request id>
+//
+// The query's values are left out: signed URLs are secrets. Control characters and spaces of the
+// request are escaped. The file is turned over to <path>.1 at a size, so that it is bounded
+// whatever happens.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/unique_fd.h"
+#include "net/loop.h"
+
+namespace larder::server {
+
+struct AccessRecord {
+  std::string_view client;
+  std::string_view method;
+  std::string_view scheme;
+  std::string_view host;
+  std::string_view path;
+  bool has_query = false;
+  int status = 0;
+  std::uint64_t bytes = 0;
+  std::chrono::microseconds duration{0};
+  std::string_view cache;
+  std::string_view reason;
+  std::string_view request_id;
+};
+
+// Thread-safe; outlives its buffers.
+class AccessLog {
+ public:
+  static constexpr std::uint64_t kTurnOver = 512ULL << 20;
+
+  // Opens or creates the file (0640) and its folder.
+  static base::Result<std::unique_ptr<AccessLog>> open(const std::string& path);
+
+  // Appends whole lines; errors are counted, never waited for.
+  void write(std::string_view lines);
+
+  // Collects the lines of one loop: written at 64 KiB or after a second.
+  class Buffer {
+   public:
+    Buffer(AccessLog& log, net::Loop& loop);
+    ~Buffer();
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    void append(const AccessRecord& record, base::WallTime now);
+
+   private:
+    class Flush;
+    AccessLog& log_;
+    std::string lines_;
+    std::int64_t second_ = -1;
+    std::string second_text_;
+    std::unique_ptr<Flush> flush_;
+  };
+
+ private:
+  explicit AccessLog(std::string path) : path_(std::move(path)) {}
+  base::Status reopen();
+
+  std::string path_;
+  std::mutex mutex_;  // guards fd_ and size_
+  base::UniqueFd fd_;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace larder::server

@@ -1,0 +1,306 @@
+#include "server/connection.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "http/chunked_decoder.h"
+#include "http/date.h"
+#include "http/head_writer.h"
+
+namespace larder::server {
+
+namespace {
+
+constexpr std::size_t kReadSize = 64 * 1024;
+// Bytes of an unread request body that are read and thrown away to keep the connection.
+constexpr std::size_t kDrainLimit = 64 * 1024;
+
+struct ThreadBuffers {
+  char received[kReadSize];
+  http::RequestHead head;
+};
+
+ThreadBuffers& buffers() {
+  thread_local const auto instance = std::make_unique<ThreadBuffers>();
+  return *instance;
+}
+
+base::SteadyTime now() {
+  return std::chrono::steady_clock::now();
+}
+
+}  // namespace
+
+// A request whose views outlive the thread's buffers.
+struct Connection::OwnedRequest {
+  std::string bytes;
+  http::RequestHead head;
+};
+
+std::unique_ptr<Connection::OwnedRequest> Connection::take_request(const http::HeadParse& parse) {
+  auto request = std::make_unique<OwnedRequest>();
+  request->bytes.assign(received_.substr(0, parse.consumed));
+  take_bytes(parse.consumed);
+  // Parsed anew because the views must point into the copy; the result is the same by construction.
+  http::parse_request_head(request->bytes, request->head);
+  return request;
+}
+
+void Connection::take_bytes(std::size_t count) {
+  if (pending_.empty()) {
+    pending_.assign(received_.substr(count));
+  } else {
+    pending_.erase(0, count);
+  }
+  received_ = {};
+}
+
+struct Exchange::Body {
+  std::uint64_t remaining = 0;
+  std::unique_ptr<http::ChunkedDecoder> chunked;
+  bool failed = false;
+  bool done = false;  // chunked: the last chunk was read
+};
+
+Exchange::Exchange(Connection& connection, const http::RequestHead& head, base::SteadyTime start)
+    : start_(start), connection_(connection), head_(&head) {}
+Exchange::~Exchange() = default;
+
+const Peer& Exchange::peer() const {
+  return connection_.peer_;
+}
+
+bool Exchange::closing() const {
+  return connection_.draining_ || !keep_alive();
+}
+
+net::Task<bool> Exchange::send(net::Outgoing out) {
+  const std::uint64_t size = out.size();
+  const bool sent =
+      co_await connection_.stream_->write(std::move(out), connection_.timeouts_.stall);
+  if (sent) {
+    outcome.bytes += size;
+  } else {
+    outcome.complete = false;
+    keep_alive_ = false;
+  }
+  co_return sent;
+}
+
+net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
+  if (!body_) {
+    body_ = std::make_unique<Body>();
+    body_->remaining = head_->content_length.value_or(0);
+    if (head_->chunked) body_->chunked = std::make_unique<http::ChunkedDecoder>();
+  }
+  Body& body = *body_;
+  for (;;) {
+    if (body.failed) co_return base::fail(base::ErrorCode::InvalidArgument, "broken request body");
+    if (body.chunked ? body.done : body.remaining == 0) co_return std::size_t{0};
+    std::string& pending = connection_.pending_;
+    if (!pending.empty()) {
+      if (!body.chunked) {
+        const std::size_t count =
+            std::min<std::uint64_t>({into.size(), pending.size(), body.remaining});
+        std::memcpy(into.data(), pending.data(), count);
+        pending.erase(0, count);
+        body.remaining -= count;
+        co_return count;
+      }
+      const http::ChunkedDecoder::Step step =
+          body.chunked->next(std::string_view(pending).substr(0, into.size()));
+      using State = http::ChunkedDecoder::Step::State;
+      if (step.state == State::Data) std::memcpy(into.data(), step.data.data(), step.data.size());
+      const std::size_t produced = step.data.size();
+      pending.erase(0, step.consumed);
+      body.failed = step.state == State::Bad;
+      body.done = step.state == State::End;
+      if (body.failed) keep_alive_ = false;
+      if (produced > 0) co_return produced;
+      if (step.state != State::NeedMore || !pending.empty()) continue;
+    }
+    if (head_->expect_continue && !continued_) {
+      continued_ = true;
+      net::Outgoing out;
+      out.head = "HTTP/1.1 100 Continue\r\n\r\n";
+      if (!co_await send(std::move(out))) {
+        co_return base::fail(base::ErrorCode::Unavailable, "the client left");
+      }
+    }
+    std::size_t got = 0;
+    const net::IoState state = connection_.stream_->try_read(buffers().received, got);
+    if (state == net::IoState::Done) {
+      pending.append(buffers().received, got);
+    } else if (state != net::IoState::WouldBlock) {
+      keep_alive_ = false;
+      co_return base::fail(base::ErrorCode::Unavailable,
+                           "the client left within the request's body");
+    } else if (!co_await connection_.stream_->socket().readable(now() +
+                                                                connection_.timeouts_.stall)) {
+      keep_alive_ = false;
+      co_return base::fail(base::ErrorCode::DeadlineExceeded, "the request's body stalled");
+    }
+  }
+}
+
+std::string_view http_date_now() {
+  struct Cached {
+    std::time_t second = -1;
+    std::string text;
+  };
+  thread_local Cached cached;
+  const std::time_t second = std::time(nullptr);
+  if (second != cached.second) {
+    cached.second = second;
+    cached.text = http::date_text(base::from_unix_seconds(second));
+  }
+  return cached.text;
+}
+
+net::Task<void> Connection::serve() {
+  for (;;) {
+    http::RequestHead& head = buffers().head;
+    const http::HeadParse parse = co_await read_head(head);
+    if (parse.state == http::HeadParse::State::NeedMore) co_return;
+    if (parse.state == http::HeadParse::State::Bad) {
+      co_await refuse(parse);
+      co_return;
+    }
+    const base::SteadyTime start = now();
+    bool keep = false;
+    {
+      Exchange exchange(*this, head, start);
+      net::Outgoing out;
+      if (!head.has_body() && handler_.try_answer(exchange, out)) {
+        exchange.outcome.bytes = out.size();
+        keep = exchange.keep_alive() && !draining_;
+        const net::IoState state = stream_->try_write(out);
+        if (state == net::IoState::Done) {
+          handler_.finished(exchange);
+          take_bytes(parse.consumed);
+        } else {
+          // What must outlive the wait is set aside: the request for the log, the head of the
+          // answer, pipelined bytes.
+          const std::unique_ptr<OwnedRequest> request = take_request(parse);
+          exchange.head_ = &request->head;
+          const std::string answer_head(out.head);
+          out.head = answer_head;
+          const bool sent = state == net::IoState::WouldBlock &&
+                            co_await stream_->write(std::move(out), timeouts_.stall);
+          exchange.outcome.complete = sent;
+          keep = keep && sent;
+          handler_.finished(exchange);
+        }
+        if (keep) continue;
+        co_await linger();
+        co_return;
+      }
+    }
+    keep = co_await answer_slowly(parse, start);
+    if (!keep || draining_) {
+      co_await linger();
+      co_return;
+    }
+  }
+}
+
+net::Task<bool> Connection::answer_slowly(http::HeadParse parse, base::SteadyTime start) {
+  const std::unique_ptr<OwnedRequest> request = take_request(parse);
+  Exchange exchange(*this, request->head, start);
+  co_await handler_.answer(exchange);
+  handler_.finished(exchange);
+  if (!exchange.keep_alive()) co_return false;
+  if (request->head.has_body()) {
+    if (request->head.expect_continue && !exchange.continued_) co_return false;
+    std::size_t drained = 0;
+    char rest[4096];
+    for (;;) {
+      const base::Result<std::size_t> got = co_await exchange.read_body(rest);
+      if (!got) co_return false;
+      if (*got == 0) break;
+      drained += *got;
+      if (drained > kDrainLimit) co_return false;
+    }
+  }
+  co_return true;
+}
+
+net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
+  base::SteadyTime deadline = now() + (pending_.empty() ? timeouts_.idle : timeouts_.header);
+  http::HeadParse parse;
+  if (!pending_.empty()) {
+    received_ = pending_;
+    parse = http::parse_request_head(received_, head);
+    if (parse.state != http::HeadParse::State::NeedMore) co_return parse;
+  }
+  bool wait_first = !fresh_;
+  fresh_ = false;
+  for (;;) {
+    if (wait_first) {
+      idle_ = pending_.empty();
+      if (idle_ && draining_) co_return parse;
+      if (pending_.empty() && pending_.capacity() > 64) pending_.shrink_to_fit();
+      const bool ready = co_await stream_->socket().readable(deadline);
+      idle_ = false;
+      if (!ready) co_return parse;
+    }
+    wait_first = true;
+    std::size_t got = 0;
+    const net::IoState state = stream_->try_read(buffers().received, got);
+    if (state == net::IoState::WouldBlock) continue;
+    if (state != net::IoState::Done) {
+      parse.state = http::HeadParse::State::NeedMore;
+      co_return parse;
+    }
+    if (pending_.empty()) {
+      received_ = std::string_view(buffers().received, got);
+      deadline = now() + timeouts_.header;
+    } else {
+      pending_.append(buffers().received, got);
+      received_ = pending_;
+    }
+    parse = http::parse_request_head(received_, head);
+    if (parse.state != http::HeadParse::State::NeedMore) co_return parse;
+    if (pending_.empty()) pending_.assign(received_);
+    // More may be waiting already.
+    wait_first = got < kReadSize;
+  }
+}
+
+net::Task<void> Connection::refuse(http::HeadParse parse) {
+  handler_.refused(peer_, parse.status, parse.reason);
+  const std::string head = "HTTP/1.1 " + std::to_string(parse.status) + " " +
+                           std::string(http::reason_phrase(parse.status)) +
+                           "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " +
+                           std::to_string(parse.reason.size() + 1) +
+                           "\r\nConnection: close\r\n\r\n" + std::string(parse.reason) + "\n";
+  net::Outgoing out;
+  out.head = head;
+  co_await stream_->write(std::move(out), timeouts_.stall);
+  co_await linger();
+}
+
+// Lets the client read our last bytes: closing a socket with unread input would reset the
+// connection.
+net::Task<void> Connection::linger() {
+  stream_->finish();
+  const base::SteadyTime deadline = now() + std::chrono::seconds(2);
+  std::size_t total = 0;
+  std::size_t got = 0;
+  while (total < kReadSize * 4) {
+    const net::IoState state = stream_->try_read(buffers().received, got);
+    if (state == net::IoState::Done) {
+      total += got;
+    } else if (state != net::IoState::WouldBlock ||
+               !co_await stream_->socket().readable(deadline)) {
+      co_return;
+    }
+  }
+}
+
+void Connection::drain() {
+  draining_ = true;
+  if (idle_) abort();
+}
+
+}  // namespace larder::server

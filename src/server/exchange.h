@@ -1,0 +1,108 @@
+// One request and its answer, as handlers see it; and the interface of handlers.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "http/request_head.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "server/peer.h"
+
+namespace larder::server {
+
+// What the access log and the metrics get to know of a request. Views point to static text.
+struct Outcome {
+  int status = 0;
+  std::string_view cache = "-";   // "hit", "miss", "pass", ...: see docs/operations.md
+  std::string_view reason = "-";  // why it went this way
+  std::uint64_t bytes = 0;        // handed to the kernel, head included; counted by Exchange
+  std::uint64_t body_from_store = 0;
+  std::uint64_t body_from_origin = 0;
+  bool complete = true;  // false when the client left or the answer had to be cut
+};
+
+class Connection;
+
+// Belongs to the connection's loop thread and ends with the request.
+class Exchange {
+ public:
+  Exchange(Connection& connection, const http::RequestHead& head, base::SteadyTime start);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  const http::RequestHead& head() const { return *head_; }
+  const Peer& peer() const;
+  base::SteadyTime start() const { return start_; }
+
+  // Sends bytes of the answer; false when the client is gone: stop then. The caller has written a
+  // complete head.
+  net::Task<bool> send(net::Outgoing out);
+
+  // The next bytes of the request's body, in order; 0 at its end. Sends 100 Continue when the
+  // client waits for it. InvalidArgument for broken framing, DeadlineExceeded and Unavailable for a
+  // client that stalls or leaves.
+  net::Task<base::Result<std::size_t>> read_body(std::span<char> into);
+
+  // The connection ends after this answer; say so with "Connection: close" in its head.
+  void close_connection() { keep_alive_ = false; }
+  bool keep_alive() const { return keep_alive_ && head_->keep_alive; }
+  // The server is about to stop, or the request asked for it: the answer should say "Connection:
+  // close".
+  bool closing() const;
+
+  Outcome outcome;
+
+ private:
+  friend class Connection;
+  base::SteadyTime start_;
+  Connection& connection_;
+  const http::RequestHead* head_;
+  bool keep_alive_ = true;
+  bool continued_ = false;
+  struct Body;
+  std::unique_ptr<Body> body_;
+};
+
+// Answers the requests of one listener on one loop; made for each by the listener's factory.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+
+  // A chance to answer without any wait. True: `out` holds the whole answer, whose head may live in
+  // a buffer of the thread until the next call. The views of the request's head are valid only
+  // during the call.
+  virtual bool try_answer(Exchange& exchange, net::Outgoing& out) {
+    (void)exchange;
+    (void)out;
+    return false;
+  }
+
+  // Answers, waiting as needed. Always sends something or closes the connection.
+  virtual net::Task<void> answer(Exchange& exchange) = 0;
+
+  // After the last byte or the failure; for log and metrics.
+  virtual void finished(const Exchange& exchange) { (void)exchange; }
+
+  // A request that could not be parsed was answered with this status.
+  virtual void refused(const Peer& peer, int status, std::string_view reason) {
+    (void)peer;
+    (void)status;
+    (void)reason;
+  }
+};
+
+using HandlerFactory = std::function<std::unique_ptr<Handler>(net::Loop&)>;
+
+// "Sun, 06 Nov 1994 08:49:37 GMT" of now, made once a second and thread.
+std::string_view http_date_now();
+
+}  // namespace larder::server

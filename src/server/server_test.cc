@@ -1,0 +1,255 @@
+#include "server/server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <fstream>
+#include <thread>
+
+#include "base/file.h"
+#include "server/access_log.h"
+#include "server/router_handler.h"
+
+namespace larder::server {
+namespace {
+
+// A blocking client socket that gives up after some seconds.
+class Client {
+ public:
+  explicit Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    ::inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    const timeval limit{10, 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    connected = ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  void send(std::string_view text) { ASSERT_TRUE(base::write_all(fd_.get(), text)); }
+  void finish() { ::shutdown(fd_.get(), SHUT_WR); }
+  // Until `text` stands in what was received, or the end.
+  std::string receive_until(std::string_view text) {
+    std::string received;
+    char buffer[4096];
+    while (received.find(text) == std::string::npos) {
+      const ssize_t got = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+      if (got <= 0) break;
+      received.append(buffer, static_cast<std::size_t>(got));
+    }
+    return received;
+  }
+  std::string receive_all() { return receive_until(std::string(1, '\0') + "never"); }
+  bool connected = false;
+
+ private:
+  base::UniqueFd fd_;
+};
+
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    router_.add("GET", "/hello/{name}", [](const RouteRequest& request) {
+      return text_reply(200, "hello " + request.captures.at("name"));
+    });
+    router_.add("POST", "/echo",
+                [](const RouteRequest& request) { return text_reply(200, request.body); },
+                {.body_limit = 1000, .body_folder = {}});
+    char folder[] = "/tmp/larder-server-XXXXXX";
+    folder_ = mkdtemp(folder);
+    router_.add("PUT", "/file",
+                [](const RouteRequest& request) {
+                  return text_reply(200, base::read_file(request.body_file, 1 << 20).value_or("?"));
+                },
+                {.body_limit = 1 << 20, .body_folder = folder_});
+    router_.add_task("GET", "/slow", [](RouteRequest) -> net::Task<Reply> {
+      co_await net::sleep_for(std::chrono::milliseconds(1));
+      co_return text_reply(200, "slept");
+    });
+    start({});
+  }
+  void start(Timeouts timeouts) {
+    ListenerSettings listener;
+    listener.name = "test";
+    listener.address = "127.0.0.1";
+    listener.handler = route_with(router_, pool_);
+    ServerSettings settings;
+    settings.threads = 2;
+    settings.timeouts = timeouts;
+    server_.reset();
+    auto server = Server::start({listener}, settings);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+    port_ = server_->port("test");
+  }
+  std::string exchange(std::string_view request) {
+    Client client(port_);
+    client.send(request);
+    client.finish();
+    return client.receive_all();
+  }
+
+  std::string folder_;
+  Router router_;
+  net::WorkerPool pool_{2, 16};
+  std::unique_ptr<Server> server_;
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
+  const std::string answer = exchange(
+      "GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\nGET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+      "GET /hello/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::size_t a = answer.find("hello a");
+  const std::size_t slept = answer.find("slept");
+  const std::size_t b = answer.find("hello b");
+  ASSERT_NE(b, std::string::npos) << answer;
+  EXPECT_LT(a, slept);
+  EXPECT_LT(slept, b);
+}
+
+TEST_F(ServerTest, TakesARequestThatArrivesByteByByte) {
+  Client client(port_);
+  for (const char c : std::string_view("GET /hello/slowly HTTP/1.1\r\nHost: x\r\n\r\n")) {
+    client.send(std::string_view(&c, 1));
+  }
+  EXPECT_NE(client.receive_until("slowly").find("200 OK"), std::string::npos);
+}
+
+TEST_F(ServerTest, ReadsBodiesByLengthAndChunked) {
+  EXPECT_NE(
+      exchange(
+          "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nabcde")
+          .find("\r\n\r\nabcde"),
+      std::string::npos);
+  EXPECT_NE(exchange("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                     "Connection: close\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n")
+                .find("\r\n\r\nabcde"),
+            std::string::npos);
+  EXPECT_NE(
+      exchange("PUT /file HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nxyz")
+          .find("\r\n\r\nxyz"),
+      std::string::npos);
+}
+
+TEST_F(ServerTest, RefusesBodiesBeyondTheLimitAndBrokenChunks) {
+  EXPECT_NE(
+      exchange("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n").find(" 413 "),
+      std::string::npos);
+  const std::string long_chunks =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3e9\r\n" +
+      std::string(1001, 'x') + "\r\n0\r\n\r\n";
+  EXPECT_NE(exchange(long_chunks).find(" 413 "), std::string::npos);
+  EXPECT_NE(exchange("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+                .find(" 400 "),
+            std::string::npos);
+}
+
+TEST_F(ServerTest, SendsContinueToClientsThatWaitForIt) {
+  Client client(port_);
+  client.send(
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.receive_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send("ok");
+  EXPECT_NE(client.receive_until("ok").find("200 OK"), std::string::npos);
+}
+
+TEST_F(ServerTest, NamesUnknownPathsMethodsAndBadRequests) {
+  EXPECT_NE(exchange("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n").find(" 404 "), std::string::npos);
+  const std::string wrong_method = exchange("DELETE /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(wrong_method.find(" 405 "), std::string::npos);
+  EXPECT_NE(wrong_method.find("Allow: POST"), std::string::npos);
+  EXPECT_NE(exchange("GET / HTTP/1.1\r\n\r\n").find(" 400 "), std::string::npos) << "no Host";
+  EXPECT_NE(exchange("GET /hello/a?x=1&x=2 HTTP/1.1\r\nHost: x\r\n\r\n").find(" 400 "),
+            std::string::npos)
+      << "a repeated parameter";
+}
+
+TEST_F(ServerTest, ClosesConnectionsThatDoNotFinishTheirHead) {
+  Timeouts timeouts;
+  timeouts.header = std::chrono::milliseconds(50);
+  start(timeouts);
+  Client client(port_);
+  client.send("GET /hello/a HTTP/1.1\r\nHos");
+  EXPECT_EQ(client.receive_all().find("200"), std::string::npos);
+}
+
+TEST_F(ServerTest, StopsWithIdleConnectionsOpen) {
+  Client client(port_);
+  client.send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.receive_until("hello a");
+  server_->stop(std::chrono::seconds(10));
+  EXPECT_EQ(server_->connection_count(), 0U);
+  EXPECT_FALSE(Client(port_).connected);
+}
+
+TEST_F(ServerTest, RefusesAPortThatIsTaken) {
+  ListenerSettings listener;
+  listener.name = "second";
+  listener.address = "127.0.0.1";
+  listener.port = port_;
+  listener.handler = route_with(router_, pool_);
+  const auto second = Server::start({listener}, {});
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("second"), std::string::npos);
+}
+
+TEST_F(ServerTest, ServesAUnixSocketWithPeerCredentials) {
+  unsigned user = 12345;
+  Router router;
+  router.add("GET", "/", [&](const RouteRequest& request) {
+    if (request.peer.credentials) user = request.peer.credentials->user;
+    return text_reply(200, "ok");
+  });
+  ListenerSettings listener;
+  listener.name = "control";
+  listener.unix_path = folder_ + "/control.sock";
+  listener.handler = route_with(router, pool_);
+  const auto server = Server::start({listener}, {});
+  ASSERT_TRUE(server) << server.error().message;
+  struct stat facts{};
+  ASSERT_EQ(::stat(listener.unix_path.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777U, 0660U);
+  const base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  listener.unix_path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_TRUE(base::write_all(fd.get(), "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+  char buffer[1024];
+  EXPECT_GT(::recv(fd.get(), buffer, sizeof buffer, 0), 0);
+  EXPECT_EQ(user, ::getuid());
+}
+
+TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
+  char folder[] = "/tmp/larder-log-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/log/access.log";
+  const auto log = AccessLog::open(path);
+  ASSERT_TRUE(log) << log.error().message;
+  net::Loop loop;
+  {
+    AccessLog::Buffer buffer(**log, loop);
+    AccessRecord record;
+    record.client = "192.0.2.1";
+    record.method = "GET";
+    record.scheme = "http";
+    record.host = "h";
+    record.path = "/a\n b";
+    record.has_query = true;
+    record.status = 200;
+    record.cache = "hit";
+    record.reason = "fresh";
+    record.request_id = "id";
+    buffer.append(record, base::from_unix_seconds(0) + std::chrono::milliseconds(42));
+  }
+  EXPECT_EQ(
+      base::read_file(path, 4096).value(),
+      "1970-01-01T00:00:00.042Z 192.0.2.1 GET http://h/a\\x0a\\x20b?... 200 0 0 hit fresh id\n");
+}
+
+}  // namespace
+}  // namespace larder::server
