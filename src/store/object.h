@@ -74,6 +74,8 @@ class Object {
 
  private:
   friend class Store;
+  friend class Index;
+  friend class OpenTable;
   struct State;  // slice bits and metadata
   // The order of destruction matters: the file is closed before the generation gives up its space.
   std::shared_ptr<Generation> generation_;

@@ -3,14 +3,10 @@
 #include <bit>
 #include <cstddef>
 
+#include "store/byte_order.h"
+
 namespace larder::store {
 namespace {
-
-std::uint64_t load_le(const std::uint8_t* bytes) {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < 8; ++i) value |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
-  return value;
-}
 
 struct State {
   std::uint64_t v0, v1, v2, v3;
@@ -42,15 +38,15 @@ struct State {
 }  // namespace
 
 Key siphash_128(const std::array<std::uint8_t, 16>& secret, std::span<const std::uint8_t> bytes) {
-  const std::uint64_t k0 = load_le(secret.data());
-  const std::uint64_t k1 = load_le(secret.data() + 8);
+  const std::uint64_t k0 = load_le<std::uint64_t>(secret.data());
+  const std::uint64_t k1 = load_le<std::uint64_t>(secret.data() + 8);
   // The constants spell "somepseudorandomlygeneratedbytes"; 0xee marks the 128-bit variant.
   State state{.v0 = k0 ^ 0x736f6d6570736575,
               .v1 = k1 ^ 0x646f72616e646f6d ^ 0xee,
               .v2 = k0 ^ 0x6c7967656e657261,
               .v3 = k1 ^ 0x7465646279746573};
   const std::size_t whole = bytes.size() / 8 * 8;
-  for (std::size_t i = 0; i < whole; i += 8) state.absorb(load_le(bytes.data() + i));
+  for (std::size_t i = 0; i < whole; i += 8) state.absorb(load_le<std::uint64_t>(bytes.data() + i));
   std::uint64_t last = static_cast<std::uint64_t>(bytes.size()) << 56;
   for (std::size_t i = whole; i < bytes.size(); ++i) {
     last |= static_cast<std::uint64_t>(bytes[i]) << (8 * (i - whole));

@@ -62,7 +62,7 @@ struct Statistics {
   std::uint64_t write_errors = 0;  // full drives included
   std::uint64_t read_errors = 0;
   std::uint64_t lost_slices = 0;  // wrong checksum
-  std::vector<DriveStatistics> drives;
+  std::vector<DriveStatistics> drives{};
 };
 
 class Store {

@@ -1,0 +1,319 @@
+#include "store/drive.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <unordered_set>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "store/store.h"
+
+namespace larder::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kSmallestCompaction = 256 * 1024;
+constexpr std::uint64_t kSyncAfter = 64 * kMiB;
+// How long a broken or full drive is left alone before it is tried again.
+constexpr std::chrono::microseconds kRefusal = std::chrono::seconds(30);
+
+std::uint64_t lower_watermark(std::uint64_t size) {
+  return std::clamp<std::uint64_t>(size / 32, 2 * kMiB, 2048 * kMiB);
+}
+
+std::uint64_t segment_size_for(std::uint64_t drive_size) {
+  return std::clamp<std::uint64_t>(round_up(drive_size / 16, kMiB), 4 * kMiB, 256 * kMiB);
+}
+
+}  // namespace
+
+Drive::Drive(std::string path, std::uint64_t size, const base::Clock& clock)
+    : path_(std::move(path)), size_(size), clock_(clock) {}
+
+base::Result<std::unique_ptr<Drive>> Drive::lock(const DriveSettings& settings,
+                                                 const base::Clock& clock) {
+  LARDER_TRY(base::make_directories(settings.path, 0750));
+  std::unique_ptr<Drive> drive(new Drive(settings.path, settings.size, clock));
+  auto lock = base::lock_file(settings.path + "/lock", "the drive " + settings.path);
+  if (!lock) return std::unexpected(std::move(lock).error());
+  drive->lock_ = std::move(*lock);
+  const auto file = base::read_file(settings.path + "/store", 4096);
+  if (file) {
+    drive->identity_ = parse_identity(*file);
+    if (!drive->identity_) {
+      return base::fail(base::ErrorCode::FailedPrecondition,
+                        settings.path + "/store is not a file of Larder's: choose another folder");
+    }
+    return drive;
+  }
+  if (file.error().code != base::ErrorCode::NotFound) return std::unexpected(file.error());
+  for (const char* name : {"objects", "segments", "journal"}) {
+    std::error_code error;
+    if (fs::exists(fs::path(settings.path) / name, error)) {
+      return base::fail(
+          base::ErrorCode::FailedPrecondition,
+          settings.path + " holds \"" + name + "\" of something else: choose an empty folder");
+    }
+  }
+  return drive;
+}
+
+std::optional<std::array<std::uint8_t, 16>> Drive::secret() const {
+  if (!identity_ || identity_->version != kFormatVersion) return std::nullopt;
+  return identity_->secret;
+}
+
+base::Status Drive::discard(const std::string& reason) {
+  base::log_warning("the cache on a drive is discarded", {{"path", path_}, {"reason", reason}});
+  for (const char* name : {"objects", "segments", "journal", "journal.new"}) {
+    std::error_code error;
+    fs::remove_all(fs::path(path_) / name, error);
+    if (error) return base::fail_errno("cannot empty " + path_, error.value());
+  }
+  identity_.reset();
+  return {};
+}
+
+base::Status Drive::load(const std::array<std::uint8_t, 16>& secret, ReplayTable& table) {
+  if (identity_ && identity_->version != kFormatVersion) {
+    LARDER_TRY(discard("format version " + std::to_string(identity_->version) + " is not known"));
+  } else if (identity_ && identity_->secret != secret) {
+    LARDER_TRY(discard("it belongs to another store"));
+  }
+  if (!identity_) {
+    Identity identity{.secret = secret};
+    base::random_bytes(identity.drive);
+    LARDER_TRY(base::write_file_atomically(path_ + "/store", encode_identity(identity), 0600));
+    identity_ = identity;
+  }
+  LARDER_TRY(base::make_directories(path_ + "/objects", 0750));
+  LARDER_TRY(base::make_directories(path_ + "/segments", 0750));
+  segments_ = std::make_unique<SegmentSet>(path_, identity_->drive, segment_size_for(size_));
+  auto journal =
+      Journal::open(path_, identity_->drive, [&](const Record& record) { table.apply(record); });
+  if (!journal) return std::unexpected(std::move(journal).error());
+  journal_ = std::move(*journal);
+  return {};
+}
+
+base::Status Drive::sweep_large(std::span<const std::shared_ptr<Generation>> live) {
+  std::unordered_set<std::uint64_t> ids;
+  for (const auto& generation : live) {
+    if (!generation->is_packed()) ids.insert(generation->id);
+  }
+  std::error_code error;
+  fs::recursive_directory_iterator entries(path_ + "/objects", error);
+  for (const auto end = fs::recursive_directory_iterator(); !error && entries != end;
+       entries.increment(error)) {
+    if (!entries->is_regular_file(error)) continue;
+    const auto id = parse_file_number(entries->path().filename().string());
+    if (id && !ids.contains(*id)) ::unlink(entries->path().c_str());
+  }
+  if (error) return base::fail_errno("cannot list " + path_ + "/objects", error.value());
+  return {};
+}
+
+base::Status Drive::settle(std::span<const std::shared_ptr<Generation>> live) {
+  LARDER_TRY(sweep_large(live));
+  std::vector<std::shared_ptr<Generation>> packed;
+  std::uint64_t charged = 0;
+  for (const auto& generation : live) {
+    charged += generation->cost();
+    if (generation->is_packed()) packed.push_back(generation);
+    add_candidate(generation);
+  }
+  LARDER_TRY(segments_->load(packed));
+  charged_ = charged + segments_->cost();
+  compaction_ended(true);
+  return {};
+}
+
+std::uint64_t Drive::used() const {
+  return kDriveCost + charged_ + journal_->cost();
+}
+
+std::uint64_t Drive::available() const {
+  const std::uint64_t now = used();
+  return now < size_ ? size_ - now : 0;
+}
+
+bool Drive::reserve(std::uint64_t bytes) {
+  const std::uint64_t fixed = kDriveCost + journal_->cost();
+  std::uint64_t charged = charged_;
+  do {
+    if (fixed + charged + bytes > size_) return false;
+  } while (!charged_.compare_exchange_weak(charged, charged + bytes));
+  if (shortage() > 0) wake();
+  return true;
+}
+
+std::uint64_t Drive::shortage() const {
+  const std::uint64_t low = lower_watermark(size_);
+  const std::uint64_t coming = available() + awaited_;
+  return coming < low ? 2 * low - coming : 0;
+}
+
+void Drive::release(const Generation& generation) {
+  {
+    const std::lock_guard lock(released_mutex_);
+    released_.push_back({generation.id, generation.length, generation.location, generation.cost()});
+  }
+  wake();
+}
+
+void Drive::free_released() {
+  const std::lock_guard freeing(freeing_mutex_);
+  for (;;) {
+    Released next{};
+    {
+      const std::lock_guard lock(released_mutex_);
+      if (released_.empty()) return;
+      next = released_.back();
+      released_.pop_back();
+    }
+    std::uint64_t back = next.cost;
+    if (next.location.segment != 0) {
+      back = segments_->free(next.location.segment, next.location.block, next.cost);
+    } else {
+      const std::string path = path_ + "/" + large_file_name(next.id);
+      if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+        // Its space stays charged until the next start sweeps it away.
+        base::log_error("cannot free space", {{"path", path}, {"errno", std::to_string(errno)}});
+        back = 0;
+      }
+    }
+    charged_ -= back;
+    awaited_ -= next.cost;
+    counters_.freed_bytes += back;
+  }
+}
+
+void Drive::add_candidate(const std::shared_ptr<Generation>& generation) {
+  const std::lock_guard lock(candidates_mutex_);
+  candidates_.emplace_back(generation);
+  if (candidates_.size() > prune_above_) {
+    // A key that is replaced again and again must not fill the queue.
+    std::erase_if(candidates_, [](const std::weak_ptr<Generation>& candidate) {
+      const auto held = candidate.lock();
+      return !held || held->was_removed;
+    });
+    prune_above_ = std::max<std::size_t>(1024, 2 * candidates_.size());
+  }
+}
+
+std::shared_ptr<Generation> Drive::next_victim(const Generation* keep) {
+  std::vector<std::shared_ptr<Generation>> passed;  // last references go outside the lock
+  const std::lock_guard lock(candidates_mutex_);
+  // Twice around: the first round may only take hits away.
+  for (std::size_t left = 2 * candidates_.size(); left > 0 && !candidates_.empty(); --left) {
+    auto candidate = candidates_.front().lock();
+    candidates_.pop_front();
+    if (!candidate || candidate->was_removed) {
+      if (candidate) passed.push_back(std::move(candidate));
+      continue;
+    }
+    if (candidate.get() != keep && !candidate->was_hit.exchange(false)) return candidate;
+    candidates_.push_back(candidate);
+    passed.push_back(std::move(candidate));
+  }
+  return nullptr;
+}
+
+base::Result<std::shared_ptr<OpenFile>> Drive::create_large(const Generation& generation) {
+  const std::string path = path_ + "/" + large_file_name(generation.id);
+  auto fd = open_at(path, O_RDWR | O_CREAT | O_EXCL);
+  if (!fd && fd.error().number == ENOENT) {
+    LARDER_TRY(base::make_directories(path_ + "/" + large_folder_name(generation.id), 0750));
+    fd = open_at(path, O_RDWR | O_CREAT | O_EXCL);
+  }
+  if (!fd) return std::unexpected(fd.error().to_error(path));
+  const std::uint64_t end = data_offset(generation.location) + generation.length;
+  if (::ftruncate(fd->get(), static_cast<off_t>(end)) != 0) {
+    const int number = errno;
+    ::unlink(path.c_str());
+    return base::fail_errno("cannot make " + path, number);
+  }
+  auto file = OpenFile::make(std::move(*fd), end);
+  if (!file) ::unlink(path.c_str());
+  return file;
+}
+
+base::Result<std::shared_ptr<OpenFile>> Drive::open_data(const Generation& generation) {
+  if (generation.is_packed()) return segments_->open(generation.location.segment);
+  const std::string path = path_ + "/" + large_file_name(generation.id);
+  auto fd = open_at(path, O_RDWR);
+  if (!fd) return std::unexpected(fd.error().to_error(path));
+  const std::uint64_t end = data_offset(generation.location) + generation.length;
+  const auto size = file_size(fd->get());
+  if (!size) return std::unexpected(size.error().to_error(path));
+  if (*size != end) return base::fail(base::ErrorCode::DataLoss, path + " has the wrong length");
+  return OpenFile::make(std::move(*fd), end);
+}
+
+bool Drive::wants_compaction() const {
+  return journal_->size() > compact_above_;
+}
+
+void Drive::compaction_ended(bool succeeded) {
+  // After success the file is what is live; after failure it may grow a little before the next try.
+  const std::uint64_t size = journal_->size();
+  compact_above_ = succeeded ? std::max(kSmallestCompaction, 2 * size) : size + kMiB;
+}
+
+base::Error Drive::write_failed(base::Error error) {
+  ++counters_.write_errors;
+  refuse_until_ = steady_now() + kRefusal.count();
+  base::log_error("a drive did not take a write", {{"path", path_}, {"error", error.message}});
+  return error;
+}
+
+base::Error Drive::read_failed(base::Error error) {
+  ++counters_.read_errors;
+  base::log_error("a drive failed to read", {{"path", path_}, {"error", error.message}});
+  return error;
+}
+
+std::int64_t Drive::steady_now() const {
+  return std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady().time_since_epoch())
+      .count();
+}
+
+bool Drive::is_failing() const {
+  return steady_now() < refuse_until_;
+}
+
+void Drive::wrote(std::uint64_t bytes) {
+  if ((unsynced_ += bytes) >= kSyncAfter) wake();
+}
+
+base::Status Drive::sync(bool now_anyway) {
+  const std::int64_t now = steady_now();
+  if (!now_anyway && unsynced_ < kSyncAfter && now < synced_at_ + 1'000'000) return {};
+  synced_at_ = now;
+  unsynced_ = 0;
+  return journal_->sync();
+}
+
+void Drive::wake() {
+  {
+    const std::lock_guard lock(work_mutex_);
+    has_work_ = true;
+  }
+  work_.notify_one();
+}
+
+void Drive::wait_for_work() {
+  std::unique_lock lock(work_mutex_);
+  work_.wait_for(lock, std::chrono::seconds(1), [this] { return has_work_; });
+  has_work_ = false;
+}
+
+}  // namespace larder::store

@@ -1,0 +1,45 @@
+// The changing part of an Object. Inside the store only.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "store/object.h"
+
+namespace larder::store {
+
+// One bit per slice, set and read by any thread.
+class SliceBits {
+ public:
+  explicit SliceBits(std::uint32_t count) : words_((count + 63) / 64) {}
+  bool test(std::uint32_t index) const {
+    return (words_[index / 64].load(std::memory_order_acquire) >> (index % 64) & 1) != 0;
+  }
+  void set(std::uint32_t index) { words_[index / 64] |= 1ULL << (index % 64); }
+  void clear(std::uint32_t index) { words_[index / 64] &= ~(1ULL << (index % 64)); }
+
+ private:
+  std::vector<std::atomic<std::uint64_t>> words_;
+};
+
+struct Object::State {
+  State(std::uint32_t slices, std::shared_ptr<const std::string> first, std::uint64_t number)
+      : stored(slices), verified(slices), metadata(std::move(first)), sequence(number) {}
+
+  SliceBits stored;
+  SliceBits verified;
+  std::atomic<bool> was_used = false;  // the clock bit of the table of open objects
+
+  mutable std::mutex mutex;  // guards the next two; never held during I/O
+  std::shared_ptr<const std::string> metadata;
+  std::vector<std::uint32_t> being_written;
+
+  std::mutex slots_mutex;  // serialises writers of the metadata slots, held during their I/O
+  std::uint64_t sequence;  // guarded by slots_mutex
+};
+
+}  // namespace larder::store

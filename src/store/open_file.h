@@ -1,0 +1,31 @@
+// OpenFile: a data file's descriptor and its mapping, shared by the objects that lie in it.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "base/unique_fd.h"
+#include "store/mapped_guard.h"
+
+namespace larder::store {
+
+class OpenFile {
+ public:
+  OpenFile(base::UniqueFd fd, MappedRegion region)
+      : fd_(std::move(fd)), region_(std::move(region)) {}
+  int fd() const { return fd_.get(); }
+  const MappedRegion& region() const { return region_; }
+
+  // Maps `length` bytes of the file, which may still be shorter.
+  static base::Result<std::shared_ptr<OpenFile>> make(base::UniqueFd fd, std::size_t length) {
+    auto region = MappedRegion::map(fd.get(), length);
+    if (!region) return std::unexpected(std::move(region).error());
+    return std::make_shared<OpenFile>(std::move(fd), std::move(*region));
+  }
+
+ private:
+  base::UniqueFd fd_;
+  MappedRegion region_;
+};
+
+}  // namespace larder::store

@@ -1,0 +1,292 @@
+// Creating, writing and finding objects.
+#include "store/store.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "store/object_state.h"
+#include "store/store_parts.h"
+
+namespace larder::store {
+namespace {
+
+using base::ErrorCode;
+
+base::Error full(const Drive& drive) {
+  return {ErrorCode::ResourceExhausted, "no space can be freed on the drive " + drive.path()};
+}
+
+SlotContent slot_of(const Generation& generation, std::uint64_t sequence,
+                    std::string_view metadata) {
+  return {.sequence = sequence,
+          .key = generation.key,
+          .generation = generation.id,
+          .length = generation.length,
+          .metadata = metadata};
+}
+
+base::Status write_slot(const Generation& generation, int fd, std::uint64_t sequence,
+                        std::string_view metadata) {
+  const std::string slot = encode_slot(slot_of(generation, sequence, metadata));
+  const auto written =
+      write_at(fd, base::as_bytes(slot), slot_offset(generation.location, sequence));
+  if (!written) return std::unexpected(written.error().to_error(generation.drive->path()));
+  return {};
+}
+
+Record creation_record(const Generation& generation, std::uint64_t checksum) {
+  return {.type = generation.is_packed() ? RecordType::Packed : RecordType::Large,
+          .generation = generation.id,
+          .key = generation.key,
+          .length = generation.length,
+          .location = generation.location,
+          .checksum = checksum};
+}
+
+struct ReadSlot {
+  std::uint64_t sequence = 0;
+  std::string metadata;
+};
+
+// The newer of the slots that are whole and this generation's.
+base::Result<ReadSlot> read_slots(const Generation& generation, int fd) {
+  std::string slots(2 * slot_size(generation.location), '\0');
+  const auto got = read_at(fd, {reinterpret_cast<std::uint8_t*>(slots.data()), slots.size()},
+                           base_offset(generation.location));
+  if (!got) return std::unexpected(got.error().to_error(generation.drive->path()));
+  std::optional<SlotContent> best;
+  for (const std::uint64_t number : {0U, 1U}) {
+    const auto slot = parse_slot(std::string_view(slots).substr(
+        number * slot_size(generation.location), slot_size(generation.location)));
+    if (!slot || slot->key != generation.key || slot->generation != generation.id ||
+        slot->length != generation.length) {
+      continue;
+    }
+    if (!best || slot->sequence > best->sequence) best = slot;
+  }
+  if (!best) {
+    return base::fail(ErrorCode::DataLoss,
+                      "the metadata of an object on " + generation.drive->path() + " is not whole");
+  }
+  return ReadSlot{.sequence = best->sequence, .metadata = std::string(best->metadata)};
+}
+
+}  // namespace
+
+base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
+                                                    std::span<const std::uint8_t> metadata,
+                                                    std::uint64_t length) {
+  if (metadata.size() > kMetadataLimit || length > kLengthLimit) {
+    return base::fail(ErrorCode::InvalidArgument, "an object of this length is not stored");
+  }
+  Drive* drive = parts_->choose_drive();
+  if (drive == nullptr) return base::fail(ErrorCode::Unavailable, "every drive is failing");
+  const bool is_packed = is_packed_length(length);
+  Location at{.slot_units = slot_units_for(metadata.size(), is_packed)};
+  const auto text = std::make_shared<const std::string>(base::as_text(metadata));
+  const auto make_generation = [&] {
+    return std::make_shared<Generation>(drive, parts_->next_generation++, key, length, at);
+  };
+
+  std::shared_ptr<Generation> generation;
+  std::shared_ptr<OpenFile> file;
+  if (is_packed) {
+    const std::uint64_t bytes = packed_size(at, length);
+    const std::uint64_t segment = segment_cost(drive->segments().segment_size());
+    if (!parts_->make_room(*drive, bytes + segment, nullptr)) return std::unexpected(full(*drive));
+    auto place = drive->segments().allocate(bytes);
+    if (!place) {
+      drive->give_back(bytes + segment);
+      return std::unexpected(drive->write_failed(std::move(place).error()));
+    }
+    drive->give_back(segment - place->charged + place->credited);
+    at.segment = place->segment;
+    at.block = place->block;
+    file = std::move(place->file);
+    generation = make_generation();
+  } else {
+    if (!parts_->make_room(*drive, large_base_cost(at), nullptr)) {
+      return std::unexpected(full(*drive));
+    }
+    generation = make_generation();
+    auto created = drive->create_large(*generation);
+    if (!created) {
+      Parts::abandon(*generation);
+      return std::unexpected(drive->write_failed(std::move(created).error()));
+    }
+    file = std::move(*created);
+  }
+
+  auto object = std::make_shared<Object>(generation, file, text, 0);
+  generation->open = object;
+  // A packed object is written, metadata and all, when its one slice comes.
+  if (!is_packed || length == 0) {
+    base::Status written = write_slot(*generation, file->fd(), 0, *text);
+    if (written) {
+      const std::shared_lock gate(drive->compaction_gate());
+      written = drive->journal().append(creation_record(*generation, 0));
+      generation->is_recorded = written.has_value();
+    }
+    if (!written) {
+      Parts::abandon(*generation);
+      return std::unexpected(drive->write_failed(std::move(written).error()));
+    }
+  }
+  parts_->finish_create(generation);
+  parts_->open_table.add(object);
+  return object;
+}
+
+void Store::Parts::finish_create(const std::shared_ptr<Generation>& generation) {
+  const auto replaced = index.insert(generation);
+  generation->drive->add_candidate(generation);
+  if (!replaced) return;
+  record_removal(*replaced);
+  open_table.drop(replaced->id);
+}
+
+base::Status Store::write_slice(Object& object, std::uint32_t index,
+                                std::span<const std::uint8_t> bytes) {
+  if (index >= object.slice_count() || bytes.size() != object.slice_length(index)) {
+    return base::fail(ErrorCode::InvalidArgument, "not a whole slice of the object");
+  }
+  if (object.is_removed()) {
+    return base::fail(ErrorCode::FailedPrecondition, "the object was replaced or removed");
+  }
+  Object::State& state = *object.state_;
+  {
+    const std::lock_guard lock(state.mutex);
+    if (state.stored.test(index)) return {};
+    if (std::ranges::find(state.being_written, index) != state.being_written.end()) {
+      return base::fail(ErrorCode::FailedPrecondition, "the slice is being written");
+    }
+    state.being_written.push_back(index);
+  }
+  const base::Status written = parts_->store_slice(object, index, bytes);
+  const std::lock_guard lock(state.mutex);
+  std::erase(state.being_written, index);
+  return written;
+}
+
+base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
+                                       std::span<const std::uint8_t> bytes) {
+  Generation& generation = *object.generation_;
+  Object::State& state = *object.state_;
+  Drive& drive = *generation.drive;
+  const bool is_packed = generation.is_packed();
+  // A packed object's space was reserved as a whole when it was created.
+  const std::uint64_t cost = is_packed ? 0 : slice_cost(bytes.size());
+  if (!make_room(drive, cost, &generation)) return std::unexpected(full(drive));
+
+  const std::uint64_t offset = object.file_offset_of(slice * kSliceSize);
+  const std::uint64_t checksum = checksum_of(bytes);
+  std::unique_lock slots(state.slots_mutex, std::defer_lock);
+  base::Status status;
+  if (is_packed) {
+    slots.lock();
+    status = write_slot(generation, object.fd(), state.sequence, *object.metadata());
+  }
+  if (status) {
+    const auto written = write_at(object.fd(), bytes, offset);
+    if (!written) status = std::unexpected(written.error().to_error(drive.path()));
+  }
+  if (status) {
+    const std::shared_lock gate(drive.compaction_gate());
+    status = drive.journal().append(is_packed ? creation_record(generation, checksum)
+                                              : Record{.type = RecordType::Slice,
+                                                       .generation = generation.id,
+                                                       .slice = slice,
+                                                       .checksum = checksum});
+    if (status) {
+      generation.is_recorded = true;
+      index.add_slice(generation, slice, checksum);
+    }
+  }
+  if (!status) {
+    if (!is_packed) {
+      static_cast<void>(punch(object.fd(), offset, round_up(bytes.size(), kBlockSize)));
+      drive.give_back(cost);
+    }
+    return std::unexpected(drive.write_failed(std::move(status).error()));
+  }
+  state.verified.set(slice);
+  state.stored.set(slice);
+  drive.wrote(bytes.size());
+  return {};
+}
+
+base::Status Store::update_metadata(Object& object, std::span<const std::uint8_t> metadata) {
+  const Generation& generation = *object.generation_;
+  if (kSlotHeaderSize + metadata.size() > slot_size(generation.location)) {
+    return base::fail(ErrorCode::ResourceExhausted, "the new metadata does not fit");
+  }
+  auto text = std::make_shared<const std::string>(base::as_text(metadata));
+  Object::State& state = *object.state_;
+  const std::lock_guard slots(state.slots_mutex);
+  if (generation.is_recorded) {
+    const auto written = write_slot(generation, object.fd(), state.sequence + 1, *text);
+    if (!written) return std::unexpected(generation.drive->write_failed(written.error()));
+    ++state.sequence;
+  }
+  const std::lock_guard lock(state.mutex);
+  state.metadata = std::move(text);
+  return {};
+}
+
+std::shared_ptr<Object> Store::find_open(const Key& key) {
+  auto object = parts_->index.find_open(key);
+  if (object) {
+    object->generation_->was_hit = true;
+    OpenTable::note_use(*object);
+  }
+  return object;
+}
+
+bool Store::contains(const Key& key) const {
+  return parts_->index.find(key) != nullptr;
+}
+
+std::shared_ptr<Object> Store::find(const Key& key) {
+  if (auto object = find_open(key)) return object;
+  const auto generation = parts_->index.find(key);
+  if (!generation) return nullptr;
+  if (!generation->is_recorded) {
+    // Created, never filled, and nobody holds it any more.
+    parts_->retire(*generation);
+    return nullptr;
+  }
+  Drive& drive = *generation->drive;
+  auto file = drive.open_data(*generation);
+  auto slot = file ? read_slots(*generation, (*file)->fd())
+                   : base::Result<ReadSlot>(std::unexpected(file.error()));
+  if (!slot) {
+    if (generation->was_removed) return nullptr;  // gone meanwhile, and nothing is wrong
+    const ErrorCode code = slot.error().code;
+    static_cast<void>(drive.read_failed(slot.error()));
+    // A lack of descriptors passes; what is not there or not whole never comes back.
+    if (code != ErrorCode::ResourceExhausted) parts_->retire(*generation);
+    return nullptr;
+  }
+  auto object = parts_->index.attach(std::make_shared<Object>(
+      generation, std::move(*file), std::make_shared<const std::string>(std::move(slot->metadata)),
+      slot->sequence));
+  if (!object) return nullptr;
+  generation->was_hit = true;
+  parts_->open_table.add(object);
+  // A removal between attach and add did not see the table.
+  if (object->is_removed()) parts_->open_table.drop(object->id());
+  return object;
+}
+
+void Store::remove(const Key& key) {
+  if (const auto generation = parts_->index.find(key)) parts_->retire(*generation);
+}
+
+void Store::remove(const Object& object) {
+  parts_->retire(*object.generation_);
+}
+
+}  // namespace larder::store

@@ -1,0 +1,99 @@
+// For the store's own tests: temporary folders and recognisable bytes.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/encoding.h"
+#include "store/store.h"
+
+namespace larder::store::testing {
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "larder-store-XXXXXX").string();
+    path_ = ::mkdtemp(name.data()) != nullptr ? name : "";
+  }
+  ~TemporaryFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Bytes that differ between objects and between offsets.
+inline std::vector<std::uint8_t> pattern(std::uint64_t seed, std::uint64_t offset,
+                                         std::uint64_t length) {
+  std::vector<std::uint8_t> bytes(length);
+  for (std::uint64_t i = 0; i < length; ++i) {
+    const std::uint64_t at = offset + i;
+    bytes[i] =
+        static_cast<std::uint8_t>(((at * 0x9E3779B97F4A7C15 + seed * 0xD1B54A32D192ED03) >> 32));
+  }
+  return bytes;
+}
+
+inline Key key_of(std::uint64_t number) {
+  return {.high = number * 0x9E3779B97F4A7C15, .low = number};
+}
+
+inline std::unique_ptr<Store> open_store(const std::string& path, std::uint64_t size = 64 << 20) {
+  auto store = Store::open({.drives = {{.path = path, .size = size}}, .background = false});
+  EXPECT_TRUE(store) << (store ? "" : store.error().message);
+  return store ? std::move(*store) : nullptr;
+}
+
+inline base::Status write_pattern(Store& store, Object& object, std::uint32_t slice,
+                                  std::uint64_t seed) {
+  return store.write_slice(object, slice,
+                           pattern(seed, slice * kSliceSize, object.slice_length(slice)));
+}
+
+// Creates an object of `pattern(seed)` bytes with all its slices.
+inline std::shared_ptr<Object> put(Store& store, std::uint64_t seed, std::uint64_t length) {
+  const auto object =
+      store.create(key_of(seed), base::as_bytes("object " + std::to_string(seed)), length);
+  if (!object) return nullptr;
+  for (std::uint32_t i = 0; i < (*object)->slice_count(); ++i) {
+    if (!write_pattern(store, **object, i, seed)) return nullptr;
+  }
+  return *object;
+}
+
+// True when what the store says is there can be read and is right.
+inline bool holds_pattern(Store& store, Object& object, std::uint64_t seed) {
+  for (std::uint32_t i = 0; i < object.slice_count(); ++i) {
+    if (!object.has_slice(i)) continue;
+    std::vector<std::uint8_t> bytes(object.slice_length(i));
+    if (!store.read(object, i * kSliceSize, bytes)) return false;
+    if (bytes != pattern(seed, i * kSliceSize, bytes.size())) return false;
+  }
+  return true;
+}
+
+// Bytes on disk of a folder with all that is in it.
+inline std::uint64_t disk_usage(const std::string& path) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    struct stat status{};
+    if (::lstat(entry.path().c_str(), &status) == 0) {
+      bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace larder::store::testing

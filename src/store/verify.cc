@@ -1,0 +1,95 @@
+// Checking stored bytes before they are sent.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "store/object_state.h"
+#include "store/store_parts.h"
+
+namespace larder::store {
+
+using base::ErrorCode;
+
+base::Status Store::verify(Object& object, std::uint32_t index) {
+  Generation& generation = *object.generation_;
+  Drive& drive = *generation.drive;
+  const auto expected = parts_->index.checksum(generation, index);
+  if (!expected) return base::fail(ErrorCode::NotFound, "the slice is not stored");
+  const auto found = checksum_at(object.fd(), object.file_offset_of(index * kSliceSize),
+                                 object.slice_length(index));
+  if (!found) {
+    // A slice that cannot be read cannot safely be written again in its place either.
+    parts_->retire(generation);
+    return std::unexpected(drive.read_failed(found.error().to_error(drive.path())));
+  }
+  if (*found == *expected) {
+    object.state_->verified.set(index);
+    return {};
+  }
+  return parts_->drop_slice(object, index);
+}
+
+base::Status Store::Parts::drop_slice(Object& object, std::uint32_t slice) {
+  Generation& generation = *object.generation_;
+  Drive& drive = *generation.drive;
+  object.state_->stored.clear(slice);
+  object.state_->verified.clear(slice);
+  auto lost =
+      base::fail(ErrorCode::DataLoss, "slice " + std::to_string(slice) + " of object " +
+                                          std::to_string(generation.id) + " on " + drive.path() +
+                                          " has the wrong checksum and was dropped");
+  if (generation.is_packed()) {
+    if (retire(generation)) ++drive.counters().lost_slices;
+    return std::unexpected(drive.read_failed(lost.error()));
+  }
+  {
+    const std::shared_lock gate(drive.compaction_gate());
+    if (!index.drop_slice(generation, slice)) return lost;  // another thread was first
+    const auto appended = drive.journal().append(
+        {.type = RecordType::DropSlice, .generation = generation.id, .slice = slice});
+    if (!appended) static_cast<void>(drive.write_failed(appended.error()));
+  }
+  ++drive.counters().lost_slices;
+  // The new bytes of this slice must land in new blocks: visible bytes are never overwritten.
+  const std::uint64_t length = object.slice_length(slice);
+  if (punch(object.fd(), object.file_offset_of(slice * kSliceSize), round_up(length, kBlockSize))) {
+    drive.give_back(slice_cost(length));
+  } else {
+    retire(generation);
+  }
+  return std::unexpected(drive.read_failed(lost.error()));
+}
+
+base::Status Store::prepare(Object& object, std::uint64_t offset, std::uint64_t length) {
+  if (length == 0) return {};
+  if (!object.has_range(offset, length)) {
+    return base::fail(ErrorCode::NotFound, "a part of the range is not stored");
+  }
+  const std::uint64_t end = offset + length;
+  while (offset < end) {
+    const auto index = static_cast<std::uint32_t>(offset / kSliceSize);
+    const std::uint64_t part = std::min(end, (index + 1) * kSliceSize) - offset;
+    if (!object.is_ready(offset, part)) LARDER_TRY(verify(object, index));
+    offset += part;
+  }
+  return {};
+}
+
+base::Status Store::read(Object& object, std::uint64_t offset, std::span<std::uint8_t> out) {
+  LARDER_TRY(prepare(object, offset, out.size()));
+  const auto got = read_at(object.fd(), out, object.file_offset_of(offset));
+  if (got && *got == out.size()) return {};
+  Drive& drive = *object.generation_->drive;
+  parts_->retire(*object.generation_);
+  if (!got) return std::unexpected(drive.read_failed(got.error().to_error(drive.path())));
+  return base::fail(ErrorCode::DataLoss, "a file on " + drive.path() + " is shorter than it was");
+}
+
+void Store::report_fault(Object& object) {
+  Drive& drive = *object.generation_->drive;
+  static_cast<void>(drive.read_failed(
+      {ErrorCode::DataLoss, "a mapped file on " + drive.path() + " could not be read"}));
+  parts_->retire(*object.generation_);
+}
+
+}  // namespace larder::store
