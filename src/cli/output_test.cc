@@ -1,0 +1,68 @@
+#include "cli/output.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "cli/control.h"
+#include "cli/secret_input.h"
+
+namespace larder::cli {
+namespace {
+
+TEST(Table, AlignsColumnsAndShowsAbsentMembers) {
+  const nlohmann::json rows = nlohmann::json::parse(
+      R"([{"name":"n1","names":["a","b"],"size":5},{"name":"node-two","joined":true}])");
+  EXPECT_EQ(format_table({{"NAME", "name"}, {"NAMES", "names"}, {"SIZE", "size"}}, rows),
+            "NAME      NAMES  SIZE\n"
+            "n1        a,b    5\n"
+            "node-two  -      -\n");
+}
+
+TEST(Printable, TakesEscapeSequencesOut) {
+  EXPECT_EQ(printable("a\x1b[31mb\n"), "a?[31mb?");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "??31m");
+  EXPECT_EQ(printable("\xc3\xa4"), "\xc3\xa4");
+}
+
+TEST(EncodeSegment, LeavesNoSeparator) {
+  EXPECT_EQ(encode_segment("a b/../c?d#e%"), "a%20b%2F..%2Fc%3Fd%23e%25");
+}
+
+class SecretFile : public testing::Test {
+ protected:
+  SecretFile() {
+    std::string pattern = testing::TempDir() + "secretXXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  std::string folder_;
+};
+
+TEST_F(SecretFile, IsNewAndForItsOwnerOnly) {
+  const std::string file = folder_ + "/token";
+  ASSERT_TRUE(write_secret(file, "larder-join.x"));
+  struct stat info{};
+  ASSERT_EQ(stat(file.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  EXPECT_EQ(read_secret(file, "LARDER_TEST_NO_SUCH").value(), "larder-join.x");
+  EXPECT_FALSE(write_secret(file, "again")) << "an existing file may be held open by others";
+}
+
+TEST_F(SecretFile, FileWinsOverEnvironment) {
+  ASSERT_EQ(setenv("LARDER_TEST_TOKEN", "from-environment", 1), 0);
+  ASSERT_TRUE(write_secret(folder_ + "/token", "from-file"));
+  EXPECT_EQ(read_secret(folder_ + "/token", "LARDER_TEST_TOKEN").value(), "from-file");
+  EXPECT_EQ(read_secret("", "LARDER_TEST_TOKEN").value(), "from-environment");
+  ASSERT_TRUE(base::write_file_atomically(folder_ + "/empty", "\n", 0600));
+  EXPECT_FALSE(read_secret(folder_ + "/empty", "LARDER_TEST_TOKEN"));
+  EXPECT_FALSE(read_secret(folder_ + "/missing", "LARDER_TEST_TOKEN"));
+}
+
+}  // namespace
+}  // namespace larder::cli
