@@ -102,7 +102,6 @@ bool may_send_to_client(const ResponseHead& response, const ResponseField& field
     case FieldName::AcceptRanges:
     case FieldName::Age:
     case FieldName::CacheStatus:
-    case FieldName::CdnCacheControl:
     case FieldName::Date:
       return false;
     case FieldName::SetCookie:
