@@ -3,9 +3,8 @@
 // Fails closed.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <list>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -20,51 +19,60 @@ namespace larder::node {
 struct ContentAccess {
   enum class Reason {
     Allowed,
-    NoView,      // the node has no snapshot: it cannot know whom to trust
-    WrongClock,  // the node's clock is before its own build date
-    NoToken,
+    NoView,         // the node has no snapshot: it cannot know whom to trust
+    WrongClock,     // the node's clock is before this program was written
+    NoToken,        // there is none, or it is longer than any of ours
     NoCertificate,  // no client certificate in the handshake
-    BadToken,       // malformed, foreign key, bad signature, other audience or issuer
-    Expired,
-    OtherCertificate,  // the token is bound to another certificate
-    Denied,            // the client is blocked
+    BadToken,       // see `refusal`
+    Denied,         // the client is blocked
   };
   Reason reason = Reason::NoView;
-  std::string client_id;  // when allowed or denied
+  token::Refusal refusal = token::Refusal::Malformed;  // when BadToken
+  std::string client_id{};  // when Allowed or Denied: for the log, not for metrics
 
   bool allowed() const { return reason == Reason::Allowed; }
-  // RFC 6750 section 3.1: "invalid_token"; empty when there was no token, where it must not be
-  // sent.
+  // For logs and metrics: "allowed", "no_token", "expired", ...
+  std::string_view name() const;
+  // RFC 6750 section 3.1: "invalid_token"; empty when the challenge must not carry an error,
+  // because no token was sent or the fault is the node's.
   std::string_view oauth_error() const;
   // One public sentence.
   std::string_view description() const;
+  // 200, 401, or 503 when the node itself cannot decide.
+  int status() const;
 };
 
 // Decides requests and remembers verified tokens, so that a signature is checked once per token.
-// Everything that can change is checked each time: dates, denied clients, whether the key is still
-// in the view. Thread-safe; bounded.
+// Everything that can change is checked each time: dates, binding, denied clients, and whether the
+// key is still the site's. Thread-safe; bounded, the least recently used token is forgotten first.
 class ContentAuthorizer {
  public:
   explicit ContentAuthorizer(std::size_t capacity = 4096);
 
-  // `view` may be null. `certificate_sha256` is the 32 bytes of the SHA-256 of the certificate's
-  // DER, empty when the client showed none.
+  // `view` may be null. `token` is the text behind "Bearer "; `certificate_sha256` the 32 bytes of
+  // the SHA-256 of the certificate's DER, empty when the client showed none.
   ContentAccess authorize(const SiteView* view, std::string_view token,
                           std::string_view certificate_sha256, base::WallTime now);
 
+  std::size_t remembered() const;
+
  private:
-  struct Verified;
-  std::shared_ptr<const Verified> find(const std::string& digest);
-  void remember(const std::string& digest, std::shared_ptr<const Verified> verified);
+  struct Verified {
+    token::ContentClaims claims;
+    std::string key_id;
+  };
+  struct Entry {
+    std::string token_digest;
+    Verified verified;
+  };
+  token::Reading<Verified> verify(const SiteView& view, std::string_view token);
 
   const std::size_t capacity_;
-  std::mutex mutex_;
-  std::list<std::string> recent_;  // digests of tokens, latest first
-  struct Entry {
-    std::shared_ptr<const Verified> verified;
-    std::list<std::string>::iterator place;
-  };
-  std::unordered_map<std::string, Entry> entries_;
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::list<Entry> entries_;  // latest first
+  std::unordered_map<std::string_view, std::list<Entry>::iterator>
+      places_;  // keys live in entries_
 };
 
 // The same decision without memory.

@@ -1,0 +1,63 @@
+#include "node/link_worker.h"
+
+#include <utility>
+
+namespace larder::node {
+
+LinkWorker::LinkWorker(Step step) : step_(std::move(step)) {}
+
+LinkWorker::~LinkWorker() {
+  stop();
+}
+
+void LinkWorker::start() {
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+}
+
+void LinkWorker::wake() {
+  const std::scoped_lock lock(mutex_);
+  woken_ = true;
+  changed_.notify_all();
+}
+
+void LinkWorker::interrupt() {
+  const std::scoped_lock lock(mutex_);
+  woken_ = true;
+  if (client_) client_->cancel();
+  client_.reset();
+  changed_.notify_all();
+}
+
+void LinkWorker::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    if (client_) client_->cancel();
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void LinkWorker::run() {
+  const client::HttpExchange exchange = [this](const auto& request) { return perform(request); };
+  for (;;) {
+    const auto delay = step_(exchange);
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, delay, [this] { return woken_ || stopping_; });
+    woken_ = false;
+    if (stopping_) return;
+  }
+}
+
+base::Result<client::HttpResponse> LinkWorker::perform(const client::HttpRequest& request) {
+  std::shared_ptr<client::HttpClient> client;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (stopping_) return base::fail(base::ErrorCode::Unavailable, "the node is stopping");
+    if (!client_) client_ = std::make_shared<client::HttpClient>();
+    client = client_;
+  }
+  return client->perform(request);
+}
+
+}  // namespace larder::node

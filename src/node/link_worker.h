@@ -1,0 +1,47 @@
+// A thread that repeats one step: at once, after the delay that the step asks for, or when woken.
+// Its HTTP exchanges end soon when it is interrupted or stopped.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "client/exchange.h"
+
+namespace larder::node {
+
+class LinkWorker {
+ public:
+  // Runs on the worker's thread; returns how long to wait before the next run.
+  using Step = std::function<std::chrono::milliseconds(const client::HttpExchange&)>;
+
+  explicit LinkWorker(Step step);
+  ~LinkWorker();  // stops
+  LinkWorker(const LinkWorker&) = delete;
+  LinkWorker& operator=(const LinkWorker&) = delete;
+
+  void start();
+  // Runs the step again soon; during a run, once more after it. Any thread.
+  void wake();
+  // Wakes, and fails the exchange that runs now. Any thread.
+  void interrupt();
+  // Fails the exchange that runs now and joins the thread. Idempotent. Not from the step.
+  void stop();
+
+ private:
+  void run();
+  base::Result<client::HttpResponse> perform(const client::HttpRequest& request);
+
+  const Step step_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool woken_ = false;
+  bool stopping_ = false;
+  std::shared_ptr<client::HttpClient> client_;  // made anew after an interrupt
+  std::thread thread_;
+};
+
+}  // namespace larder::node
