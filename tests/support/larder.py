@@ -5,12 +5,11 @@ import json
 import os
 import pathlib
 import re
-import urllib.request
 
 from support import secrets_used
 from support.curl import curl
 from support.ports import free_port
-from support.program import ROOT, Program, accepts, run
+from support.program import ROOT, Program, run
 
 PROGRAM = pathlib.Path(os.environ.get("LARDER", ROOT / "build/release/larder"))
 
@@ -19,10 +18,6 @@ def larder(*arguments, check=True, input=None, namespace=None, environment=None,
     """`larder ARGUMENTS` to its end."""
     return run(PROGRAM, *arguments, check=check, input=input, namespace=namespace, environment=environment,
                timeout=timeout)
-
-
-def larder_json(*arguments, **options):
-    return json.loads(larder(*arguments, "--json", **options).stdout)
 
 
 def _toml(value):
@@ -194,33 +189,23 @@ class Site:
         return larder(*arguments, "--config", self.config, namespace=self.namespace, **options)
 
 
-    def api(self, path, method="GET", body=None):
-        """The site's control socket, as its own command line uses it."""
-        options = ["--unix-socket", self.state / "control.sock", "--request", method]
-        if body is not None:
-            options += ["-H", "Content-Type: application/json", "--data", json.dumps(body)]
-        answer = curl(f"http://localhost{path}", *options, namespace=self.namespace)
-        assert answer.status in (200, 201, 204), (answer.status, answer.body, answer.error)
-        return json.loads(answer.body) if answer.body else None
-
     def join_token(self, node):
         """The text of a token by which `node` may join under its names."""
-        names = [name for name in node.names if not is_address(name)]
-        addresses = [name for name in node.names if is_address(name)]
-        made = self.cli("token", "create", "--join", node.name, "--names", ",".join(names),
-                        "--addresses", ",".join(addresses), "--json").stdout
-        token = json.loads(made)["token"]
+        options = ["--node", node.name]
+        for name in node.names:
+            options += ["--address" if is_address(name) else "--name", name]
+        token = json.loads(self.cli("token", "create-join", *options, "--json").stdout)["token"]
         secrets_used.register_token(token, f"join token of {node.name}")
         return token
 
-    def registration_token(self, uses=10, hours=1):
-        made = self.cli("token", "create", "--register", "--uses", str(uses), "--hours", str(hours), "--json").stdout
+    def registration_token(self, uses=10):
+        made = self.cli("token", "create-registration", "--uses", uses, "--lifetime-hours", 1, "--json").stdout
         token = json.loads(made)["token"]
         secrets_used.register_token(token, "registration token")
         return token
 
     def add_content(self, package, version, *files):
-        self.cli("content", "add", f"{package}@{version}", *files)
+        self.cli("content", "add", package, version, *files)
 
     def join(self, node):
         node.cli("node", "join", "--token-file", "-", input=self.join_token(node))
@@ -244,7 +229,7 @@ class Device:
         self.state = self.folder / "state"
 
     def register(self, token, check=True):
-        done = larder("client", "register", "--state", self.state, "--name", self.name, "--token-file", "-",
+        done = larder("client", "register", "--dir", self.state, "--name", self.name, "--token-file", "-",
                       input=token, check=check, namespace=self.namespace)
         for key in self.state.glob("*.key"):
             secrets_used.register_key_file(key)
@@ -258,7 +243,7 @@ class Device:
 
     def get(self, what, *options, check=True, timeout=120):
         """`larder get`; what was downloaded is in self.folder."""
-        return larder("get", what, "--state", self.state, "--output", self.folder, "--json", *options, check=check,
+        return larder("get", what, "--dir", self.state, "--output", self.folder, "--json", *options, check=check,
                       namespace=self.namespace, timeout=timeout)
 
 
@@ -268,12 +253,3 @@ def is_address(name):
         return True
     except ValueError:
         return False
-
-
-def site_status(port):
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            f"http://127.0.0.1:{port}/api/v1/status", timeout=10) as answer:
-        return json.load(answer)
-
-
-__all__ = ["Device", "Node", "Site", "accepts", "larder", "larder_json", "origin_table", "site_status"]
