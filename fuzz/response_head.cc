@@ -1,4 +1,5 @@
-// Heads of origins' responses: no input crashes the reader, and one that is accepted is unambiguous.
+// Heads of origins' responses: no input crashes the reader, and one that is accepted is
+// unambiguous.
 #include "http/response_head.h"
 
 #include <cstdint>
