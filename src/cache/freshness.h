@@ -24,7 +24,7 @@ struct FillRequest {
   bool has_body = false;
   bool has_authorization = false;
   bool no_store = false;
-  std::vector<http::ResponseField> sent;
+  std::vector<http::ResponseField> sent{};
 };
 // With the fields of a shared fill (http::Exchange::SharedFill).
 FillRequest describe_fill(const http::RequestHead& request);
@@ -37,17 +37,18 @@ struct ExchangeTimes {
 
 // What an origin's settings say.
 struct StorePolicy {
-  bool key_is_stripped = false;                  // write_key left something out
-  std::optional<std::chrono::seconds> lifetime;  // instead of what a 200 says; no-store still wins
+  bool key_is_stripped = false;  // write_key left something out
+  std::optional<std::chrono::seconds>
+      lifetime{};  // instead of what a 200 says; no-store still wins
   std::chrono::seconds heuristic_limit{24 * 3600};
-  std::vector<std::string> ignored_vary;  // lower-case names
+  std::vector<std::string> ignored_vary{};  // lower-case names
   IdentityRule identity = IdentityRule::Standard;
 };
 
 struct StoreDecision {
   bool store = false;
-  std::string_view reason;  // why not
-  StoredResponse response;  // complete when `store`
+  std::string_view reason{};  // why not
+  StoredResponse response{};  // complete when `store`
 };
 
 // Storing is for 200, 206 (as a part of the representation), 301, 308, 404 and 410.
@@ -65,7 +66,7 @@ struct UseDecision {
     Unsatisfied,                // only-if-cached: 504
   };
   Kind kind = Kind::Miss;
-  std::string_view reason;
+  std::string_view reason{};
   std::chrono::seconds age{0};        // of what was found, for the Age field
   std::chrono::seconds remaining{0};  // freshness left; negative when stale
 };

@@ -15,14 +15,14 @@
 namespace larder::cache {
 
 struct KeyParts {
-  bool https = false;      // of the connection to the origin
-  std::string_view host;   // canonical: http::Authority::host(), or the origin's canonical alias
-  std::uint16_t port = 0;  // 0 or the scheme's default: left out
-  std::string_view path;   // raw, as it is sent to the origin
-  std::string_view query;  // raw
+  bool https = false;        // of the connection to the origin
+  std::string_view host{};   // canonical: http::Authority::host(), or the origin's canonical alias
+  std::uint16_t port = 0;    // 0 or the scheme's default: left out
+  std::string_view path{};   // raw, as it is sent to the origin
+  std::string_view query{};  // raw
   bool has_query = false;
   // Names of query parameters that do not choose the representation (signatures), exact spelling.
-  std::span<const std::string> ignored_parameters;
+  std::span<const std::string> ignored_parameters{};
 };
 
 // Replaces the content of `out`, whose capacity is reused. True when a parameter was left out: then

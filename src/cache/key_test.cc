@@ -1,0 +1,63 @@
+#include "cache/key.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <vector>
+
+#include "cache/cache_status.h"
+
+namespace larder::cache {
+namespace {
+
+TEST(Key, NamesSchemeHostAndTarget) {
+  std::string key;
+  EXPECT_FALSE(write_key(key, {.host = "a.example", .path = "/x"}));
+  EXPECT_EQ(key, "http\na.example\n/x");
+  EXPECT_FALSE(write_key(key, {.https = true,
+                               .host = "a.example",
+                               .port = 443,
+                               .path = "/x",
+                               .query = "",
+                               .has_query = true}));
+  EXPECT_EQ(key, "https\na.example\n/x?");
+  write_key(key, {.host = "a.example", .port = 443, .path = "/x"});
+  EXPECT_EQ(key, "http\na.example:443\n/x");
+}
+
+TEST(Key, LeavesOutIgnoredParameters) {
+  const std::vector<std::string> ignored = {"P1", "P2"};
+  const auto stripped = [&](std::string_view query, bool& any) {
+    std::string key;
+    any = write_key(key, {.host = "h",
+                          .path = "/",
+                          .query = query,
+                          .has_query = true,
+                          .ignored_parameters = ignored});
+    return key.substr(std::string("http\nh\n/").size());
+  };
+  bool any = false;
+  EXPECT_EQ(stripped("a=1&P1=x&b&P2&P10=y", any), "?a=1&b&P10=y");
+  EXPECT_TRUE(any);
+  EXPECT_EQ(stripped("P1=x&P2=y", any), "");
+  EXPECT_TRUE(any);
+  EXPECT_EQ(stripped("a=1&&p1=x", any), "?a=1&&p1=x");
+  EXPECT_FALSE(any);
+}
+
+TEST(CacheStatus, SaysWhatHappened) {
+  std::array<char, 128> buffer{};
+  EXPECT_EQ(write_cache_status(buffer, {.time_to_live = std::chrono::seconds{60}}),
+            "larder; hit; ttl=60");
+  EXPECT_EQ(write_cache_status(buffer, {.forwarded = Forwarded::UriMiss,
+                                        .forward_status = 200,
+                                        .stored = true,
+                                        .collapsed = true,
+                                        .detail = "no-store"}),
+            "larder; fwd=uri-miss; fwd-status=200; stored; collapsed; detail=\"no-store\"");
+  EXPECT_EQ(write_cache_status(buffer, {.detail = "a\"b"}), "larder; hit");
+  EXPECT_EQ(write_cache_status(std::span(buffer).first(12), {.stored = true}), "larder; hit");
+}
+
+}  // namespace
+}  // namespace larder::cache
