@@ -86,6 +86,8 @@ class Drive {
   bool has_journal() const { return journal_ != nullptr; }  // after a load that succeeded
   // Held shared over "record and index change together", alone while a compaction begins.
   std::shared_mutex& compaction_gate() { return compaction_gate_; }
+  // Held through a pass of the background work, so that there is one at a time.
+  std::mutex& upkeep_mutex() { return upkeep_mutex_; }
   bool wants_compaction() const;
   void compaction_ended(bool succeeded);
 
@@ -119,6 +121,7 @@ class Drive {
   std::optional<Identity> identity_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<SegmentSet> segments_;
+  std::mutex upkeep_mutex_;
   std::shared_mutex compaction_gate_;
   std::atomic<std::uint64_t> compact_above_ = 0;
 

@@ -1,6 +1,7 @@
 // The changing part of an Object. Inside the store only.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -30,13 +31,25 @@ struct Object::State {
   State(std::uint32_t slices, std::shared_ptr<const std::string> first, std::uint64_t number)
       : stored(slices), verified(slices), metadata(std::move(first)), sequence(number) {}
 
+  // A slice is written or dropped by one thread at a time: false when another has it.
+  bool claim(std::uint32_t slice) {
+    const std::lock_guard lock(mutex);
+    if (std::ranges::find(claimed, slice) != claimed.end()) return false;
+    claimed.push_back(slice);
+    return true;
+  }
+  void unclaim(std::uint32_t slice) {
+    const std::lock_guard lock(mutex);
+    std::erase(claimed, slice);
+  }
+
   SliceBits stored;
   SliceBits verified;
   std::atomic<bool> was_used = false;  // the clock bit of the table of open objects
 
   mutable std::mutex mutex;  // guards the next two; never held during I/O
   std::shared_ptr<const std::string> metadata;
-  std::vector<std::uint32_t> being_written;
+  std::vector<std::uint32_t> claimed;
 
   std::mutex slots_mutex;  // serialises writers of the metadata slots, held during their I/O
   std::uint64_t sequence;  // guarded by slots_mutex

@@ -61,6 +61,7 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, const Generation
 }
 
 void Store::Parts::maintain(Drive& drive, bool now_anyway) {
+  const std::lock_guard one_at_a_time(drive.upkeep_mutex());
   drive.free_released();
   while (drive.shortage() > 0) {
     auto victim = drive.next_victim(nullptr);

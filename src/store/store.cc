@@ -1,7 +1,6 @@
 // Creating, writing and finding objects.
 #include "store/store.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -157,17 +156,12 @@ base::Status Store::write_slice(Object& object, std::uint32_t index,
     return base::fail(ErrorCode::FailedPrecondition, "the object was replaced or removed");
   }
   Object::State& state = *object.state_;
-  {
-    const std::lock_guard lock(state.mutex);
-    if (state.stored.test(index)) return {};
-    if (std::ranges::find(state.being_written, index) != state.being_written.end()) {
-      return base::fail(ErrorCode::FailedPrecondition, "the slice is being written");
-    }
-    state.being_written.push_back(index);
+  if (!state.claim(index)) {
+    return base::fail(ErrorCode::FailedPrecondition, "another thread has the slice");
   }
-  const base::Status written = parts_->store_slice(object, index, bytes);
-  const std::lock_guard lock(state.mutex);
-  std::erase(state.being_written, index);
+  base::Status written;
+  if (!state.stored.test(index)) written = parts_->store_slice(object, index, bytes);
+  state.unclaim(index);
   return written;
 }
 

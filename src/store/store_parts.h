@@ -29,6 +29,7 @@ struct Store::Parts {
   void finish_create(const std::shared_ptr<Generation>& generation);
   // Forgets a slice whose bytes are wrong and frees them. Returns the DataLoss.
   base::Status drop_slice(Object& object, std::uint32_t slice);
+  bool punch_slice(Object& object, std::uint32_t slice);
 
   // --- space.cc ---
   // The drive with the most free space that takes writes; null when there is none.

@@ -18,8 +18,9 @@ namespace larder::store::testing {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "larder-store-XXXXXX").string();
+  TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
+  explicit TemporaryFolder(const std::filesystem::path& parent) {
+    std::string name = (parent / "larder-store-XXXXXX").string();
     path_ = ::mkdtemp(name.data()) != nullptr ? name : "";
   }
   ~TemporaryFolder() {
@@ -33,6 +34,13 @@ class TemporaryFolder {
  private:
   std::string path_;
 };
+
+// Memory where there is some, for tests that open a store a thousand times.
+inline std::filesystem::path fast_folder() {
+  std::error_code error;
+  return std::filesystem::is_directory("/dev/shm", error) ? std::filesystem::path("/dev/shm")
+                                                          : std::filesystem::temp_directory_path();
+}
 
 // Bytes that differ between objects and between offsets.
 inline std::vector<std::uint8_t> pattern(std::uint64_t seed, std::uint64_t offset,

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "store/object_state.h"
 #include "store/store_parts.h"
 
@@ -32,32 +33,41 @@ base::Status Store::verify(Object& object, std::uint32_t index) {
 base::Status Store::Parts::drop_slice(Object& object, std::uint32_t slice) {
   Generation& generation = *object.generation_;
   Drive& drive = *generation.drive;
-  object.state_->stored.clear(slice);
-  object.state_->verified.clear(slice);
-  auto lost =
+  const auto lost =
       base::fail(ErrorCode::DataLoss, "slice " + std::to_string(slice) + " of object " +
                                           std::to_string(generation.id) + " on " + drive.path() +
                                           " has the wrong checksum and was dropped");
-  if (generation.is_packed()) {
-    if (retire(generation)) ++drive.counters().lost_slices;
-    return std::unexpected(drive.read_failed(lost.error()));
+  // The claim keeps writers out until the old blocks are gone: a slice that was written again
+  // meanwhile would be punched out under its readers.
+  if (!object.state_->claim(slice)) return lost;
+  object.state_->stored.clear(slice);
+  object.state_->verified.clear(slice);
+  const bool was_first = generation.is_packed() ? retire(generation) : punch_slice(object, slice);
+  object.state_->unclaim(slice);
+  if (was_first) {
+    ++drive.counters().lost_slices;
+    base::log_warning("stored bytes are lost", {{"reason", lost.error().message}});
   }
+  return lost;
+}
+
+bool Store::Parts::punch_slice(Object& object, std::uint32_t slice) {
+  Generation& generation = *object.generation_;
+  Drive& drive = *generation.drive;
   {
     const std::shared_lock gate(drive.compaction_gate());
-    if (!index.drop_slice(generation, slice)) return lost;  // another thread was first
+    if (!index.drop_slice(generation, slice)) return false;
     const auto appended = drive.journal().append(
         {.type = RecordType::DropSlice, .generation = generation.id, .slice = slice});
     if (!appended) static_cast<void>(drive.write_failed(appended.error()));
   }
-  ++drive.counters().lost_slices;
   // The new bytes of this slice must land in new blocks: visible bytes are never overwritten.
   const std::uint64_t length = object.slice_length(slice);
-  if (punch(object.fd(), object.file_offset_of(slice * kSliceSize), round_up(length, kBlockSize))) {
-    drive.give_back(slice_cost(length));
-  } else {
-    retire(generation);
-  }
-  return std::unexpected(drive.read_failed(lost.error()));
+  const auto punched =
+      punch(object.fd(), object.file_offset_of(slice * kSliceSize), round_up(length, kBlockSize));
+  if (!punched) retire(generation);
+  drive.give_back(slice_cost(length));
+  return true;
 }
 
 base::Status Store::prepare(Object& object, std::uint64_t offset, std::uint64_t length) {

@@ -1,0 +1,250 @@
+// Sizes, eviction, full drives and many threads at once.
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <random>
+#include <thread>
+
+#include "base/log.h"
+#include "store/testing.h"
+
+namespace larder::store {
+namespace {
+
+using namespace testing;
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+std::uint64_t length_for(std::mt19937& random) {
+  switch (random() % 4) {
+    case 0:
+      return 1 + random() % 6000;
+    case 1:
+      return 1 + random() % (kMiB);
+    default:
+      return kMiB + 1 + random() % (2 * kMiB);
+  }
+}
+
+TEST(StoreSpace, EvictionKeepsTheFolderBelowItsSizeAndSparesWhatIsHit) {
+  const TemporaryFolder folder;
+  constexpr std::uint64_t kSize = 40 * kMiB;
+  auto store = open_store(folder.path(), kSize);
+  ASSERT_TRUE(put(*store, 1, 5000));
+  ASSERT_TRUE(put(*store, 2, kMiB + 5));
+  std::mt19937 random(7);
+  for (std::uint64_t seed = 3; seed < 250; ++seed) {
+    EXPECT_TRUE(store->find(key_of(1))) << seed;
+    EXPECT_TRUE(store->find(key_of(2))) << seed;
+    ASSERT_TRUE(put(*store, seed, length_for(random))) << seed;
+    if (seed % 3 == 0) store->maintain();
+    ASSERT_LE(disk_usage(folder.path()), kSize) << seed;
+    ASSERT_LE(store->statistics().used, kSize) << seed;
+  }
+  const Statistics after = store->statistics();
+  EXPECT_GT(after.evicted_objects, 100U);
+  EXPECT_GT(after.bytes, kSize / 2) << "it evicts no more than it must";
+  EXPECT_FALSE(store->contains(key_of(3)));
+  EXPECT_TRUE(store->contains(key_of(249)));
+  store.reset();
+  store = open_store(folder.path(), kSize);
+  EXPECT_EQ(store->statistics().objects, after.objects);
+  EXPECT_EQ(store->statistics().bytes, after.bytes);
+  for (const std::uint64_t seed : {1U, 2U, 249U}) {
+    const auto object = store->find(key_of(seed));
+    ASSERT_TRUE(object);
+    EXPECT_TRUE(holds_pattern(*store, *object, seed));
+  }
+}
+
+TEST(StoreSpace, AccountAfterARestartIsTheSame) {
+  const TemporaryFolder folder;
+  std::uint64_t used = 0;
+  {
+    auto store = open_store(folder.path());
+    std::mt19937 random(3);
+    for (std::uint64_t seed = 1; seed < 20; ++seed)
+      ASSERT_TRUE(put(*store, seed, length_for(random)));
+    for (std::uint64_t seed = 1; seed < 20; seed += 3) store->remove(key_of(seed));
+    store->maintain();
+    used = store->statistics().used;
+    EXPECT_GE(used, disk_usage(folder.path()));
+  }
+  EXPECT_EQ(open_store(folder.path())->statistics().used, used);
+}
+
+TEST(StoreSpace, ASmallerSizeIsReachedBeforeTheStoreOpens) {
+  const TemporaryFolder folder;
+  {
+    auto store = open_store(folder.path(), 64 * kMiB);
+    for (std::uint64_t seed = 1; seed < 25; ++seed) ASSERT_TRUE(put(*store, seed, 2 * kMiB));
+  }
+  auto store = open_store(folder.path(), 20 * kMiB);
+  EXPECT_LE(disk_usage(folder.path()), 20 * kMiB);
+  EXPECT_TRUE(store->contains(key_of(24)));
+}
+
+TEST(StoreSpace, WhatReadersHoldCountsUntilTheyLetGo) {
+  const TemporaryFolder folder;
+  constexpr std::uint64_t kSize = 24 * kMiB;
+  auto store = open_store(folder.path(), kSize);
+  std::vector<std::shared_ptr<Object>> held;
+  for (std::uint64_t seed = 1; seed < 30; ++seed) {
+    auto object = put(*store, seed, 2 * kMiB);
+    if (!object) break;
+    held.push_back(std::move(object));
+  }
+  EXPECT_LT(held.size(), 12U) << "full of what is held: the caller passes through";
+  EXPECT_LE(disk_usage(folder.path()), kSize);
+  for (std::size_t i = 0; i < held.size(); ++i) EXPECT_TRUE(holds_pattern(*store, *held[i], i + 1));
+  const auto refused = store->create(key_of(99), {}, 3000);
+  if (!refused) {
+    EXPECT_EQ(refused.error().code, base::ErrorCode::ResourceExhausted);
+  }
+  held.clear();
+  store->maintain();
+  EXPECT_TRUE(put(*store, 100, 2 * kMiB));
+}
+
+TEST(StoreSpace, AnObjectLargerThanTheDriveEndsInAnErrorNotInEvictingItself) {
+  const TemporaryFolder folder;
+  auto store = open_store(folder.path(), 16 * kMiB);
+  ASSERT_TRUE(put(*store, 1, 1000));
+  const auto object = store->create(key_of(2), {}, 100 * kMiB);
+  ASSERT_TRUE(object);
+  base::Status status;
+  std::uint32_t stored = 0;
+  while (stored < 100 && (status = write_pattern(*store, **object, stored, 2))) ++stored;
+  EXPECT_GT(stored, 5U);
+  EXPECT_LT(stored, 16U);
+  EXPECT_EQ(status.error().code, base::ErrorCode::ResourceExhausted);
+  EXPECT_TRUE(holds_pattern(*store, **object, 2));
+  EXPECT_LE(disk_usage(folder.path()), 16 * kMiB);
+}
+
+TEST(StoreSpace, TheJournalIsCompactedAndNothingIsLost) {
+  const TemporaryFolder folder;
+  {
+    auto store = open_store(folder.path());
+    ASSERT_TRUE(put(*store, 1, kMiB + 7));
+    for (std::uint64_t i = 0; i < 6000; ++i) {
+      ASSERT_TRUE(put(*store, 2 + i % 5, 1 + i % 50));
+      if (i % 100 == 0) store->maintain();
+      ASSERT_LT(fs::file_size(folder.path() + "/journal"), 400'000U);
+    }
+  }
+  auto store = open_store(folder.path());
+  EXPECT_EQ(store->statistics().objects, 6U);
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    const auto object = store->find(key_of(seed));
+    ASSERT_TRUE(object);
+    EXPECT_TRUE(holds_pattern(*store, *object, seed));
+  }
+}
+
+TEST(StoreSpace, AFullDiskIsAnErrorAndWhatIsThereIsServed) {
+  const TemporaryFolder folder;
+  // A mount of our own namespace goes away with the process, whatever happens.
+  if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0 ||
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=12m") != 0) {
+    GTEST_SKIP() << "a full disk needs root and mount(2) for a small tmpfs: "
+                 << std::strerror(errno);
+  }
+  base::configure_log({.level = base::LogLevel::Error});
+  {
+    auto store = open_store(folder.path(), 64 * kMiB);
+    std::uint64_t seed = 1;
+    while (seed < 40 && put(*store, seed, kMiB + 100)) ++seed;
+    EXPECT_GT(seed, 5U);
+    EXPECT_LT(seed, 13U);
+    EXPECT_GT(store->statistics().write_errors, 0U);
+    EXPECT_TRUE(store->statistics().drives[0].is_failing);
+    EXPECT_EQ(store->create(key_of(77), {}, 10).error().code, base::ErrorCode::Unavailable);
+    for (std::uint64_t there = 1; there < seed; ++there) {
+      const auto object = store->find(key_of(there));
+      ASSERT_TRUE(object);
+      EXPECT_TRUE(holds_pattern(*store, *object, there));
+    }
+  }
+  {
+    auto store = open_store(folder.path(), 64 * kMiB);
+    ASSERT_TRUE(store) << "it opens on a full disk too";
+    const auto object = store->find(key_of(1));
+    ASSERT_TRUE(object);
+    EXPECT_TRUE(holds_pattern(*store, *object, 1));
+  }
+  base::configure_log({});
+  ::umount2(folder.path().c_str(), MNT_DETACH);
+}
+
+TEST(StoreSpace, ManyThreadsWriteReadAndEvictAtOnce) {
+  const TemporaryFolder folder;
+  base::configure_log({.level = base::LogLevel::Error});
+  constexpr std::uint64_t kSize = 24 * kMiB;
+  constexpr std::uint64_t kNames = 60;
+  auto opened =
+      Store::open({.drives = {{.path = folder.path(), .size = kSize}}, .open_objects = 8});
+  ASSERT_TRUE(opened);
+  Store& store = **opened;
+  std::atomic<std::uint64_t> version = 1;
+  std::atomic<int> wrong = 0;
+  std::atomic<std::uint64_t> reads = 0;
+  const auto work = [&](std::uint32_t seed) {
+    std::mt19937 random(seed);
+    for (int i = 0; i < 120; ++i) {
+      const Key key = key_of(random() % kNames);
+      switch (random() % 6) {
+        case 0:
+        case 1: {
+          const std::uint64_t mine = version++;
+          const auto object =
+              store.create(key, base::as_bytes(std::to_string(mine)), length_for(random));
+          if (!object) break;
+          for (std::uint32_t slice = 0; slice < (*object)->slice_count(); ++slice) {
+            if (random() % 3 == 0) continue;
+            static_cast<void>(write_pattern(store, **object, slice, mine));
+          }
+          break;
+        }
+        case 2:
+          if (random() % 4 == 0) store.remove(key);
+          break;
+        case 3:
+          if (const auto object = store.find_open(key)) {
+            const auto same = object->metadata();
+            static_cast<void>(store.update_metadata(*object, base::as_bytes(*same)));
+          }
+          break;
+        default:
+          if (const auto object = store.find(key)) {
+            ++reads;
+            // Every slice that it says it has must read right, whatever others do meanwhile.
+            if (!holds_pattern(store, *object, std::stoull(*object->metadata()))) ++wrong;
+          }
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t seed = 1; seed <= 6; ++seed) threads.emplace_back(work, seed);
+  }
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(reads, 10U);
+  EXPECT_LE(store.statistics().used, kSize);
+  EXPECT_LE(disk_usage(folder.path()), kSize);
+  EXPECT_EQ(store.statistics().lost_slices, 0U);
+  const std::uint64_t objects = store.statistics().objects;
+  opened->reset();
+  const auto again = open_store(folder.path(), kSize);
+  EXPECT_LE(again->statistics().objects, objects);
+  base::configure_log({});
+}
+
+}  // namespace
+}  // namespace larder::store
