@@ -26,7 +26,7 @@ struct Downloaded {
 struct GetResult {
   std::vector<Downloaded> files;
   std::map<std::string, std::uint64_t>
-      bytes_by_source;  // received in this call; "resumed" were here
+      bytes_by_source;  // received in this call; "resumed" and "present" were here already
 };
 
 struct PackageRequest {
