@@ -155,7 +155,7 @@ TEST(Issue, ChainThroughAnIssuingAuthorityVerifies) {
                            kStart + kDay));
   const auto gap = verify_chain(leaf, {}, trust, ChainPurpose::Server, names, kStart + kDay);
   ASSERT_FALSE(gap);
-  EXPECT_EQ(gap.error().code, ErrorCode::Unauthenticated);
+  EXPECT_EQ(gap.error().code, ErrorCode::NotFound);
   EXPECT_NE(gap.error().message.find("CN=a.example.org"), std::string::npos);
   EXPECT_EQ(leaf.issuer(), issuing.subject());
 }

@@ -25,6 +25,14 @@ using StoreContextHandle = Handle<X509_STORE_CTX, X509_STORE_CTX_free>;
 using BorrowedChain =
     std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * chain) { sk_X509_free(chain); })>;
 
+bool is_unknown_root(int error) {
+  return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+         error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+         error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+         error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+         error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT;
+}
+
 std::unexpected<base::Error> refusal(X509_STORE_CTX* context) {
   const int error = X509_STORE_CTX_get_error(context);
   const X509* culprit = X509_STORE_CTX_get_current_cert(context);
@@ -37,7 +45,8 @@ std::unexpected<base::Error> refusal(X509_STORE_CTX* context) {
                  certificate->issuer() + "\")";
     }
   }
-  return fail_openssl(ErrorCode::Unauthenticated, message);
+  return fail_openssl(is_unknown_root(error) ? ErrorCode::NotFound : ErrorCode::Unauthenticated,
+                      message);
 }
 
 }  // namespace

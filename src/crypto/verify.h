@@ -35,7 +35,8 @@ enum class ChainPurpose { Server, Client };
 
 // Unauthenticated, with what is wrong and with which certificate, unless `leaf` chains through any
 // of `intermediates` to a root of the store, is good for the purpose at `now`, and covers each of
-// `names`. Keys and signatures below 112 bits of security are refused. Revocation is not looked at.
+// `names`. NotFound when no path leads to a root of the store; nothing else is judged then. Keys
+// and signatures below 112 bits of security are refused. Revocation is not looked at.
 base::Status verify_chain(const Certificate& leaf, std::span<const Certificate> intermediates,
                           const TrustStore& trust, ChainPurpose purpose,
                           std::span<const std::string> names, base::WallTime now);
