@@ -1,0 +1,183 @@
+#include "certs/certificate_folder.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace larder::certs {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using base::Status;
+using crypto::Certificate;
+
+namespace {
+
+constexpr std::size_t kIdLength = 64;
+
+bool is_id(std::string_view text) {
+  return text.size() == kIdLength && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+// Temporary files that a crash left behind belong to no one.
+bool is_certificate_file(const std::filesystem::path& path) {
+  return path.extension() == ".crt" && is_id(path.stem().string());
+}
+
+}  // namespace
+
+bool file_exists(const std::string& path) {
+  struct stat facts{};
+  return ::lstat(path.c_str(), &facts) == 0;
+}
+
+std::string CertificateFolder::key_folder(std::string_view key_name) const {
+  return path_ + "/" + std::string(key_name);
+}
+
+std::string CertificateFolder::key_path(std::string_view key_name) const {
+  return key_folder(key_name) + "/key.pem";
+}
+
+std::string CertificateFolder::request_path(std::string_view key_name) const {
+  return key_folder(key_name) + "/request.csr";
+}
+
+std::string CertificateFolder::chain_path(std::string_view key_name, std::string_view id) const {
+  return key_folder(key_name) + "/" + std::string(id) + ".crt";
+}
+
+std::string CertificateFolder::record_path(std::string_view key_name, std::string_view id) const {
+  return key_folder(key_name) + "/" + std::string(id) + ".json";
+}
+
+Result<base::UniqueFd> CertificateFolder::lock() const {
+  return base::lock_file(path_ + "/lock", "the certificate folder");
+}
+
+Result<ActiveFile> CertificateFolder::read_active() const {
+  if (!file_exists(active_path())) return ActiveFile{};
+  const auto text = base::read_file(active_path(), kSmallFileLimit);
+  if (!text) return std::unexpected(text.error());
+  auto file = parse_active_file(*text);
+  if (!file) return base::with_context(active_path(), file.error());
+  return file;
+}
+
+Status CertificateFolder::commit(const ActiveFile& file) const {
+  LARDER_TRY(base::write_file_atomically(active_path(), print(file), kFileMode));
+  // Decided; the records are only its history, and the next change makes them good.
+  if (const Status settled = settle_records(file); !settled) {
+    base::log_warning("certificate records are behind", {{"why", settled.error().message}});
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> CertificateFolder::key_names() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(path_, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code ignored;
+    if (!check_key_name(name) || !entry->is_directory(ignored)) continue;
+    if (names.size() == kKeysLimit) {
+      return fail(ErrorCode::ResourceExhausted, path_ + " holds more than 100 keys");
+    }
+    names.push_back(name);
+  }
+  if (error) return fail(ErrorCode::Internal, path_ + ": " + error.message());
+  std::ranges::sort(names);
+  return names;
+}
+
+std::vector<std::string> CertificateFolder::certificate_ids(std::string_view key_name) const {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(key_folder(key_name), error), end;
+       !error && entry != end; entry.increment(error)) {
+    if (is_certificate_file(entry->path())) ids.push_back(entry->path().stem().string());
+  }
+  std::ranges::sort(ids);
+  return ids;
+}
+
+Result<HeldKey> CertificateFolder::find_key_of(const std::vector<Certificate>& certificates) const {
+  const auto names = key_names();
+  if (!names) return std::unexpected(names.error());
+  std::string held;
+  for (const std::string& name : *names) {
+    const std::string path = key_path(name);
+    if (!file_exists(path)) continue;
+    const auto key = crypto::PrivateKey::load(path);
+    if (!key) return std::unexpected(key.error());
+    for (std::size_t i = 0; i < certificates.size(); ++i) {
+      if (!certificates[i].matches(*key)) continue;
+      return HeldKey{.name = name, .key = *key, .leaf = i};
+    }
+    held += (held.empty() ? "" : ", ") + name;
+  }
+  return fail(ErrorCode::InvalidArgument,
+              held.empty() ? "no key is held here; make a request first: larder cert request"
+                           : "the certificate matches no key held here (" + held +
+                                 "): it was not made from a request of this host");
+}
+
+Status CertificateFolder::store_imported(const std::string& key_name, const std::string& id,
+                                         std::string_view chain_pem, base::WallTime now) const {
+  LARDER_TRY(base::write_file_atomically(chain_path(key_name, id), chain_pem, kFileMode));
+  Record record{.certificate_id = id, .history = {}};
+  // A record that cannot be read is begun anew: the certificate itself is what counts.
+  if (auto earlier = read_record(key_name, id)) record = std::move(*earlier);
+  record.add(Record::Event::Imported, now, record.history.empty() ? "" : "imported again");
+  return write_record(key_name, record);
+}
+
+Result<Record> CertificateFolder::read_record(std::string_view key_name,
+                                              std::string_view id) const {
+  const std::string path = record_path(key_name, id);
+  const auto text = base::read_file(path, kSmallFileLimit);
+  if (!text) return std::unexpected(text.error());
+  auto record = parse_record(*text);
+  if (!record) return base::with_context(path, record.error());
+  return record;
+}
+
+Status CertificateFolder::write_record(std::string_view key_name, const Record& record) const {
+  return base::write_file_atomically(record_path(key_name, record.certificate_id), print(record),
+                                     kFileMode);
+}
+
+Result<CertificateFolder::Change> CertificateFolder::begin_change() const {
+  auto held = lock();
+  if (!held) return std::unexpected(held.error());
+  auto active = read_active();
+  if (!active) return std::unexpected(active.error());
+  LARDER_TRY(settle_records(*active));
+  return Change{.lock = std::move(*held), .active = std::move(*active)};
+}
+
+Status CertificateFolder::settle_records(const ActiveFile& active) const {
+  const auto names = key_names();
+  if (!names) return std::unexpected(names.error());
+  const std::string effective = active.effective_id();
+  for (const std::string& key_name : *names) {
+    for (const std::string& id : certificate_ids(key_name)) {
+      auto record = read_record(key_name, id);
+      if (!record) continue;  // shown as damaged by the inventory
+      const bool is_active = id == effective;
+      if (record->is_active() == is_active) continue;
+      record->add(is_active ? Record::Event::Activated : Record::Event::Deactivated,
+                  active.changed_at, active.reason);
+      LARDER_TRY(write_record(key_name, *record));
+    }
+  }
+  return {};
+}
+
+}  // namespace larder::certs

@@ -1,0 +1,259 @@
+#include "certs/certificate_store.h"
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "crypto/request.h"
+
+namespace larder::certs {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using base::Status;
+using crypto::Certificate;
+
+namespace {
+
+constexpr std::size_t kShortIdLength = 8;
+constexpr mode_t kFolderMode = 0750;
+constexpr mode_t kKeyFolderMode = 0700;
+
+crypto::AlternativeNames names_from(const std::vector<std::string>& texts) {
+  crypto::AlternativeNames names;
+  for (const std::string& text : texts) {
+    (crypto::parse_address(text) ? names.addresses : names.dns).push_back(text);
+  }
+  return names;
+}
+
+std::vector<std::string> request_warnings(const RequestOptions& options,
+                                          const crypto::AlternativeNames& names,
+                                          const std::vector<std::string>& connection_names) {
+  std::vector<std::string> warnings;
+  if (options.algorithm == crypto::KeyAlgorithm::Ed25519 ||
+      options.algorithm == crypto::KeyAlgorithm::Ed448) {
+    warnings.push_back("Windows and web browsers cannot use " +
+                       std::string(crypto::name(options.algorithm)) +
+                       " certificates; use ec or rsa for them");
+  }
+  for (const std::string& name : connection_names) {
+    const auto& kind = crypto::parse_address(name) ? names.addresses : names.dns;
+    if (std::ranges::find(kind, name) == kind.end()) {
+      warnings.push_back("clients connect by " + name +
+                         ", which is not among the request's alternative names; a certificate "
+                         "without it will be refused at import");
+    }
+  }
+  return warnings;
+}
+
+}  // namespace
+
+CertificateStore::CertificateStore(StoreSettings settings)
+    : settings_(std::move(settings)), folder_(settings_.folder) {}
+
+Result<CertificateStore> CertificateStore::open(StoreSettings settings) {
+  LARDER_TRY(base::make_directories(settings.folder, kFolderMode));
+  return CertificateStore(std::move(settings));
+}
+
+Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& options,
+                                                      base::WallTime now) {
+  LARDER_TRY(check_key_name(options.key_name));
+  crypto::AlternativeNames names = options.names;
+  if (names.empty()) names = names_from(settings_.connection_names);
+  if (names.empty() && crypto::check_dns_name(options.subject.common_name, false)) {
+    names.dns.push_back(options.subject.common_name);
+  }
+  const auto held = folder_.lock();
+  if (!held) return std::unexpected(held.error());
+  const std::string folder = folder_.key_folder(options.key_name);
+  const std::string request_path = folder_.request_path(options.key_name);
+  if (file_exists(request_path)) {
+    return fail(ErrorCode::AlreadyExists,
+                "there is a request named " + options.key_name + " already: " + request_path +
+                    ". To renew, have it signed again; for a new key choose another name");
+  }
+  const auto known = folder_.key_names();
+  if (!known) return std::unexpected(known.error());
+  if (known->size() >= kKeysLimit) {
+    return fail(ErrorCode::ResourceExhausted, "there are 100 keys already");
+  }
+  LARDER_TRY(base::make_directories(folder, kKeyFolderMode));
+  // A key without a request is left by a crash; nobody has seen it, so it serves as well.
+  const auto key =
+      crypto::load_or_create_key(folder_.key_path(options.key_name), options.algorithm);
+  if (!key) return std::unexpected(key.error());
+  if (key->public_key().description() != crypto::name(options.algorithm)) {
+    return fail(ErrorCode::FailedPrecondition, folder + " holds a " +
+                                                   key->public_key().description() +
+                                                   " key without a request; choose another name");
+  }
+  const auto request = crypto::CertificateRequest::create(*key, options.subject, names);
+  if (!request) return std::unexpected(request.error());
+  LARDER_TRY(base::write_file_atomically(request_path, request->to_pem(), kFileMode));
+  base::log_info("certificate request made", {{"key", options.key_name},
+                                              {"algorithm", key->public_key().description()},
+                                              {"subject", request->subject()},
+                                              {"at", base::to_rfc3339(now)}});
+  return RequestOutcome{.path = request_path,
+                        .warnings = request_warnings(options, names, settings_.connection_names)};
+}
+
+Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content, bool dry_run,
+                                                           base::WallTime now) {
+  const auto certificates = read_certificates(content);
+  if (!certificates) return std::unexpected(certificates.error());
+  const auto held = folder_.lock();
+  if (!held) return std::unexpected(held.error());
+  const auto key = folder_.find_key_of(*certificates);
+  if (!key) return std::unexpected(key.error());
+  const auto trust = crypto::TrustStore::from_files(settings_.client_trust);
+  if (!trust) return base::with_context("client_trust", trust.error());
+  const auto chain = order_chain((*certificates)[key->leaf], *certificates);
+  ImportOutcome outcome{.key_name = key->name, .id = chain.front().sha256_hex(), .report = {}};
+  outcome.report = check_chain(chain, key->key, *trust, settings_.connection_names, now);
+  auto active = folder_.read_active();
+  if (!active) return std::unexpected(active.error());
+  outcome.disabled = active->disabled;
+  if (dry_run) return outcome;
+  if (!outcome.report.passed()) {
+    return fail(ErrorCode::InvalidArgument, outcome.report.failures());
+  }
+  LARDER_TRY(folder_.settle_records(*active));
+  LARDER_TRY(folder_.store_imported(key->name, outcome.id, crypto::to_pem(chain), now));
+  active->choice = ActiveFile::Choice{
+      .key_name = key->name, .certificate_id = outcome.id, .proven = outcome.report.proven};
+  active->changed_at = now;
+  active->reason = "import of " + outcome.id;
+  LARDER_TRY(folder_.commit(*active));
+  outcome.active = !active->disabled;
+  base::log_info("certificate imported",
+                 {{"key", key->name},
+                  {"certificate", outcome.id},
+                  {"subject", chain.front().subject()},
+                  {"not_after", base::to_rfc3339(chain.front().not_after())},
+                  {"proven", outcome.report.proven ? "yes" : "no"},
+                  {"active", outcome.active ? "yes" : "no"}});
+  return outcome;
+}
+
+Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signer& signer,
+                                              base::WallTime now) {
+  LARDER_TRY(check_key_name(key_name));
+  const auto request = base::read_file(folder_.request_path(key_name), kSmallFileLimit);
+  if (!request) return std::unexpected(request.error());
+  // Not under the lock: a signer may take minutes.
+  const auto chain = signer.sign(*request);
+  if (!chain) return base::with_context(signer.name(), chain.error());
+  return import_certificate(*chain, false, now);
+}
+
+Status CertificateStore::disable(const std::string& reason, base::WallTime now) {
+  auto change = folder_.begin_change();
+  if (!change) return std::unexpected(change.error());
+  ActiveFile& active = change->active;
+  if (active.disabled) return {};
+  active.disabled = true;
+  active.changed_at = now;
+  active.reason = reason.empty() ? "disabled" : reason;
+  LARDER_TRY(folder_.commit(active));
+  base::log_info("HTTPS disabled", {{"reason", active.reason}});
+  return {};
+}
+
+Status CertificateStore::enable(base::WallTime now) {
+  auto change = folder_.begin_change();
+  if (!change) return std::unexpected(change.error());
+  ActiveFile& active = change->active;
+  if (!active.disabled) {
+    if (active.choice) return {};
+    return fail(ErrorCode::FailedPrecondition,
+                "there is no certificate to enable; import one first: larder cert import");
+  }
+  if (active.choice) {
+    const auto facts =
+        read_facts(folder_, active.choice->key_name, active.choice->certificate_id, active);
+    if (!facts) return std::unexpected(facts.error());
+    if (facts->not_after < now) {
+      return fail(ErrorCode::FailedPrecondition,
+                  "the certificate expired on " + base::to_rfc3339(facts->not_after) +
+                      "; have its request signed again and import the result first");
+    }
+  }
+  active.disabled = false;
+  active.changed_at = now;
+  active.reason = "enabled";
+  LARDER_TRY(folder_.commit(active));
+  base::log_info("HTTPS enabled", {{"certificate", active.effective_id()}});
+  return {};
+}
+
+Status CertificateStore::retire(std::string_view id, base::WallTime now) {
+  const auto facts = show(id);
+  if (!facts) return std::unexpected(facts.error());
+  auto change = folder_.begin_change();
+  if (!change) return std::unexpected(change.error());
+  ActiveFile& active = change->active;
+  if (active.choice && active.choice->certificate_id == facts->id) {
+    active.choice.reset();
+    active.changed_at = now;
+    active.reason = "retired";
+    LARDER_TRY(folder_.commit(active));
+  }
+  auto record = folder_.read_record(facts->key_name, facts->id);
+  if (!record) return std::unexpected(record.error());
+  if (record->last() == Record::Event::Retired) return {};
+  record->add(Record::Event::Retired, now, "");
+  return folder_.write_record(facts->key_name, *record);
+}
+
+Result<Inventory> CertificateStore::list() const {
+  return read_inventory(folder_);
+}
+
+Result<CertificateFacts> CertificateStore::show(std::string_view id) const {
+  const auto inventory = list();
+  if (!inventory) return std::unexpected(inventory.error());
+  const CertificateFacts* found = nullptr;
+  for (const KeyFacts& key : inventory->keys) {
+    for (const CertificateFacts& facts : key.certificates) {
+      if (id.size() < kShortIdLength || !facts.id.starts_with(id)) continue;
+      if (found != nullptr) {
+        return fail(ErrorCode::InvalidArgument,
+                    "more than one certificate begins with these digits");
+      }
+      found = &facts;
+    }
+  }
+  if (found == nullptr) {
+    return fail(ErrorCode::NotFound,
+                "no certificate has this id (SHA-256; the first 8 digits are enough)");
+  }
+  return *found;
+}
+
+Result<ActiveState> CertificateStore::load_active() const {
+  const auto active = folder_.read_active();
+  if (!active) return std::unexpected(active.error());
+  ActiveState state{.disabled = active->disabled, .certificate = std::nullopt};
+  if (!active->choice || active->disabled) return state;
+  const ActiveFile::Choice& choice = *active->choice;
+  const std::string path = folder_.chain_path(choice.key_name, choice.certificate_id);
+  const auto text = base::read_file(path, kChainFileLimit);
+  if (!text) return fail(ErrorCode::DataLoss, text.error().message);
+  auto chain = crypto::parse_certificates(*text);
+  if (!chain) return fail(ErrorCode::DataLoss, path + ": " + chain.error().message);
+  auto key = crypto::PrivateKey::load(folder_.key_path(choice.key_name));
+  if (!key) return std::unexpected(key.error());
+  if (chain->front().sha256_hex() != choice.certificate_id || !chain->front().matches(*key)) {
+    return fail(ErrorCode::DataLoss, path + " is not the certificate that it should be");
+  }
+  state.certificate = ServingCertificate{
+      .key = std::move(*key), .chain = std::move(*chain), .chain_pem = *text, .choice = choice};
+  return state;
+}
+
+}  // namespace larder::certs

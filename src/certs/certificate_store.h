@@ -1,0 +1,115 @@
+// A host's certificates as plain files, and what may be done with them.
+//
+//   <folder>/active.json          what is served, and whether HTTPS is disabled
+//   <folder>/lock                 held while something changes
+//   <folder>/<key>/key.pem        0600, made here, never exported
+//   <folder>/<key>/request.csr    signed again and again: a renewal keeps the key
+//   <folder>/<key>/<id>.crt       a chain that was imported, leaf first, PEM
+//   <folder>/<key>/<id>.json      when it was imported, activated, deactivated, and why
+//
+// <id> is the SHA-256 of the leaf's DER. Every file is written beside its place, synced and
+// renamed. One rename of active.json decides; what is written before it is not yet believed, what
+// is written after it is made good by the next change. So a crash between any two writes leaves the
+// old state or the new one.
+//
+// The object holds settings only; the truth is on disk. Reading takes no lock and may go on while
+// another process changes something. Changing takes the lock: FailedPrecondition when another
+// process holds it. All functions block.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "certs/certificate_folder.h"
+#include "certs/import_checks.h"
+#include "certs/inventory.h"
+#include "certs/signer.h"
+#include "certs/state_files.h"
+#include "crypto/key.h"
+#include "crypto/names.h"
+
+namespace larder::certs {
+
+struct StoreSettings {
+  std::string folder;                         // <state_dir>/certificates
+  std::vector<std::string> connection_names;  // what clients call this host
+  std::vector<std::string> client_trust;      // CA files; empty: the system's store
+};
+
+struct RequestOptions {
+  std::string key_name;
+  crypto::KeyAlgorithm algorithm = crypto::KeyAlgorithm::EcP256;
+  crypto::DistinguishedName subject;
+  // Empty: the connection names, or else the common name.
+  crypto::AlternativeNames names;
+};
+
+struct RequestOutcome {
+  std::string path;  // of the CSR
+  std::vector<std::string> warnings;
+};
+
+struct ImportOutcome {
+  std::string key_name;
+  std::string id;
+  CheckReport report;
+  bool active = false;    // served from now on
+  bool disabled = false;  // stored and chosen, but HTTPS is disabled: `enable` serves it
+};
+
+// What to serve with.
+struct ServingCertificate {
+  crypto::PrivateKey key;
+  std::vector<crypto::Certificate> chain;  // leaf first
+  std::string chain_pem;
+  ActiveFile::Choice choice;
+};
+struct ActiveState {
+  bool disabled = false;  // by the administrator: no other certificate may be served either
+  std::optional<ServingCertificate> certificate;  // never when disabled
+};
+
+class CertificateStore {
+ public:
+  // Makes the folder (0750) when there is none.
+  static base::Result<CertificateStore> open(StoreSettings settings);
+
+  // Makes a key and its request. AlreadyExists when the name has a request: a renewal signs that
+  // one again, a new key takes a new name.
+  base::Result<RequestOutcome> make_request(const RequestOptions& options, base::WallTime now);
+
+  // Checks the content against a key held here and makes it the active certificate. InvalidArgument
+  // with the messages of all failed checks. With `dry_run` nothing is written and failed checks are
+  // only reported. Importing an earlier certificate again goes back to it.
+  base::Result<ImportOutcome> import_certificate(std::string_view content, bool dry_run,
+                                                 base::WallTime now);
+  // Has the signer sign the request of a key, and imports the result.
+  base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
+                                    base::WallTime now);
+
+  // HTTPS ends; key, request and certificates stay. Also without a certificate: then it keeps the
+  // site's own from being served.
+  base::Status disable(const std::string& reason, base::WallTime now);
+  // FailedPrecondition when HTTPS is not disabled, or the chosen certificate has expired.
+  base::Status enable(base::WallTime now);
+  // Puts a certificate away, active or not. `id` may be shortened to 8 digits when that is clear.
+  base::Status retire(std::string_view id, base::WallTime now);
+
+  base::Result<Inventory> list() const;
+  // NotFound when no certificate has the id, or its first 8 or more digits.
+  base::Result<CertificateFacts> show(std::string_view id) const;
+  // DataLoss when the chosen files are missing or do not fit each other.
+  base::Result<ActiveState> load_active() const;
+
+ private:
+  explicit CertificateStore(StoreSettings settings);
+
+  StoreSettings settings_;
+  CertificateFolder folder_;
+};
+
+}  // namespace larder::certs

@@ -1,0 +1,23 @@
+// Who turns a request into a certificate without a person in between. Implementations live with
+// what they talk to: the site's authority, an ACME directory, a command of the administrator.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace larder::certs {
+
+class Signer {
+ public:
+  virtual ~Signer() = default;
+
+  // "site", "acme": for records and logs.
+  virtual std::string_view name() const = 0;
+  // The PEM chain, leaf first, for a PEM request. Blocks; bounded by the implementation's own
+  // deadline. What it returns is checked like any imported file.
+  virtual base::Result<std::string> sign(std::string_view request_pem) = 0;
+};
+
+}  // namespace larder::certs

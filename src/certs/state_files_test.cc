@@ -1,0 +1,83 @@
+#include "certs/state_files.h"
+
+#include <gtest/gtest.h>
+
+namespace larder::certs {
+namespace {
+
+const base::WallTime kNow = base::from_unix_seconds(1'800'000'000);
+const std::string kId(64, 'a');
+
+TEST(ActiveFile, SurvivesTheRoundTrip) {
+  ActiveFile file;
+  file.disabled = true;
+  file.changed_at = kNow;
+  file.reason = "why \"not\"";
+  const auto empty = parse_active_file(print(file)).value();
+  EXPECT_TRUE(empty.disabled);
+  EXPECT_FALSE(empty.choice);
+  EXPECT_EQ(empty.reason, file.reason);
+  file.choice = ActiveFile::Choice{.key_name = "main", .certificate_id = kId, .proven = true};
+  const auto full = parse_active_file(print(file)).value();
+  EXPECT_EQ(full.choice, file.choice);
+  EXPECT_EQ(full.effective_id(), "");
+  file.disabled = false;
+  EXPECT_EQ(file.effective_id(), kId);
+}
+
+TEST(ActiveFile, RefusesWhatCouldLeadOutOfTheFolder) {
+  const auto with = [](const std::string& key, const std::string& id) {
+    return parse_active_file(
+        R"({"format":1,"disabled":false,"changed_at":"2026-01-01T00:00:00Z","active":{"key":")" +
+        key + R"(","certificate":")" + id + R"(","proven":true}})");
+  };
+  EXPECT_TRUE(with("main", kId));
+  EXPECT_FALSE(with("../main", kId));
+  EXPECT_FALSE(with("main", "../../etc/passwd"));
+  EXPECT_FALSE(with("main", std::string(64, 'A')));
+}
+
+TEST(ActiveFile, RefusesMissingMembersAndOtherFormats) {
+  EXPECT_FALSE(parse_active_file("{}"));
+  EXPECT_FALSE(parse_active_file(R"({"format":1})"));
+  EXPECT_FALSE(
+      parse_active_file(R"({"format":2,"disabled":false,"changed_at":"2026-01-01T00:00:00Z"})"));
+  EXPECT_FALSE(
+      parse_active_file(R"({"format":1,"disabled":0,"changed_at":"2026-01-01T00:00:00Z"})"));
+  EXPECT_FALSE(parse_active_file(R"({"format":1,"disabled":false,"changed_at":"today"})"));
+}
+
+TEST(Record, SurvivesTheRoundTripAndKnowsWhetherItIsActive) {
+  Record record{.certificate_id = kId, .history = {}};
+  record.add(Record::Event::Imported, kNow, "");
+  EXPECT_FALSE(record.is_active());
+  record.add(Record::Event::Activated, kNow, "import");
+  EXPECT_TRUE(record.is_active());
+  record.add(Record::Event::Imported, kNow, "imported again");
+  EXPECT_TRUE(record.is_active());
+  record.add(Record::Event::Deactivated, kNow, "disabled");
+  const auto again = parse_record(print(record)).value();
+  EXPECT_FALSE(again.is_active());
+  ASSERT_EQ(again.history.size(), 4U);
+  EXPECT_EQ(again.history[3].reason, "disabled");
+  EXPECT_EQ(again.history[3].at, kNow);
+}
+
+TEST(Record, HistoryIsBoundedAndKeepsItsBeginning) {
+  Record record{.certificate_id = kId, .history = {}};
+  record.add(Record::Event::Imported, kNow, "first");
+  for (int i = 0; i < 1000; ++i) record.add(Record::Event::Activated, kNow, "");
+  EXPECT_LE(record.history.size(), 200U);
+  EXPECT_EQ(record.history.front().reason, "first");
+  EXPECT_TRUE(parse_record(print(record)));
+}
+
+TEST(Record, RefusesMalformedText) {
+  EXPECT_FALSE(parse_record("[]"));
+  EXPECT_FALSE(parse_record(R"({"format":1,"certificate":")" + kId + R"(","history":[]})"));
+  EXPECT_FALSE(parse_record(R"({"format":1,"certificate":")" + kId +
+                            R"(","history":[{"event":"eaten","at":"2026-01-01T00:00:00Z"}]})"));
+}
+
+}  // namespace
+}  // namespace larder::certs
