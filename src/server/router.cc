@@ -90,7 +90,7 @@ Router::~Router() = default;
 Router::Router(Router&&) noexcept = default;
 Router& Router::operator=(Router&&) noexcept = default;
 
-void Router::add(std::string method, std::string pattern, BlockingHandler handler,
+void Router::add(std::string method, const std::string& pattern, BlockingHandler handler,
                  RouteOptions options) {
   Route route;
   route.method = std::move(method);

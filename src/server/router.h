@@ -72,7 +72,7 @@ class Router {
 
   // `pattern` is a path with captures of one segment: "/api/v1/clients/{id}/block". GET routes
   // answer HEAD too.
-  void add(std::string method, std::string pattern, BlockingHandler handler,
+  void add(std::string method, const std::string& pattern, BlockingHandler handler,
            RouteOptions options = {});
   void add_task(std::string method, std::string pattern, TaskHandler handler,
                 RouteOptions options = {});

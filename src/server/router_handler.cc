@@ -159,7 +159,8 @@ class RouterHandler final : public Handler {
     std::string head = "HTTP/1.1 " + std::to_string(reply.status) + " " +
                        std::string(http::reason_phrase(reply.status)) +
                        "\r\nDate: " + std::string(http_date_now()) + "\r\n";
-    for (const auto& [name, value] : reply.fields) head += name + ": " + value + "\r\n";
+    for (const auto& [name, value] : reply.fields)
+      head.append(name).append(": ").append(value).append("\r\n");
     if (has_body) {
       const std::uint64_t length = reply.file ? reply.file_length : reply.body.size();
       head += "Content-Length: " + std::to_string(length) + "\r\n";
