@@ -9,9 +9,9 @@ std::vector<db::Migration> migrations() {
            "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 
            "CREATE TABLE nodes (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, "
-           "joined_at BIGINT NOT NULL)",
+           "names TEXT NOT NULL, addresses TEXT NOT NULL, joined_at BIGINT NOT NULL)",
            "CREATE TABLE node_names (name TEXT PRIMARY KEY, node TEXT NOT NULL REFERENCES nodes "
-           "(id), is_address BIGINT NOT NULL)",
+           "(id))",
 
            "CREATE TABLE join_tokens (id TEXT PRIMARY KEY, secret_hash TEXT NOT NULL UNIQUE, "
            "node TEXT NOT NULL, names TEXT NOT NULL, addresses TEXT NOT NULL, "
@@ -27,7 +27,7 @@ std::vector<db::Migration> migrations() {
            "CREATE INDEX clients_by_hardware ON clients (hardware_id)",
 
            "CREATE TABLE certificates (sha256 TEXT PRIMARY KEY, serial TEXT NOT NULL, "
-           "kind TEXT NOT NULL, owner TEXT NOT NULL, key_thumbprint TEXT NOT NULL, "
+           "kind TEXT NOT NULL, owner TEXT NOT NULL, key_id TEXT NOT NULL, "
            "issuer TEXT NOT NULL, not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, "
            "issued_at BIGINT NOT NULL, revoked_at BIGINT NOT NULL)",
            "CREATE INDEX certificates_by_owner ON certificates (owner, kind)",
