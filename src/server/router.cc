@@ -100,9 +100,9 @@ void Router::add(std::string method, const std::string& pattern, BlockingHandler
   routes_.push_back(std::move(route));
 }
 
-void Router::add_task(std::string method, std::string pattern, TaskHandler handler,
+void Router::add_task(std::string method, const std::string& pattern, TaskHandler handler,
                       RouteOptions options) {
-  add(std::move(method), std::move(pattern), nullptr, std::move(options));
+  add(std::move(method), pattern, nullptr, std::move(options));
   routes_.back().task = std::move(handler);
 }
 

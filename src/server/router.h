@@ -74,7 +74,7 @@ class Router {
   // answer HEAD too.
   void add(std::string method, const std::string& pattern, BlockingHandler handler,
            RouteOptions options = {});
-  void add_task(std::string method, std::string pattern, TaskHandler handler,
+  void add_task(std::string method, const std::string& pattern, TaskHandler handler,
                 RouteOptions options = {});
 
   struct Route {
