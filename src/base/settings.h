@@ -146,7 +146,8 @@ class SettingsSection {
 
   // `parse` judges and normalises one text: Result<E>(std::string_view). `show` is its inverse.
   template <typename E, typename Parse, typename Show>
-  void value(std::string name, E T::* member, Parse parse, Show show, SettingOptions options) {
+  void value(std::string name, E T::* member, const Parse& parse, const Show& show,
+             SettingOptions options) {
     add(std::move(name), "text", std::move(options), settings_detail::quoted(show(T{}.*member)),
         [member, parse](T& out, const SettingsValue& value) -> Status {
           auto text = settings_detail::read_text(value);
@@ -155,8 +156,8 @@ class SettingsSection {
         });
   }
   template <typename E, typename Parse, typename Show>
-  void optional_value(std::string name, std::optional<E> T::* member, Parse parse, Show show,
-                      SettingOptions options) {
+  void optional_value(std::string name, std::optional<E> T::* member, const Parse& parse,
+                      const Show& show, SettingOptions options) {
     const T defaults{};
     const std::string shown = (defaults.*member) ? show(*(defaults.*member)) : "";
     add(std::move(name), "text", std::move(options), settings_detail::quoted(shown),
@@ -171,7 +172,7 @@ class SettingsSection {
         });
   }
   template <typename E, typename Parse, typename Show>
-  void values(std::string name, std::vector<E> T::* member, Parse parse, Show show,
+  void values(std::string name, std::vector<E> T::* member, const Parse& parse, const Show& show,
               SettingOptions options) {
     std::vector<std::string> shown;
     const T defaults{};
@@ -237,8 +238,8 @@ class SettingsSection {
         });
   }
   template <typename E>
-  void choice(std::string name, E T::* member, std::vector<std::pair<std::string, E>> choices,
-              SettingOptions options) {
+  void choice(std::string name, E T::* member,
+              const std::vector<std::pair<std::string, E>>& choices, SettingOptions options) {
     std::vector<std::string> names;
     std::string shown;
     for (const auto& [word, choice] : choices) {
@@ -342,6 +343,7 @@ class SettingsSection {
   }
   std::vector<std::string> names() const {
     std::vector<std::string> all;
+    all.reserve(entries_.size() + nested_.size());
     for (const Entry& entry : entries_) all.push_back(entry.name);
     for (const Nested& nested : nested_) all.push_back(nested.name);
     return all;

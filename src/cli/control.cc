@@ -38,7 +38,7 @@ ErrorCode code_of(int status) {
 }
 
 std::string problem_of(const client::HttpResponse& response) {
-  const std::string status = "status " + std::to_string(response.status);
+  std::string status = "status " + std::to_string(response.status);
   const auto document = base::parse_json(response.body);
   if (!document || !document->is_object()) return status;
   for (const char* member : {"detail", "title"}) {

@@ -105,7 +105,7 @@ std::string make_up_config(int port_base, const std::string& machine) {
 }
 
 base::Result<std::string> ensure_up_config(const std::string& folder, int port_base) {
-  const std::string path = folder + "/larder.toml";
+  std::string path = folder + "/larder.toml";
   struct stat info{};
   if (stat(path.c_str(), &info) == 0) return path;
   if (auto status = base::make_directories(folder, 0750); !status)

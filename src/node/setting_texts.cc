@@ -29,7 +29,8 @@ bool is_dns_name(std::string_view text) {
       if (label == 0 || text[index - 1] == '-') return false;
       label = 0;
     } else {
-      if (!is_host_character(c) || (label == 0 && c == '-') || ++label > 63) return false;
+      if (!is_host_character(c) || (label == 0 && c == '-') || label == 63) return false;
+      ++label;
     }
   }
   return label > 0 && text.back() != '-';
@@ -46,13 +47,13 @@ Result<std::string> parse_name(std::string_view text) {
 }
 
 Result<std::string> parse_connection_name(std::string_view text) {
-  const std::string name = base::to_lower(text);
+  std::string name = base::to_lower(text);
   if (base::is_address(name) || is_dns_name(name)) return name;
   return fail(ErrorCode::InvalidArgument, "is neither a DNS name nor an address");
 }
 
 Result<std::string> parse_host_pattern(std::string_view text) {
-  const std::string host = base::to_lower(text);
+  std::string host = base::to_lower(text);
   std::string_view name = host;
   const bool wildcard = name.starts_with("*.");
   if (wildcard) name.remove_prefix(2);

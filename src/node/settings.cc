@@ -246,7 +246,8 @@ void check_listeners(const NodeSettings& settings, int line, SettingsErrors& err
     const std::string text = base::to_text(address);
     for (const auto& [other, owner] : taken) {
       if (other == text)
-        errors.add(line, "[node] " + std::string(setting) + ": " + text + " is taken by " + owner);
+        errors.add(line,
+                   std::string("[node] ").append(setting) + ": " + text + " is taken by " + owner);
     }
     taken.emplace_back(text, setting);
   };

@@ -33,7 +33,7 @@ Result<std::string> parse_range(std::string_view text) {
 }
 
 Result<std::string> parse_suffix(std::string_view text) {
-  const std::string suffix = base::to_lower(text);
+  std::string suffix = base::to_lower(text);
   const bool characters = std::all_of(suffix.begin(), suffix.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
   });
