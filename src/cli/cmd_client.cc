@@ -31,6 +31,7 @@ void add_block_command(Command& client, const char* verb, const char* text) {
 void add_client_commands(Command& root) {
   Command& client =
       root.command("client", "Devices: register this one; list and block at the site.");
+  add_register_command(client);
   {
     auto options = std::make_shared<CommonOptions>();
     add_common_options(client.command("list", "Show the registered devices."), *options)

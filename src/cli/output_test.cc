@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cli/control.h"
+#include "cli/get_progress.h"
 #include "cli/secret_input.h"
 
 namespace larder::cli {
@@ -33,6 +34,18 @@ TEST(Printable, TakesEscapeSequencesOut) {
 
 TEST(EncodeSegment, LeavesNoSeparator) {
   EXPECT_EQ(encode_segment("a b/../c?d#e%"), "a%20b%2F..%2Fc%3Fd%23e%25");
+}
+
+TEST(Progress, SaysWhatPeopleAskFor) {
+  agent::Progress progress;
+  progress.file = "tool.msi";
+  progress.source = "node1";
+  progress.done = 4'200'000;
+  progress.total = 10'000'000;
+  progress.bytes_per_second = 1'500'000;
+  progress.remaining = std::chrono::seconds(4);
+  EXPECT_EQ(format_progress(progress),
+            "tool.msi  42 %  4.2 MB of 10.0 MB  1.5 MB/s  node1  4 s left");
 }
 
 class SecretFile : public testing::Test {

@@ -1,15 +1,19 @@
 #include "cli/process.h"
 
+#include <grp.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
+#include "base/log.h"
 #include "base/unique_fd.h"
 
 namespace larder::cli {
@@ -38,6 +42,16 @@ void prepare_process() {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
+}
+
+void admit_administrators(const std::string& socket) {
+  std::array<char, 16384> buffer{};
+  group entry{};
+  group* found = nullptr;
+  getgrnam_r("larder-admin", &entry, buffer.data(), buffer.size(), &found);
+  if (found == nullptr) return;
+  if (lchown(socket.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0)
+    base::log_debug("control socket stays with its owner's group", {{"socket", socket}});
 }
 
 void notify_service_manager(std::string_view state) {

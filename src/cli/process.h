@@ -3,6 +3,7 @@
 #pragma once
 
 #include <csignal>
+#include <string>
 #include <string_view>
 
 namespace larder::cli {
@@ -27,6 +28,9 @@ class StopSignals {
 // As many files and connections as the system allows this process; files of others stay unreadable
 // (umask 027).
 void prepare_process();
+
+// Gives a control socket to the group larder-admin when there is such a group and we may.
+void admit_administrators(const std::string& socket);
 
 // Tells systemd (sd_notify(3): "READY=1", "STOPPING=1"); does nothing without a service manager.
 void notify_service_manager(std::string_view state);
