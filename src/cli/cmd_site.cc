@@ -35,6 +35,7 @@ int set_mode(const ModeOptions& options) {
 
 void add_site_commands(Command& root) {
   Command& site = root.command("site", "Site server: run it, check its settings, administer it.");
+  add_site_run_command(site);
   {
     auto config = std::make_shared<std::string>();
     add_config_option(

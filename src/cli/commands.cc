@@ -6,6 +6,7 @@ Command make_commands() {
   Command root("larder", "Delivers software to an organisation's own devices from next door.");
   add_node_commands(root);
   add_site_commands(root);
+  add_cert_commands(root);
   add_token_commands(root);
   add_client_commands(root);
   add_content_commands(root);

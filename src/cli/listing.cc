@@ -17,6 +17,18 @@ int report_control(Role role, const CommonOptions& options, const base::Error& e
   return report(error, what, control_advice(role, error, options.config));
 }
 
+// All simple members, those of inner objects as "outer.inner"; tables have their own commands.
+void print_members(const nlohmann::json& object, const std::string& prefix) {
+  if (!object.is_object()) return;
+  for (const auto& [member, value] : object.items()) {
+    if (value.is_object()) {
+      print_members(value, prefix + member + ".");
+    } else if (!value.is_array() || value.empty() || !value.front().is_structured()) {
+      print_line(printable(prefix + member) + ": " + format_value(value));
+    }
+  }
+}
+
 }  // namespace
 
 int show_rows(Role role, const CommonOptions& options, const std::string& path,
@@ -43,13 +55,11 @@ int show_facts(Role role, const CommonOptions& options, const std::string& path,
     print_json(*answer);
     return kOk;
   }
-  std::vector<Column> shown = columns;
-  if (shown.empty() && answer->is_object()) {
-    for (const auto& [member, value] : answer->items()) {
-      if (!value.is_structured() || value.is_array()) shown.push_back({member, member});
-    }
+  if (columns.empty()) {
+    print_members(*answer, "");
+    return kOk;
   }
-  print_facts(shown, *answer);
+  print_facts(columns, *answer);
   return kOk;
 }
 

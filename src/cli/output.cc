@@ -9,7 +9,19 @@ namespace {
 
 constexpr std::size_t kWidestCell = 100;
 
-std::string cell(const nlohmann::json& value) {
+std::string cell_of(const nlohmann::json& row, const std::string& member) {
+  if (!row.is_object()) return "-";
+  const auto found = row.find(member);
+  return found == row.end() ? "-" : format_value(*found);
+}
+
+void write(std::FILE* file, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), file);
+}
+
+}  // namespace
+
+std::string format_value(const nlohmann::json& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) {
     const std::string text = printable(value.get_ref<const std::string&>());
@@ -18,23 +30,11 @@ std::string cell(const nlohmann::json& value) {
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_array()) {
     std::string out;
-    for (const auto& item : value) out += (out.empty() ? "" : ",") + cell(item);
+    for (const auto& item : value) out += (out.empty() ? "" : ",") + format_value(item);
     return out.empty() ? "-" : out;
   }
   return printable(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
-
-std::string cell_of(const nlohmann::json& row, const std::string& member) {
-  if (!row.is_object()) return "-";
-  const auto found = row.find(member);
-  return found == row.end() ? "-" : cell(*found);
-}
-
-void write(std::FILE* file, std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), file);
-}
-
-}  // namespace
 
 std::string printable(std::string_view text) {
   std::string out(text);

@@ -16,6 +16,9 @@ namespace larder::cli {
 // "larder: cannot add x: ..." and, when not empty, what to do next. Returns kFailed.
 int report(const base::Error& error, std::string_view what, std::string_view next = "");
 
+// One value as a table shows it: lists joined by a comma, "-" for nothing.
+std::string format_value(const nlohmann::json& value);
+
 // One column of a table: its heading and the member of each row that fills it.
 struct Column {
   std::string heading;

@@ -1,0 +1,103 @@
+#include "cli/cert_facts.h"
+
+#include <nlohmann/json.hpp>
+
+namespace larder::cli {
+namespace {
+
+std::string_view name_of(certs::Record::Event event) {
+  switch (event) {
+    case certs::Record::Event::Imported:
+      return "imported";
+    case certs::Record::Event::Activated:
+      return "activated";
+    case certs::Record::Event::Deactivated:
+      return "deactivated";
+    case certs::Record::Event::Retired:
+      return "retired";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(certs::Check::Verdict verdict) {
+  switch (verdict) {
+    case certs::Check::Verdict::Passed:
+      return "passed";
+    case certs::Check::Verdict::Warning:
+      return "warning";
+    case certs::Check::Verdict::Failed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+nlohmann::json facts_of(const certs::CertificateFacts& certificate, base::WallTime now) {
+  nlohmann::json history = nlohmann::json::array();
+  for (const certs::Record::Entry& entry : certificate.history) {
+    history.push_back({{"event", name_of(entry.event)},
+                       {"at", base::to_rfc3339(entry.at)},
+                       {"reason", entry.reason}});
+  }
+  const auto left = std::chrono::floor<std::chrono::days>(certificate.not_after - now);
+  return {{"name", certificate.key_name},
+          {"state", certs::name(certificate.state)},
+          {"proven", certificate.proven},
+          {"subject", certificate.subject},
+          {"issuer", certificate.issuer},
+          {"serial", certificate.serial},
+          {"dns_names", certificate.dns_names},
+          {"addresses", certificate.addresses},
+          {"key", certificate.key_description},
+          {"not_before", base::to_rfc3339(certificate.not_before)},
+          {"not_after", base::to_rfc3339(certificate.not_after)},
+          {"days_left", left.count()},
+          {"sha256", certificate.id},
+          {"sha1", certificate.sha1},
+          {"path", certificate.path},
+          {"history", std::move(history)}};
+}
+
+nlohmann::json facts_of(const certs::Inventory& inventory, base::WallTime now) {
+  nlohmann::json certificates = nlohmann::json::array();
+  nlohmann::json requests = nlohmann::json::array();
+  for (const certs::KeyFacts& key : inventory.keys) {
+    if (!key.request_path.empty()) {
+      requests.push_back({{"name", key.name},
+                          {"request", key.request_path},
+                          {"subject", key.request_subject},
+                          {"certificates", key.certificates.size()}});
+    }
+    for (const certs::CertificateFacts& certificate : key.certificates)
+      certificates.push_back(facts_of(certificate, now));
+  }
+  return {{"disabled", inventory.disabled},
+          {"certificates", std::move(certificates)},
+          {"requests", std::move(requests)},
+          {"damaged", inventory.damaged}};
+}
+
+nlohmann::json facts_of(const certs::ImportOutcome& outcome) {
+  nlohmann::json checks = nlohmann::json::array();
+  for (const certs::Check& check : outcome.report.checks) {
+    checks.push_back(
+        {{"name", check.name}, {"verdict", name_of(check.verdict)}, {"message", check.message}});
+  }
+  return {{"name", outcome.key_name},        {"sha256", outcome.id},
+          {"active", outcome.active},        {"disabled", outcome.disabled},
+          {"proven", outcome.report.proven}, {"passed", outcome.report.passed()},
+          {"checks", std::move(checks)}};
+}
+
+std::string describe_import(const certs::ImportOutcome& outcome, bool dry_run) {
+  const std::string which = outcome.key_name + " " + outcome.id.substr(0, 16);
+  if (dry_run)
+    return which + (outcome.report.passed() ? ": would be accepted; nothing was changed"
+                                            : ": would be refused; nothing was changed");
+  if (outcome.disabled)
+    return which + ": stored; HTTPS is disabled, `larder cert enable` serves it";
+  return which + ": active";
+}
+
+}  // namespace larder::cli

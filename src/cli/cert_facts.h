@@ -1,0 +1,20 @@
+// Certificates of a host as JSON, for tables and for --json.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/clock.h"
+#include "certs/certificate_store.h"
+#include "certs/inventory.h"
+
+namespace larder::cli {
+
+nlohmann::json facts_of(const certs::CertificateFacts& certificate, base::WallTime now);
+// {"disabled", "certificates": [...], "requests": [{"name", "request", "subject"}], "damaged"}
+nlohmann::json facts_of(const certs::Inventory& inventory, base::WallTime now);
+nlohmann::json facts_of(const certs::ImportOutcome& outcome);
+
+// "in effect", "would be in effect", ...: the sentence after an import.
+std::string describe_import(const certs::ImportOutcome& outcome, bool dry_run);
+
+}  // namespace larder::cli

@@ -1,0 +1,327 @@
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "certs/certificate_store.h"
+#include "cli/cert_facts.h"
+#include "cli/commands.h"
+#include "cli/common_options.h"
+#include "cli/control.h"
+#include "cli/output.h"
+#include "cli/state_owner.h"
+#include "node/settings.h"
+
+namespace larder::cli {
+namespace {
+
+using base::Result;
+
+constexpr std::uint64_t kImportLimit = 1 << 20;  // bytes of a certificate file
+
+struct CertOptions : CommonOptions {
+  std::string name = "default";
+  std::string algorithm = "ec";
+  std::string size_or_curve;
+  std::string common_name;
+  std::string country;
+  std::string state;
+  std::string organization;
+  std::vector<std::string> dns;
+  std::vector<std::string> addresses;
+  std::string file;
+  std::string id;
+  std::string reason;
+  bool dry_run = false;
+};
+
+// The node's certificates on disk, and the way to tell a running node of changes.
+struct Host {
+  certs::CertificateStore store;
+  std::string socket;
+};
+
+// The files belong to the node's user: root becomes that user first, so that nothing is left that
+// the node cannot read.
+Result<Host> open_host(const CertOptions& options) {
+  const auto settings = node::load_node_settings(config_path(options.config));
+  if (!settings) return std::unexpected(settings.error());
+  if (auto status = become_owner_of(settings->state_dir); !status)
+    return std::unexpected(status.error());
+  if (auto status = base::make_directories(settings->state_dir, 0750); !status)
+    return std::unexpected(status.error());
+  auto store = certs::CertificateStore::open(
+      {settings->state_dir + "/certificates", settings->connection_names, settings->client_trust});
+  if (!store) return std::unexpected(store.error());
+  return Host{std::move(*store), settings->control_socket};
+}
+
+// A node that does not run reads the files when it starts; that is no failure.
+int tell_node(const Host& host, bool json, const std::string& what) {
+  Control control(Role::Node, host.socket);
+  const auto answer = control.send("POST", "/api/v1/certificates/reload", nlohmann::json());
+  if (answer) return kOk;
+  if (answer.error().code != base::ErrorCode::Unavailable)
+    return report(answer.error(), what + " is stored, but the node did not take it over");
+  if (!json) print_line("The node does not run: it takes effect when it starts.");
+  return kOk;
+}
+
+int request(const CertOptions& options) {
+  const char* const what = "cannot make a certificate request";
+  const auto algorithm = crypto::parse_key_algorithm(options.algorithm, options.size_or_curve);
+  if (!algorithm) {
+    report(algorithm.error(), what);
+    return kWrongUsage;
+  }
+  auto host = open_host(options);
+  if (!host) return report(host.error(), what);
+  certs::RequestOptions wanted;
+  wanted.key_name = options.name;
+  wanted.algorithm = *algorithm;
+  wanted.subject = {options.common_name, options.country, options.state, options.organization};
+  wanted.names.dns = options.dns;
+  wanted.names.addresses = options.addresses;
+  const base::SystemClock clock;
+  const auto made = host->store.make_request(wanted, clock.wall());
+  if (!made) {
+    const bool exists = made.error().code == base::ErrorCode::AlreadyExists;
+    return report(
+        made.error(), what,
+        exists ? "have the request that is there signed again, or choose another --name" : "");
+  }
+  if (options.json) {
+    print_json({{"name", options.name}, {"request", made->path}, {"warnings", made->warnings}});
+    return kOk;
+  }
+  for (const std::string& warning : made->warnings) print_line("warning: " + warning);
+  print_line("Have this signed, then `larder cert import FILE`:");
+  print_line(made->path);
+  return kOk;
+}
+
+void print_checks(const certs::ImportOutcome& outcome) {
+  for (const certs::Check& check : outcome.report.checks) {
+    if (check.verdict == certs::Check::Verdict::Passed) continue;
+    const bool failed = check.verdict == certs::Check::Verdict::Failed;
+    print_line((failed ? "failed: " : "warning: ") + printable(check.message));
+  }
+}
+
+int import(const CertOptions& options) {
+  const std::string what = "cannot import " + printable(options.file);
+  // Before root becomes the node's user, who need not be able to read it.
+  const auto content = base::read_file(options.file, kImportLimit);
+  if (!content) return report(content.error(), what);
+  auto host = open_host(options);
+  if (!host) return report(host.error(), what);
+  const base::SystemClock clock;
+  const auto outcome = host->store.import_certificate(*content, options.dry_run, clock.wall());
+  if (!outcome) return report(outcome.error(), what);
+  const int code = options.dry_run ? (outcome->report.passed() ? kOk : kFailed)
+                                   : tell_node(*host, options.json, "the certificate");
+  if (code != kOk && !options.dry_run) return code;
+  if (options.json) {
+    print_json(facts_of(*outcome));
+  } else {
+    print_checks(*outcome);
+    print_line(describe_import(*outcome, options.dry_run));
+  }
+  return code;
+}
+
+int list(const CertOptions& options) {
+  auto host = open_host(options);
+  if (!host) return report(host.error(), "cannot list certificates");
+  const auto inventory = host->store.list();
+  if (!inventory) return report(inventory.error(), "cannot list certificates");
+  const base::SystemClock clock;
+  const nlohmann::json facts = facts_of(*inventory, clock.wall());
+  if (options.json) {
+    print_json(facts);
+    return kOk;
+  }
+  print_table({{"NAME", "name"},
+               {"STATE", "state"},
+               {"DOMAIN", "dns_names"},
+               {"ADDRESSES", "addresses"},
+               {"ISSUER", "issuer"},
+               {"NOT AFTER", "not_after"},
+               {"DAYS", "days_left"},
+               {"SHA-1", "sha1"}},
+              facts["certificates"], "certificates");
+  for (const auto& open : facts["requests"]) {
+    if (open["certificates"] == 0)
+      print_line("waits for its certificate: " + printable(open["request"].get<std::string>()));
+  }
+  if (inventory->disabled) print_line("HTTPS is disabled; `larder cert enable` serves it again.");
+  for (const std::string& damaged : inventory->damaged)
+    print_line("damaged: " + printable(damaged));
+  return kOk;
+}
+
+// The certificate with that id, else the one that is or would be served.
+Result<certs::CertificateFacts> find(const certs::CertificateStore& store, const std::string& id) {
+  if (!id.empty()) return store.show(id);
+  const auto inventory = store.list();
+  if (!inventory) return std::unexpected(inventory.error());
+  for (const certs::KeyFacts& key : inventory->keys) {
+    for (const certs::CertificateFacts& certificate : key.certificates) {
+      if (certificate.state == certs::CertificateState::Active ||
+          certificate.state == certs::CertificateState::Disabled)
+        return certificate;
+    }
+  }
+  return base::fail(base::ErrorCode::NotFound, "no certificate is active");
+}
+
+int show(const CertOptions& options) {
+  auto host = open_host(options);
+  if (!host) return report(host.error(), "cannot show the certificate");
+  const auto certificate = find(host->store, options.id);
+  if (!certificate)
+    return report(certificate.error(), "cannot show the certificate",
+                  "`larder cert list` shows all");
+  const base::SystemClock clock;
+  nlohmann::json facts = facts_of(*certificate, clock.wall());
+  if (options.json) {
+    print_json(facts);
+    return kOk;
+  }
+  print_facts({{"Name", "name"},
+               {"State", "state"},
+               {"Proved by a handshake", "proven"},
+               {"Subject", "subject"},
+               {"Issuer", "issuer"},
+               {"Domain names", "dns_names"},
+               {"Addresses", "addresses"},
+               {"Key", "key"},
+               {"Valid from", "not_before"},
+               {"Valid until", "not_after"},
+               {"Days left", "days_left"},
+               {"Thumbprint (SHA-1)", "sha1"},
+               {"Thumbprint (SHA-256)", "sha256"},
+               {"File", "path"}},
+              facts);
+  for (const auto& entry : facts["history"]) {
+    print_line(entry["at"].get<std::string>() + "  " + entry["event"].get<std::string>() + "  " +
+               printable(entry["reason"].get<std::string>()));
+  }
+  return kOk;
+}
+
+// A change that only names what it is about.
+int change(const CertOptions& options, const char* verb,
+           const std::function<base::Status(certs::CertificateStore&, base::WallTime)>& apply,
+           const std::string& done) {
+  const std::string what = std::string("cannot ") + verb;
+  auto host = open_host(options);
+  if (!host) return report(host.error(), what);
+  const base::SystemClock clock;
+  if (auto status = apply(host->store, clock.wall()); !status) return report(status.error(), what);
+  if (const int code = tell_node(*host, options.json, "the change"); code != kOk) return code;
+  if (options.json) {
+    print_json({{"done", verb}});
+  } else {
+    print_line(done);
+  }
+  return kOk;
+}
+
+int disable(const CertOptions& options) {
+  return change(
+      options, "disable",
+      [&](certs::CertificateStore& store, base::WallTime now) {
+        return store.disable(options.reason.empty() ? "by command" : options.reason, now);
+      },
+      "HTTPS is disabled; key, request and certificates are kept.");
+}
+
+int enable(const CertOptions& options) {
+  return change(
+      options, "enable",
+      [](certs::CertificateStore& store, base::WallTime now) { return store.enable(now); },
+      "HTTPS is enabled.");
+}
+
+int retire(const CertOptions& options) {
+  return change(
+      options, "retire",
+      [&](certs::CertificateStore& store, base::WallTime now) {
+        return store.retire(options.id, now);
+      },
+      "The certificate is retired.");
+}
+
+void add_request(Command& cert) {
+  auto options = std::make_shared<CertOptions>();
+  Command& command = cert.command(
+      "request",
+      "Make a key, which never leaves this machine, and a request (CSR) to have signed.");
+  add_common_options(command, *options)
+      .option("--name", options->name, "Name of the key here; default: default.")
+      .option("--algorithm", options->algorithm,
+              "ec (default), rsa, ed25519 or ed448; Windows and browsers cannot use the last two.")
+      .option("--size-or-curve", options->size_or_curve,
+              "rsa: 2048, 3072 or 4096; ec: P-256 or P-384.")
+      .option("--common-name", options->common_name, "Subject: common name.")
+      .option("--country", options->country, "Subject: country, two letters.")
+      .option("--state", options->state, "Subject: state or province.")
+      .option("--organization", options->organization, "Subject: organisation.")
+      .options("--san-dns", options->dns, "DNS names; default: the node's connection_names.")
+      .options("--san-ip", options->addresses, "Addresses.")
+      .example(
+          "larder cert request --name delivery --algorithm ec --common-name node1.example.org "
+          "--san-dns node1.example.org")
+      .run([options] { return request(*options); });
+}
+
+void add_import(Command& cert) {
+  auto options = std::make_shared<CertOptions>();
+  Command& command = cert.command(
+      "import", "Check a signed certificate (PEM leaf or chain, or DER) and serve it from now on.");
+  add_common_options(command, *options)
+      .positional("CERTFILE", options->file, "The certificate.")
+      .flag("--dry-run", options->dry_run, "Only check; change nothing.")
+      .example("larder cert import node1.pem --dry-run")
+      .run([options] { return import(*options); });
+}
+
+Command& add_simple(Command& cert, const char* verb, const char* text, const char* example,
+                    const std::shared_ptr<CertOptions>& options,
+                    int (*function)(const CertOptions&)) {
+  return add_common_options(cert.command(verb, text), *options)
+      .example(example)
+      .run([options, function] { return function(*options); });
+}
+
+}  // namespace
+
+void add_cert_commands(Command& root) {
+  Command& cert = root.command("cert", "Certificates of this node, from request to retirement.");
+  add_request(cert);
+  add_import(cert);
+  add_simple(cert, "list", "Show all certificates with domain, issuer, dates and thumbprint.",
+             "larder cert list", std::make_shared<CertOptions>(), list);
+  {
+    auto options = std::make_shared<CertOptions>();
+    add_simple(cert, "show", "Show one certificate; without an id the active one.",
+               "larder cert show --json", options, show)
+        .positional("ID", options->id, "First 8 or more digits of its SHA-256.", Need::Optional);
+  }
+  {
+    auto options = std::make_shared<CertOptions>();
+    add_simple(cert, "disable", "End HTTPS at once; nothing is deleted.",
+               "larder cert disable --reason \"moving to another CA\"", options, disable)
+        .option("--reason", options->reason, "Why, for the records.");
+  }
+  add_simple(cert, "enable", "Serve HTTPS again after `disable`.", "larder cert enable",
+             std::make_shared<CertOptions>(), enable);
+  {
+    auto options = std::make_shared<CertOptions>();
+    add_simple(cert, "retire", "Put a certificate away; it is not served any more.",
+               "larder cert retire 3f9a17c2", options, retire)
+        .positional("ID", options->id, "First 8 or more digits of its SHA-256.");
+  }
+}
+
+}  // namespace larder::cli

@@ -1,0 +1,42 @@
+#include <memory>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/common_options.h"
+#include "cli/control.h"
+#include "cli/output.h"
+#include "cli/process.h"
+#include "cli/site_process.h"
+#include "site/settings.h"
+
+namespace larder::cli {
+namespace {
+
+int run_site(const std::string& config) {
+  const auto settings = site::load_site_settings(config_path(config));
+  if (!settings) return report(settings.error(), "");
+  prepare_process();
+  base::configure_log({settings->log_level, settings->log_json});
+  StopSignals stop;
+  const base::SystemClock clock;
+  const auto process = SiteProcess::start(*settings, clock);
+  if (!process) return report(process.error(), "the site does not start");
+  base::log_info("site runs",
+                 {{"url", settings->public_url}, {"control_socket", settings->control_socket}});
+  notify_service_manager("READY=1");
+  base::log_info("site stops", {{"signal", std::string(stop.wait())}});
+  notify_service_manager("STOPPING=1");
+  (*process)->stop();
+  return kOk;
+}
+
+}  // namespace
+
+void add_site_run_command(Command& site) {
+  auto config = std::make_shared<std::string>();
+  add_config_option(site.command("run", "Run the site until SIGTERM or SIGINT."), *config)
+      .example("larder site run --config /etc/larder/larder.toml")
+      .run([config] { return run_site(*config); });
+}
+
+}  // namespace larder::cli
