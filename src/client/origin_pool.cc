@@ -217,6 +217,7 @@ struct OriginPool::Impl {
   FetchId next_id = 1;
   std::size_t count = 0;  // running and waiting
   bool ending = false;
+  bool ended = false;  // the thread takes no more commands
 
   std::thread thread;
 
@@ -242,6 +243,7 @@ void OriginPool::Impl::run() {
     }
     curl_multi_poll(multi, nullptr, 0, timeout, nullptr);
   }
+  take_commands();  // what was queued meanwhile ends like the rest
   while (!transfers.empty()) {
     end(transfers.begin()->first, base::fail(base::ErrorCode::Unavailable, "the node is stopping"));
   }
@@ -257,7 +259,7 @@ bool OriginPool::Impl::take_commands() {
     starting.swap(to_start);
     resuming.swap(to_resume);
     cancelling.swap(to_cancel);
-    stop = ending;
+    stop = ended = ending;
   }
   for (auto& transfer : starting) start(std::move(transfer));
   for (const FetchId id : resuming) {
@@ -272,10 +274,13 @@ bool OriginPool::Impl::take_commands() {
 
 void OriginPool::Impl::start(std::unique_ptr<Transfer> transfer) {
   const FetchId id = transfer->id;
-  const bool prepared = prepare(*transfer);
+  const base::Status refused = transfer->failure;
+  const bool prepared = refused && prepare(*transfer);
   CURL* easy = transfer->easy;
   transfers.emplace(id, std::move(transfer));
-  if (!prepared || curl_multi_add_handle(multi, easy) != CURLM_OK) {
+  if (!refused) {
+    end(id, refused);
+  } else if (!prepared || curl_multi_add_handle(multi, easy) != CURLM_OK) {
     end(id, base::fail(base::ErrorCode::Internal, "cannot set up the transfer"));
   }
 }
@@ -285,7 +290,7 @@ void OriginPool::Impl::end(FetchId id, base::Status status) {
   if (found == transfers.end()) return;
   const std::unique_ptr<Transfer> transfer = std::move(found->second);
   transfers.erase(found);
-  curl_multi_remove_handle(multi, transfer->easy);
+  if (transfer->easy != nullptr) curl_multi_remove_handle(multi, transfer->easy);
   transfer->sink->on_end(std::move(status));
   const std::lock_guard lock(mutex);
   --count;
@@ -325,18 +330,19 @@ base::Result<std::unique_ptr<OriginPool>> OriginPool::start(OriginPoolSettings s
 }
 
 OriginPool::~OriginPool() {
+  stop();
+  if (impl_->multi != nullptr) curl_multi_cleanup(impl_->multi);
+}
+
+void OriginPool::stop() {
   Impl& impl = *impl_;
-  if (impl.multi == nullptr) return;
+  if (!impl.thread.joinable()) return;
   {
     const std::lock_guard lock(impl.mutex);
     impl.ending = true;
   }
   curl_multi_wakeup(impl.multi);
-  if (impl.thread.joinable()) impl.thread.join();
-  for (auto& transfer : impl.to_start) {
-    transfer->sink->on_end(base::fail(base::ErrorCode::Unavailable, "the node is stopping"));
-  }
-  curl_multi_cleanup(impl.multi);
+  impl.thread.join();
 }
 
 FetchId OriginPool::fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink) {
@@ -348,14 +354,18 @@ FetchId OriginPool::fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink) {
   {
     const std::lock_guard lock(impl_->mutex);
     id = transfer->id = impl_->next_id++;
-    if (!impl_->ending && impl_->count < impl_->settings.queue_limit) {
+    // Refused on the origin thread too, so that callbacks never come from within this call.
+    if (impl_->count >= impl_->settings.queue_limit) {
+      transfer->failure = base::fail(base::ErrorCode::ResourceExhausted,
+                                     "too many fetches from origins are queued");
+    }
+    if (!impl_->ended) {
       ++impl_->count;
       impl_->to_start.push_back(std::move(transfer));
     }
   }
-  if (transfer != nullptr) {
-    transfer->sink->on_end(
-        base::fail(base::ErrorCode::ResourceExhausted, "too many fetches from origins are queued"));
+  if (transfer) {
+    transfer->sink->on_end(base::fail(base::ErrorCode::Unavailable, "the node is stopping"));
     return id;
   }
   curl_multi_wakeup(impl_->multi);

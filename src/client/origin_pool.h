@@ -73,7 +73,7 @@ struct OriginPoolSettings {
 class OriginPool {
  public:
   static base::Result<std::unique_ptr<OriginPool>> start(OriginPoolSettings settings);
-  ~OriginPool();  // ends all fetches (on_end is called) and the thread
+  ~OriginPool();  // stops
   OriginPool(const OriginPool&) = delete;
   OriginPool& operator=(const OriginPool&) = delete;
 
@@ -81,6 +81,10 @@ class OriginPool {
   FetchId fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink);
   void resume(FetchId id);
   void cancel(FetchId id);
+
+  // Ends all fetches (on_end is called) and the thread; later calls do nothing. Before what the
+  // sinks use goes.
+  void stop();
 
  private:
   OriginPool();

@@ -297,7 +297,7 @@ class OpenSslStream final : public TlsStream {
       out.file_length -= length;
       room -= length;
     }
-    return true;
+    return out.mapped_failed == nullptr || !out.mapped_failed();
   }
 
   std::shared_ptr<const TlsContext> context_;

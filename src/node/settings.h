@@ -17,10 +17,6 @@
 
 namespace larder::node {
 
-// Bytes are filled and kept in slices of this size. Not a setting: the Windows client asks for
-// aligned ranges of 1 MiB, and the store's files are laid out by it.
-inline constexpr std::uint64_t kSliceSize = 1 << 20;
-
 struct DriveSettings {
   std::string path;        // absolute
   std::uint64_t size = 0;  // bytes

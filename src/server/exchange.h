@@ -1,6 +1,7 @@
 // One request and its answer, as handlers see it; and the interface of handlers.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -26,7 +27,8 @@ struct Outcome {
   std::uint64_t bytes = 0;        // handed to the kernel, head included; counted by Exchange
   std::uint64_t body_from_store = 0;
   std::uint64_t body_from_origin = 0;
-  bool complete = true;  // false when the client left or the answer had to be cut
+  std::array<char, 32> request_id{};  // hexadecimal; zeros when the handler gives none
+  bool complete = true;               // false when the client left or the answer had to be cut
 };
 
 class Connection;

@@ -1,4 +1,4 @@
-#include "crypto/handshake.h"
+#include "certs/handshake.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -7,22 +7,24 @@
 #include "crypto/names.h"
 #include "crypto/openssl_error.h"
 
-namespace larder::crypto {
+namespace larder::certs {
 
 using base::ErrorCode;
 using base::Result;
 using base::Status;
+using crypto::fail_openssl;
 
 namespace {
 
-using ContextHandle = Handle<SSL_CTX, SSL_CTX_free>;
-using SessionHandle = Handle<SSL, SSL_free>;
+using ContextHandle = crypto::Handle<SSL_CTX, SSL_CTX_free>;
+using SessionHandle = crypto::Handle<SSL, SSL_free>;
 
 constexpr int kRoundsLimit = 32;           // a handshake takes about four
 constexpr int kSecurityLevel = 2;          // 112 bits, as verify_chain
 constexpr std::size_t kPipe = 128 * 1024;  // bytes each way without waiting
 
-Result<ContextHandle> server_context(std::span<const Certificate> chain, const PrivateKey& key) {
+Result<ContextHandle> server_context(std::span<const crypto::Certificate> chain,
+                                     const crypto::PrivateKey& key) {
   ContextHandle context(SSL_CTX_new(TLS_server_method()));
   if (!context || chain.empty() ||
       SSL_CTX_use_certificate(context.get(), chain.front().native()) != 1 ||
@@ -31,7 +33,7 @@ Result<ContextHandle> server_context(std::span<const Certificate> chain, const P
     return fail_openssl(ErrorCode::FailedPrecondition,
                         "a TLS server cannot use the certificate with its key");
   }
-  for (const Certificate& certificate : chain.subspan(1)) {
+  for (const crypto::Certificate& certificate : chain.subspan(1)) {
     if (SSL_CTX_add1_chain_cert(context.get(), certificate.native()) != 1) {
       return fail_openssl(ErrorCode::FailedPrecondition, "a TLS server cannot use the chain");
     }
@@ -39,7 +41,7 @@ Result<ContextHandle> server_context(std::span<const Certificate> chain, const P
   return context;
 }
 
-Result<ContextHandle> client_context(const TrustStore* trust) {
+Result<ContextHandle> client_context(const crypto::TrustStore* trust) {
   ContextHandle context(SSL_CTX_new(TLS_client_method()));
   if (!context) return fail_openssl(ErrorCode::Internal, "cannot make a TLS client");
   SSL_CTX_set_security_level(context.get(), kSecurityLevel);
@@ -55,7 +57,7 @@ Result<ContextHandle> client_context(const TrustStore* trust) {
 bool expect_name(SSL* client, const std::string& name, base::WallTime now) {
   X509_VERIFY_PARAM* const rules = SSL_get0_param(client);
   X509_VERIFY_PARAM_set_time(rules, base::to_unix_seconds(now));
-  if (parse_address(name)) return X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str()) == 1;
+  if (crypto::parse_address(name)) return X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str()) == 1;
   X509_VERIFY_PARAM_set_hostflags(
       rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   return X509_VERIFY_PARAM_set1_host(rules, name.c_str(), 0) == 1 &&
@@ -116,8 +118,9 @@ Status prove_version(SSL_CTX* server_settings, SSL_CTX* client_settings, int ver
 
 }  // namespace
 
-Status prove_handshake(std::span<const Certificate> chain, const PrivateKey& key,
-                       const TrustStore* trust, const std::string& name, base::WallTime now) {
+Status prove_handshake(std::span<const crypto::Certificate> chain, const crypto::PrivateKey& key,
+                       const crypto::TrustStore* trust, const std::string& name,
+                       base::WallTime now) {
   const auto server = server_context(chain, key);
   if (!server) return std::unexpected(server.error());
   const auto client = client_context(trust);
@@ -128,4 +131,4 @@ Status prove_handshake(std::span<const Certificate> chain, const PrivateKey& key
   return {};
 }
 
-}  // namespace larder::crypto
+}  // namespace larder::certs

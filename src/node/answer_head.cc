@@ -1,0 +1,93 @@
+#include "node/answer_head.h"
+
+#include <array>
+
+#include "cache/generation.h"
+#include "http/head_writer.h"
+
+namespace larder::node {
+
+Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now) {
+  const std::uint64_t length = stored.object->length();
+  Selection selection{stored.response.status, 0, length};
+  if (stored.response.status != 200) return selection;
+  const http::Validators validators{stored.response.etag(), stored.response.last_modified()};
+  switch (http::evaluate_preconditions(request, validators, false, now)) {
+    case http::Precondition::NotModified:
+      return {304, 0, 0};
+    case http::Precondition::Failed:
+      return {412, 0, 0};
+    case http::Precondition::Pass:
+      break;
+  }
+  if (request.method != http::Method::Get || !request.has(http::FieldName::Range)) return selection;
+  const std::string_view if_range = request.field(http::FieldName::IfRange);
+  if (!if_range.empty() && !cache::if_range_holds(stored.response, if_range, now)) return selection;
+  const http::RangeAnswer answer =
+      http::resolve_range(http::parse_range(request.last_field(http::FieldName::Range)), length);
+  switch (answer.kind) {
+    case http::RangeAnswer::Kind::Whole:
+      return selection;
+    case http::RangeAnswer::Kind::Partial:
+      return {206, answer.range.first, answer.range.length()};
+    case http::RangeAnswer::Kind::Unsatisfiable:
+      return {416, 0, 0};
+  }
+  return selection;
+}
+
+namespace {
+
+void write_common(http::HeadWriter& head, const AnswerFacts& facts) {
+  if (!facts.request_id.empty()) head.field("X-Request-Id", facts.request_id);
+  if (facts.close) {
+    head.field("Connection", "close");
+  } else if (facts.version_minor == 0) {
+    head.field("Connection", "keep-alive");
+  }
+}
+
+}  // namespace
+
+std::string_view write_stored_head(std::span<char> buffer, const StoredObject& stored,
+                                   const Selection& selection, const AnswerFacts& facts) {
+  http::HeadWriter head(buffer);
+  head.status(selection.status);
+  head.field("Date", facts.date);
+  head.lines(stored.lines(facts.appearance));
+  const std::uint64_t length = stored.object->length();
+  if (selection.status == 206) {
+    head.content_range({selection.first, selection.first + selection.length - 1}, length);
+  } else if (selection.status == 416) {
+    head.unsatisfied_range(length);
+  }
+  if (selection.status != 304) head.field("Content-Length", selection.length);
+  head.field("Accept-Ranges", "bytes");
+  head.field("Age", static_cast<std::uint64_t>(std::max<std::int64_t>(0, facts.age.count())));
+  head.field("Via", "1.1 larder");
+  std::array<char, 256> status{};
+  head.field("Cache-Status", cache::write_cache_status(status, facts.cache_status));
+  write_common(head, facts);
+  if (!head.finish()) return {};
+  return head.text();
+}
+
+std::string write_own_answer(int status, std::string_view line, const AnswerFacts& facts,
+                             std::string_view extra_lines) {
+  std::string buffer(8192, '\0');
+  http::HeadWriter head(buffer);
+  head.status(status);
+  head.field("Date", facts.date);
+  head.field("Content-Type", "text/plain; charset=utf-8");
+  head.field("Content-Length", line.size() + 1);
+  head.field("Cache-Control", "no-store");
+  std::array<char, 256> text{};
+  head.field("Cache-Status", cache::write_cache_status(text, facts.cache_status));
+  head.lines(extra_lines);
+  write_common(head, facts);
+  if (!head.finish())
+    return "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  return std::string(head.text()) + std::string(line) + "\n";
+}
+
+}  // namespace larder::node

@@ -1,0 +1,46 @@
+// Writes the heads of a node's answers. Pure.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "cache/cache_status.h"
+#include "http/conditional.h"
+#include "http/range.h"
+#include "http/request_head.h"
+#include "node/stored_object.h"
+
+namespace larder::node {
+
+// Longest head of an answer, in bytes.
+inline constexpr std::size_t kHeadSize = 64 * 1024;
+
+// What is sent of a stored object for a request: status and bytes.
+struct Selection {
+  int status = 200;  // 200 (or the stored status), 206, 304, 412, 416
+  std::uint64_t first = 0;
+  std::uint64_t length = 0;  // 0: no body
+};
+Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now);
+
+struct AnswerFacts {
+  std::string_view date;  // of now
+  std::chrono::seconds age{0};
+  cache::CacheStatus cache_status;
+  std::string_view request_id;
+  http::Appearance appearance = http::Appearance::AsOrigin;
+  bool close = false;
+  int version_minor = 1;
+};
+// Empty when the head does not fit.
+std::string_view write_stored_head(std::span<char> buffer, const StoredObject& stored,
+                                   const Selection& selection, const AnswerFacts& facts);
+
+// A short text of the node's own: one line, with Cache-Status when a cache was asked.
+std::string write_own_answer(int status, std::string_view line, const AnswerFacts& facts,
+                             std::string_view extra_lines = {});
+
+}  // namespace larder::node

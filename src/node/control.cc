@@ -1,0 +1,253 @@
+// The node's own routes: the control socket, the read-only admin port, and the facts that both
+// show.
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "crypto/certificate.h"
+#include "http/target.h"
+#include "node/node_parts.h"
+
+namespace larder::node {
+
+namespace {
+
+using base::Json;
+
+std::string name(CertificateSource source) {
+  switch (source) {
+    case CertificateSource::None:
+      return "none";
+    case CertificateSource::Pki:
+      return "pki";
+    case CertificateSource::Site:
+      return "site";
+  }
+  return "none";
+}
+
+Json describe_site_certificate(const std::string& chain_pem, bool serves) {
+  const auto chain = crypto::parse_certificates(chain_pem);
+  if (!chain || chain->empty()) return nullptr;
+  const crypto::Certificate& leaf = chain->front();
+  return {{"name", "site-role"},
+          {"source", "site"},
+          {"state", serves ? "active" : "standby"},
+          {"subject", leaf.subject()},
+          {"issuer", leaf.issuer()},
+          {"dns_names", leaf.dns_names()},
+          {"not_before", base::to_rfc3339(leaf.not_before())},
+          {"not_after", base::to_rfc3339(leaf.not_after())},
+          {"sha256", leaf.sha256_hex()}};
+}
+
+Json describe_certificates(const Node::Parts& parts) {
+  Json list = Json::array();
+  const CertificateChoice choice = parts.serving.choice();
+  if (const auto inventory = parts.certificates->list()) {
+    for (const certs::KeyFacts& key : inventory->keys) {
+      for (const certs::CertificateFacts& facts : key.certificates) {
+        list.push_back({{"name", key.name},
+                        {"source", "pki"},
+                        {"state", std::string(certs::name(facts.state))},
+                        {"subject", facts.subject},
+                        {"issuer", facts.issuer},
+                        {"dns_names", facts.dns_names},
+                        {"not_before", base::to_rfc3339(facts.not_before)},
+                        {"not_after", base::to_rfc3339(facts.not_after)},
+                        {"sha256", facts.id}});
+      }
+    }
+  }
+  Json site = describe_site_certificate(
+      parts.serving.chain_of(CertificateSource::Site),
+      choice.content == CertificateSource::Site || choice.delivery == CertificateSource::Site);
+  if (!site.is_null()) list.push_back(std::move(site));
+  return list;
+}
+
+Json describe_counters(const CounterTotals& totals) {
+  const auto get = [&](Counter counter) { return totals[static_cast<std::size_t>(counter)]; };
+  return {{"requests", get(Counter::Requests)},     {"hits", get(Counter::Hits)},
+          {"misses", get(Counter::Misses)},         {"bytes_hit", get(Counter::BytesHit)},
+          {"bytes_miss", get(Counter::BytesMiss)},  {"bytes_content", get(Counter::BytesContent)},
+          {"bytes_total", get(Counter::BytesTotal)}};
+}
+
+server::Reply reply_of(const base::Status& status) {
+  if (status) return server::json_reply("{}");
+  const int code = status.error().code == base::ErrorCode::InvalidArgument      ? 400
+                   : status.error().code == base::ErrorCode::Unauthenticated    ? 403
+                   : status.error().code == base::ErrorCode::PermissionDenied   ? 403
+                   : status.error().code == base::ErrorCode::FailedPrecondition ? 409
+                                                                                : 502;
+  return server::problem_reply(code, "failed", status.error().message);
+}
+
+}  // namespace
+
+base::Status Node::Parts::reload_certificates() {
+  auto active = certificates->load_active();
+  if (!active) return std::unexpected(active.error());
+  std::optional<ServingCertificates::Identity> identity;
+  if (active->certificate) {
+    const auto key_pem = active->certificate->key.to_pem();
+    if (!key_pem) return std::unexpected(key_pem.error());
+    identity = ServingCertificates::Identity{*key_pem, active->certificate->chain_pem};
+  }
+  LARDER_TRY(serving.set_pki(active->disabled, std::move(identity)));
+  const CertificateChoice choice = serving.choice();
+  base::log_info("certificates are in effect",
+                 {{"https", name(choice.delivery)}, {"content", name(choice.content)}});
+  return {};
+}
+
+std::string Node::Parts::report() const {
+  Json counters_json = describe_counters(counters.totals());
+  counters_json["bytes_origin"] = fills->statistics().bytes.load();
+  const SiteLinkStatus link_status = link->status();
+  const CertificateChoice choice = serving.choice();
+  Json report = {{"sequence", link_status.sequence},
+                 {"version", LARDER_VERSION},
+                 {"started_at", base::to_rfc3339(started_at)},
+                 {"counters", std::move(counters_json)},
+                 {"certificates", describe_certificates(*this)}};
+  if (!settings.content_listen.empty() && !settings.connection_names.empty()) {
+    report["content_url"] = "https://" + settings.connection_names.front() + ":" +
+                            std::to_string(settings.content_listen.front().port);
+  }
+  if (choice.content == CertificateSource::Pki) {
+    report["content_trust"] = serving.chain_of(CertificateSource::Pki);
+  }
+  return report.dump();
+}
+
+std::string Node::Parts::status_json() const {
+  const SiteLinkStatus link_status = link->status();
+  const store::Statistics cache = store->statistics();
+  const CertificateChoice choice = serving.choice();
+  Json counters_json = describe_counters(counters.totals());
+  counters_json["bytes_origin"] = fills->statistics().bytes.load();
+  return Json{{"name", settings.name},
+              {"version", LARDER_VERSION},
+              {"started_at", base::to_rfc3339(started_at)},
+              {"connections", server ? server->connection_count() : 0},
+              {"https", name(choice.delivery)},
+              {"content", name(choice.content)},
+              {"counters", std::move(counters_json)},
+              {"cache",
+               {{"objects", cache.objects},
+                {"bytes", cache.bytes},
+                {"used", cache.used},
+                {"size", cache.size}}},
+              {"site",
+               {{"joined", link_status.joined},
+                {"url", link_status.site_url},
+                {"connected", link_status.connected},
+                {"sequence", link_status.sequence},
+                {"files_missing", link_status.files_missing},
+                {"error", link_status.last_error}}}}
+      .dump();
+}
+
+std::string Node::Parts::certificates_json() const {
+  return describe_certificates(*this).dump();
+}
+
+std::string Node::Parts::metrics() const {
+  const store::Statistics cache = store->statistics();
+  const CertificateChoice choice = serving.choice();
+  std::vector<Gauge> gauges{
+      {"larder_connections", "Open connections",
+       static_cast<double>(server ? server->connection_count() : 0), false, ""},
+      {"larder_cache_objects", "Objects stored", static_cast<double>(cache.objects), false, ""},
+      {"larder_cache_used_bytes", "Bytes used on the drives", static_cast<double>(cache.used),
+       false, ""},
+      {"larder_cache_size_bytes", "Bytes the drives may use", static_cast<double>(cache.size),
+       false, ""},
+      {"larder_cache_evicted_bytes_total", "Bytes evicted",
+       static_cast<double>(cache.evicted_bytes), true, ""},
+      {"larder_cache_lost_slices_total", "Slices with a wrong checksum",
+       static_cast<double>(cache.lost_slices), true, ""},
+      {"larder_cache_write_errors_total", "Writes the drives refused",
+       static_cast<double>(cache.write_errors), true, ""},
+      {"larder_fills_running", "Objects being filled", static_cast<double>(fills->size()), false,
+       ""},
+      {"larder_origin_fetches_total", "Fetches from origins",
+       static_cast<double>(fills->statistics().fetches.load()), true, ""},
+      {"larder_origin_failed_fetches_total", "Fetches that failed",
+       static_cast<double>(fills->statistics().failed_fetches.load()), true, ""},
+      {"larder_origin_bytes_total", "Body bytes from origins for the cache",
+       static_cast<double>(fills->statistics().bytes.load()), true, ""},
+      {"larder_https_ready", "1 when the HTTPS port has a certificate",
+       choice.delivery == CertificateSource::None ? 0.0 : 1.0, false, ""},
+      {"larder_content_ready", "1 when the content port has a certificate",
+       choice.content == CertificateSource::None ? 0.0 : 1.0, false, ""},
+      {"larder_site_connected", "1 when the last exchange with the site succeeded",
+       link->status().connected ? 1.0 : 0.0, false, ""}};
+  if (const auto inventory = certificates->list()) {
+    for (const certs::KeyFacts& key : inventory->keys) {
+      for (const certs::CertificateFacts& facts : key.certificates) {
+        if (facts.state != certs::CertificateState::Active) continue;
+        gauges.push_back({"larder_certificate_not_after_seconds",
+                          "End of validity, seconds since 1970",
+                          static_cast<double>(base::to_unix_seconds(facts.not_after)), false,
+                          "{key=\"" + key.name + "\"}"});
+      }
+    }
+  }
+  return print_metrics(counters.totals(), gauges);
+}
+
+void add_control_routes(Node::Parts& parts) {
+  server::Router& router = parts.control_router;
+  router.add("GET", "/api/v1/status", [&parts](const server::RouteRequest&) {
+    return server::json_reply(parts.status_json());
+  });
+  router.add("GET", "/api/v1/certificates", [&parts](const server::RouteRequest&) {
+    return server::json_reply(parts.certificates_json());
+  });
+  router.add("POST", "/api/v1/certificates/reload", [&parts](const server::RouteRequest&) {
+    return reply_of(parts.reload_certificates());
+  });
+  router.add("POST", "/api/v1/join", [&parts](const server::RouteRequest& request) {
+    const auto body = base::parse_json(request.body);
+    if (!body) return server::problem_reply(400, "bad-json", body.error().message);
+    const auto token = base::json_string(*body, "token");
+    if (!token) return server::problem_reply(400, "bad-json", token.error().message);
+    return reply_of(parts.link->join(*token));
+  });
+}
+
+void add_admin_routes(Node::Parts& parts) {
+  // Only under names of the node: a web page of somebody else must not read this through a
+  // visitor's browser.
+  const auto guarded = [&parts](auto make) -> server::BlockingHandler {
+    return [&parts, make](const server::RouteRequest& request) {
+      const auto host = http::parse_authority(request.field("Host"));
+      if (!host || !parts.hosts.is_own(*host)) {
+        return server::problem_reply(403, "foreign-host",
+                                     "this port answers under the node's own names only");
+      }
+      return make();
+    };
+  };
+  server::Router& router = parts.admin_router;
+  router.add("GET", "/healthz", guarded([] { return server::text_reply(200, "ok\n"); }));
+  router.add("GET", "/readyz", guarded([&parts] {
+               const CertificateChoice choice = parts.serving.choice();
+               return server::json_reply(Json{
+                   {"ready", true},
+                   {"https", name(choice.delivery)},
+                   {"content",
+                    name(choice.content)}}.dump());
+             }));
+  router.add("GET", "/metrics", guarded([&parts] {
+               server::Reply reply = server::text_reply(200, parts.metrics());
+               reply.fields[0].second = "text/plain; version=0.0.4; charset=utf-8";
+               return reply;
+             }));
+}
+
+}  // namespace larder::node

@@ -1,0 +1,71 @@
+// What a node counts. Each loop adds to its own counters, a reader sums them: no request waits for
+// another's.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace larder::node {
+
+// In the order of kCounterNames; names are part of the metrics' contract, docs/operations.md.
+enum class Counter : std::size_t {
+  Requests,
+  Hits,          // answered wholly from the store
+  Misses,        // something came from an origin
+  Passes,        // forwarded without being stored
+  Refusals,      // 4xx of our own
+  Errors,        // 5xx of our own
+  Cut,           // answers that could not be completed
+  BytesHit,      // body bytes from the store
+  BytesMiss,     // body bytes that were on their way from an origin
+  BytesContent,  // body bytes of guarded content
+  BytesTotal,    // everything sent, heads included
+  HandshakeFailures,
+  ContentDenied,
+  Count,
+};
+
+class Counters {
+ public:
+  void add(Counter counter, std::uint64_t by = 1) {
+    values_[static_cast<std::size_t>(counter)].fetch_add(by, std::memory_order_relaxed);
+  }
+  std::uint64_t get(Counter counter) const {
+    return values_[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Counter::Count)> values_{};
+};
+
+using CounterTotals = std::array<std::uint64_t, static_cast<std::size_t>(Counter::Count)>;
+
+// Thread-safe.
+class CounterSet {
+ public:
+  std::shared_ptr<Counters> add_thread();
+  CounterTotals totals() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<Counters>> threads_;
+};
+
+// One gauge or counter more for the Prometheus page.
+struct Gauge {
+  std::string name;
+  std::string help;
+  double value = 0;
+  bool is_counter = false;
+  std::string labels;  // "" or "{drive=\"...\"}"
+};
+
+// The text exposition format, version 0.0.4.
+std::string print_metrics(const CounterTotals& totals, const std::vector<Gauge>& gauges);
+
+}  // namespace larder::node

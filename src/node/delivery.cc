@@ -1,0 +1,93 @@
+#include "node/delivery.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/encoding.h"
+#include "base/random.h"
+
+namespace larder::node {
+
+// Every few seconds: evicted objects are let go.
+class LoopState::Sweep final : public net::Timed {
+ public:
+  Sweep(net::Loop& loop, HotObjects& hot) : hot_(hot) {
+    arm();
+    loop.watch(*this);
+  }
+
+ private:
+  void arm() { deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(2); }
+  void expire() override {
+    hot_.drop_removed();
+    arm();
+  }
+  HotObjects& hot_;
+};
+
+LoopState::LoopState(net::Loop& loop, std::uint64_t hot_memory,
+                     std::shared_ptr<Counters> loop_counters, server::AccessLog* log)
+    : hot(hot_memory),
+      counters(std::move(loop_counters)),
+      log_(log != nullptr ? std::make_unique<server::AccessLog::Buffer>(*log, loop) : nullptr),
+      sweep_(std::make_unique<Sweep>(loop, hot)) {
+  std::array<std::uint8_t, 8> prefix{};
+  base::random_bytes(prefix);
+  std::memcpy(request_prefix_.data(), base::to_hex(prefix).data(), request_prefix_.size());
+}
+
+LoopState::~LoopState() = default;
+
+void LoopState::name_request(server::Exchange& exchange) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::array<char, 32>& id = exchange.outcome.request_id;
+  std::memcpy(id.data(), request_prefix_.data(), request_prefix_.size());
+  std::uint64_t number = request_number_++;
+  for (std::size_t i = id.size(); i-- > request_prefix_.size();) {
+    id[i] = kDigits[number & 15];
+    number >>= 4;
+  }
+}
+
+void LoopState::record(const server::Exchange& exchange, std::string_view scheme,
+                       std::string_view host) {
+  const server::Outcome& outcome = exchange.outcome;
+  counters->add(Counter::Requests);
+  counters->add(Counter::BytesTotal, outcome.bytes);
+  counters->add(Counter::BytesHit, outcome.body_from_store);
+  counters->add(Counter::BytesMiss, outcome.body_from_origin);
+  if (outcome.cache == "hit") counters->add(Counter::Hits);
+  if (outcome.cache == "miss") counters->add(Counter::Misses);
+  if (outcome.cache == "pass") counters->add(Counter::Passes);
+  if (outcome.cache == "refused") counters->add(Counter::Refusals);
+  if (outcome.cache == "error") counters->add(Counter::Errors);
+  if (!outcome.complete) counters->add(Counter::Cut);
+  if (log_ == nullptr) return;
+  server::AccessRecord record;
+  record.client = exchange.peer().address;
+  record.method = exchange.head().method_text;
+  record.scheme = scheme;
+  record.host = host;
+  record.path = exchange.head().path;
+  record.has_query = exchange.head().has_query;
+  record.status = outcome.status;
+  record.bytes = outcome.bytes;
+  record.duration = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - exchange.start());
+  record.cache = outcome.complete ? outcome.cache : "cut";
+  record.reason = outcome.reason;
+  record.request_id = {outcome.request_id.data(), outcome.request_id.size()};
+  log_->append(record, base::SystemClock().wall());
+}
+
+std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {
+  std::shared_ptr<LoopState>& state = loops_[&loop];
+  if (!state) {
+    const std::uint64_t memory =
+        settings.hot_memory / static_cast<std::uint64_t>(std::max(1, settings.threads));
+    state = std::make_shared<LoopState>(loop, memory, counters.add_thread(), access_log);
+  }
+  return state;
+}
+
+}  // namespace larder::node

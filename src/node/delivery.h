@@ -1,0 +1,80 @@
+// What every request of a node shares: settings, store, fills, threads, counters. Made once, then
+// only used.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "cache/fill.h"
+#include "net/loop.h"
+#include "net/worker_pool.h"
+#include "node/counters.h"
+#include "node/host_table.h"
+#include "node/settings.h"
+#include "node/stored_object.h"
+#include "server/access_log.h"
+#include "server/exchange.h"
+#include "store/store.h"
+
+namespace larder::node {
+
+// What belongs to one loop thread.
+class LoopState {
+ public:
+  LoopState(net::Loop& loop, std::uint64_t hot_memory, std::shared_ptr<Counters> loop_counters,
+            server::AccessLog* log);
+  ~LoopState();
+
+  // Counts and logs a finished request.
+  void record(const server::Exchange& exchange, std::string_view scheme, std::string_view host);
+  // Gives the request its id: 32 hexadecimal digits, unique.
+  void name_request(server::Exchange& exchange);
+
+  HotObjects hot;
+  std::shared_ptr<Counters> counters;
+
+ private:
+  class Sweep;
+  std::unique_ptr<server::AccessLog::Buffer> log_;
+  std::unique_ptr<Sweep> sweep_;
+  std::array<char, 16> request_prefix_{};
+  std::uint64_t request_number_ = 0;
+};
+
+struct Delivery {
+  const NodeSettings& settings;
+  const base::Clock& clock;
+  const HostTable& hosts;
+  store::Store& store;
+  net::WorkerPool& disk;
+  cache::Origin& origin;
+  cache::FillTable& fills;
+  CounterSet& counters;
+  server::AccessLog* access_log = nullptr;  // null: none
+  std::string via;                          // this node's name in Via, to notice loops
+
+  // The state of that loop, made at the first call. For handler factories, before the loops run.
+  std::shared_ptr<LoopState> loop_state(net::Loop& loop);
+
+ private:
+  std::unordered_map<net::Loop*, std::shared_ptr<LoopState>> loops_;
+
+ public:
+  Delivery(const NodeSettings& node_settings, const base::Clock& node_clock, const HostTable& table,
+           store::Store& node_store, net::WorkerPool& disk_pool, cache::Origin& node_origin,
+           cache::FillTable& fill_table, CounterSet& counter_set)
+      : settings(node_settings),
+        clock(node_clock),
+        hosts(table),
+        store(node_store),
+        disk(disk_pool),
+        origin(node_origin),
+        fills(fill_table),
+        counters(counter_set) {}
+};
+
+}  // namespace larder::node

@@ -1,0 +1,51 @@
+#include "node/origin_adapter.h"
+
+#include <utility>
+
+namespace larder::node {
+
+namespace {
+
+class SinkAdapter final : public client::FetchSink {
+ public:
+  explicit SinkAdapter(std::shared_ptr<cache::OriginSink> sink) : sink_(std::move(sink)) {}
+
+  bool on_head(const http::ResponseHead& head) override { return sink_->on_head(head); }
+  Next on_body(std::span<const std::uint8_t> bytes) override {
+    switch (sink_->on_body(bytes)) {
+      case cache::OriginSink::Next::Continue:
+        return Next::Continue;
+      case cache::OriginSink::Next::Pause:
+        return Next::Pause;
+      case cache::OriginSink::Next::Abort:
+        break;
+    }
+    return Next::Abort;
+  }
+  bool on_burst() override { return sink_->on_burst(); }
+  void on_end(base::Status status) override { sink_->on_end(std::move(status)); }
+
+ private:
+  std::shared_ptr<cache::OriginSink> sink_;
+};
+
+}  // namespace
+
+cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
+                                            std::shared_ptr<cache::OriginSink> sink) {
+  client::OriginFetch fetch;
+  if (const OriginSettings* origin = hosts_.find(request.host)) {
+    fetch.allow_addresses = origin->allow_addresses;
+    fetch.ca_file = origin->ca_file;
+    if (origin->url) fetch.connect_to = {origin->url->host, origin->url->port};
+  }
+  fetch.method = std::move(request.method);
+  fetch.https = request.https;
+  fetch.host = std::move(request.host);
+  fetch.target = std::move(request.target);
+  fetch.fields = std::move(request.fields);
+  fetch.body = std::move(request.body);
+  return pool_.fetch(std::move(fetch), std::make_shared<SinkAdapter>(std::move(sink)));
+}
+
+}  // namespace larder::node

@@ -1,0 +1,27 @@
+// The cache's Origin over the origin thread: adds what the origin's table says about where and how
+// to connect.
+#pragma once
+
+#include <memory>
+
+#include "cache/origin.h"
+#include "client/origin_pool.h"
+#include "node/host_table.h"
+
+namespace larder::node {
+
+class OriginAdapter final : public cache::Origin {
+ public:
+  // Both outlive the adapter.
+  OriginAdapter(client::OriginPool& pool, const HostTable& hosts) : pool_(pool), hosts_(hosts) {}
+
+  FetchId fetch(cache::OriginRequest request, std::shared_ptr<cache::OriginSink> sink) override;
+  void resume(FetchId id) override { pool_.resume(id); }
+  void cancel(FetchId id) override { pool_.cancel(id); }
+
+ private:
+  client::OriginPool& pool_;
+  const HostTable& hosts_;
+};
+
+}  // namespace larder::node

@@ -1,0 +1,272 @@
+// The part of the request path that forwards for one client alone.
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "http/forwarding.h"
+#include "http/head_writer.h"
+#include "node/request_path.h"
+
+namespace larder::node {
+
+namespace {
+
+// A forwarded request's body is held in memory, in bytes.
+constexpr std::size_t kForwardedBodyLimit = 8 << 20;
+// An answer without a length is collected up to here, so that it can be given one.
+constexpr std::size_t kCollectLimit = 1 << 20;
+constexpr std::chrono::seconds kPatience{18};
+
+base::SteadyTime patience() {
+  return std::chrono::steady_clock::now() + kPatience;
+}
+
+// Tokens that a site of Larder issues are for its own nodes, never for origins.
+bool is_own_token(std::string_view authorization) {
+  const std::size_t space = authorization.find(' ');
+  const std::string_view scheme = authorization.substr(0, space);
+  if (base::equals_ignoring_case(scheme, "DPoP")) return true;
+  if (!base::equals_ignoring_case(scheme, "Bearer") || space == std::string_view::npos)
+    return false;
+  std::string_view token = authorization.substr(space + 1);
+  const std::size_t first = token.find('.');
+  const std::size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);
+  if (second == std::string_view::npos) return false;
+  const auto payload = base::from_base64url(token.substr(first + 1, second - first - 1));
+  if (!payload) return false;
+  const auto claims = base::parse_json(*payload);
+  if (!claims) return false;
+  const auto audience = base::json_string(*claims, "aud");
+  return audience && (*audience == "content" || *audience == "management-point");
+}
+
+bool is_delivery_optimization(const http::RequestHead& head) {
+  return head.field(http::FieldName::UserAgent).starts_with("Microsoft-Delivery-Optimization");
+}
+
+}  // namespace
+
+net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
+  const http::RequestHead& head = work.exchange.head();
+  work.exchange.outcome.cache = "pass";
+  work.exchange.outcome.reason = reason;
+  work.status.forwarded =
+      head.method == http::Method::Get ? cache::Forwarded::Bypass : cache::Forwarded::Method;
+  cache::OriginRequest request;
+  request.method = head.method_text;
+  request.host = work.target.choice.authority.host();
+  request.https = work.target.https;
+  request.target = work.target.choice.path;
+  if (work.target.choice.has_query) request.target += "?" + std::string(work.target.choice.query);
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    const http::HeadField& field = head.fields[i];
+    if (!http::may_send_to_origin(head, field, http::Exchange::Pass)) continue;
+    if (field.id == http::FieldName::Authorization &&
+        (work.target.origin->is_profile || is_own_token(field.value))) {
+      continue;
+    }
+    if (field.id == http::FieldName::Range) continue;  // the last one counts, see below
+    request.fields.emplace_back(field.name, field.value);
+  }
+  if (const std::string_view range = head.last_field(http::FieldName::Range); !range.empty()) {
+    request.fields.emplace_back("Range", range);
+  }
+  request.fields.emplace_back("Via", "1.1 " + delivery_.via);
+  if (head.has_body()) {
+    std::array<char, 16 * 1024> buffer{};
+    for (;;) {
+      const base::Result<std::size_t> got = co_await work.exchange.read_body(buffer);
+      if (!got || request.body.size() + *got > kForwardedBodyLimit) {
+        work.exchange.close_connection();
+        co_await refuse(work, got ? 413 : 400, "the request's body cannot be forwarded");
+        co_return;
+      }
+      if (*got == 0) break;
+      request.body.append(buffer.data(), *got);
+    }
+  }
+  co_await deliver_pass(work, cache::fetch_for_one(delivery_.origin, std::move(request)));
+}
+
+net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::PassQueue> queue) {
+  struct Abandon {
+    cache::PassQueue& queue;
+    ~Abandon() { queue.abandon(); }
+  } abandon{*queue};
+  const http::RequestHead& request = work.exchange.head();
+  const base::Result<http::ResponseHead> answer = co_await queue->head(patience());
+  if (!answer) {
+    co_await fail(work, answer.error());
+    co_return;
+  }
+  work.status.forward_status = answer->status;
+  if (answer->status == 408 || answer->status == 425 || answer->status == 429) {
+    // Passing trouble of the origin: as a 4xx it would keep Delivery Optimization clients away for
+    // 15 minutes.
+    co_await fail(work, {base::ErrorCode::ResourceExhausted,
+                         "the origin answered " + std::to_string(answer->status)});
+    co_return;
+  }
+  const bool has_body =
+      request.method != http::Method::Head && answer->status != 204 && answer->status != 304;
+  std::optional<std::uint64_t> length = answer->content_length;
+  std::string collected;
+  if (has_body && !length) {
+    if (co_await collect(work, *queue, collected)) {
+      length = collected.size();
+      co_await store_collected(work, *answer, collected);
+    } else if (is_delivery_optimization(request)) {
+      // These clients need a length: without one a broken transfer ends their agent.
+      co_await fail(work,
+                    {base::ErrorCode::ResourceExhausted, "the origin's answer has no length"});
+      co_return;
+    }
+  }
+  int status = answer->status;
+  std::uint64_t skip = 0;
+  std::uint64_t left = has_body ? length.value_or(UINT64_MAX) : 0;
+  std::optional<http::ByteRange> cut;
+  if (status == 200 && has_body && length && request.method == http::Method::Get &&
+      request.has(http::FieldName::Range) && !request.has(http::FieldName::IfRange)) {
+    // The origin does not serve ranges: the client gets its range all the same.
+    const http::RangeAnswer range =
+        http::resolve_range(http::parse_range(request.last_field(http::FieldName::Range)), *length);
+    if (range.kind == http::RangeAnswer::Kind::Partial) {
+      status = 206;
+      cut = range.range;
+      skip = range.range.first;
+      left = range.range.length();
+    }
+  }
+  const bool chunked = has_body && !length && request.version_minor >= 1;
+  if (has_body && !length && !chunked) work.exchange.close_connection();
+
+  std::string buffer(kHeadSize, '\0');
+  http::HeadWriter head(buffer);
+  head.status(status);
+  const std::string_view date = answer->field(http::FieldName::Date);
+  head.field("Date", date.empty() ? server::http_date_now() : date);
+  for (const http::ResponseField& field : answer->fields) {
+    if (http::may_send_to_client(*answer, field, work.target.appearance)) {
+      head.field(http::canonical_name(field.name), field.value);
+    }
+  }
+  if (work.target.appearance == http::Appearance::AsNode) {
+    head.field("X-Content-Type-Options", "nosniff");
+    head.field("Content-Security-Policy", "sandbox");
+  }
+  if (cut) {
+    head.content_range(*cut, length);
+  } else if (answer->content_range) {
+    head.field("Content-Range", http::content_range_text(*answer->content_range));
+  }
+  if (chunked) {
+    head.field("Transfer-Encoding", "chunked");
+  } else if (length && status != 204 && status != 304) {
+    head.field("Content-Length", cut ? cut->length() : *length);
+  }
+  if (length) head.field("Accept-Ranges", "bytes");
+  head.field("Via", "1.1 larder");
+  std::array<char, 256> cache_status{};
+  head.field("Cache-Status", cache::write_cache_status(cache_status, work.status));
+  head.field("X-Request-Id", answer_id(work));
+  if (work.exchange.closing()) head.field("Connection", "close");
+  if (!head.finish()) {
+    co_await fail(work, {base::ErrorCode::DataLoss, "the origin's head is too long"});
+    co_return;
+  }
+  work.exchange.outcome.status = status;
+  work.head_sent = true;
+  net::Outgoing out;
+  out.head = head.text();
+  if (!co_await work.exchange.send(std::move(out)) || left == 0) co_return;
+
+  bool ended = false;
+  std::string bytes = std::move(collected);
+  while (left > 0 && !ended) {
+    if (bytes.empty()) {
+      base::Result<std::string> next = co_await queue->read(patience());
+      if (!next) {
+        co_await fail(work, next.error());
+        co_return;
+      }
+      bytes = std::move(*next);
+      if (bytes.empty()) {
+        ended = true;
+        break;
+      }
+    }
+    const std::size_t skipped = std::min<std::uint64_t>(skip, bytes.size());
+    skip -= skipped;
+    const std::string_view piece = std::string_view(bytes).substr(
+        skipped, std::min<std::uint64_t>(left, bytes.size() - skipped));
+    if (!piece.empty()) {
+      char size_line[24];
+      const int size_length = std::snprintf(size_line, sizeof size_line, "%zx\r\n", piece.size());
+      net::Outgoing part;
+      if (chunked) part.head = {size_line, static_cast<std::size_t>(size_length)};
+      part.memory = piece;
+      if (!co_await work.exchange.send(std::move(part))) co_return;
+      if (chunked) {
+        net::Outgoing end;
+        end.head = "\r\n";
+        if (!co_await work.exchange.send(std::move(end))) co_return;
+      }
+      left -= piece.size();
+      work.exchange.outcome.body_from_origin += piece.size();
+    }
+    bytes.clear();
+  }
+  if (chunked && ended) {
+    net::Outgoing end;
+    end.head = "0\r\n\r\n";
+    co_await work.exchange.send(std::move(end));
+  } else if (left > 0 && length) {
+    co_await fail(work, {base::ErrorCode::Unavailable, "the origin broke off"});
+  }
+}
+
+// True when the whole body came within the limit; else `collected` is its beginning.
+net::Task<bool> RequestPath::collect(Work& work, cache::PassQueue& queue, std::string& collected) {
+  const base::SteadyTime deadline = patience();
+  while (collected.size() <= kCollectLimit) {
+    const base::Result<std::string> bytes = co_await queue.read(deadline);
+    if (!bytes) {
+      base::log_debug("an answer without a length did not end",
+                      {{"host", std::string(work.target.choice.authority.host())}});
+      co_return false;
+    }
+    if (bytes->empty()) co_return true;
+    collected += *bytes;
+  }
+  co_return false;
+}
+
+// An answer that got its length only now is stored like any other.
+net::Task<void> RequestPath::store_collected(Work& work, http::ResponseHead head,
+                                             std::string_view body) {
+  if (work.exchange.head().method != http::Method::Get || body.empty()) co_return;
+  head.content_length = body.size();
+  head.chunked = false;
+  const cache::StoreDecision decision =
+      cache::decide_to_store(work.target.key_text, cache::describe_fill(work.exchange.head()), head,
+                             {work.now, delivery_.clock.wall()}, work.target.policy);
+  if (!decision.store) co_return;
+  const base::Result<std::string> metadata = cache::serialize(decision.response);
+  if (!metadata) co_return;
+  store::Store& store = delivery_.store;
+  const store::Key key = work.target.key;
+  const base::Status stored = co_await delivery_.disk.run([&]() -> base::Status {
+    const auto object = store.create(key, base::as_bytes(*metadata), body.size());
+    if (!object) return std::unexpected(object.error());
+    return store.write_slice(**object, 0, base::as_bytes(body));
+  });
+  if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
+}
+
+}  // namespace larder::node

@@ -1,0 +1,540 @@
+#include "node/request_path.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "http/forwarding.h"
+#include "store/mapped_guard.h"
+
+namespace larder::node {
+
+namespace {
+
+using store::kSliceSize;
+
+// An answer may be served from a stale object this long when its origin cannot be asked.
+constexpr std::chrono::hours kOfflineGrace{24};
+// Longest wait for an origin's first byte or for its next; a Delivery Optimization client gives up
+// after 20 s.
+constexpr std::chrono::seconds kOriginPatience{18};
+// Bytes handed to the socket at a time: bounds how long a slow reader holds an object.
+constexpr std::uint64_t kWindow = 8 << 20;
+
+base::SteadyTime patience() {
+  return std::chrono::steady_clock::now() + kOriginPatience;
+}
+
+thread_local std::array<char, kHeadSize> head_buffer;
+
+}  // namespace
+
+// A hit that needs no wait: everything below runs on the loop thread without a lock held and
+// without allocation in the usual case.
+bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
+  const http::RequestHead& head = exchange.head();
+  if (head.method != http::Method::Get && head.method != http::Method::Head) return false;
+  RequestTarget& target = hit_target_;
+  resolve_target(head, tls_, delivery_.hosts, delivery_.store.secret(), target);
+  if (target.origin == nullptr) return false;
+  std::shared_ptr<store::Object> object = delivery_.store.find_open(target.key);
+  if (!object) return false;
+  const std::shared_ptr<const StoredObject> stored = loop_->hot.get(std::move(object));
+  if (!stored) return false;
+  const base::WallTime now = delivery_.clock.wall();
+  const cache::UseDecision use =
+      cache::decide_to_use(&stored->response, target.key_text, head, target.policy, now);
+  if (use.kind != cache::UseDecision::Kind::Serve) return false;
+  const Selection selection = select(head, *stored, now);
+  const bool has_body = head.method == http::Method::Get && selection.length > 0;
+  if (has_body && stored->body.empty()) {
+    if (selection.length > kWindow ||
+        !stored->object->is_ready(selection.first, selection.length)) {
+      return false;
+    }
+  }
+  loop_->name_request(exchange);
+  AnswerFacts answer;
+  answer.date = server::http_date_now();
+  answer.age = use.age;
+  answer.cache_status.time_to_live = use.remaining;
+  answer.request_id = {exchange.outcome.request_id.data(), exchange.outcome.request_id.size()};
+  answer.appearance = target.appearance;
+  answer.close = exchange.closing();
+  answer.version_minor = head.version_minor;
+  out.head = write_stored_head(head_buffer, *stored, selection, answer);
+  if (out.head.empty()) return false;
+  if (has_body) {
+    if (!stored->body.empty()) {
+      out.memory = std::string_view(stored->body).substr(selection.first, selection.length);
+    } else {
+      out.file = stored->object->fd();
+      out.file_offset = stored->object->file_offset_of(selection.first);
+      out.file_length = selection.length;
+      out.mapped = stored->object->window(selection.first, selection.length).data();
+      out.mapped_failed = store::take_mapped_fault;
+    }
+    exchange.outcome.body_from_store = selection.length;
+  }
+  out.owner = stored;
+  exchange.outcome.status = selection.status;
+  exchange.outcome.cache = "hit";
+  exchange.outcome.reason = use.reason;
+  return true;
+}
+
+net::Task<void> RequestPath::answer(server::Exchange& exchange) {
+  Work work(exchange);
+  loop_->name_request(exchange);
+  work.now = delivery_.clock.wall();
+  const http::RequestHead& head = exchange.head();
+  resolve_target(head, tls_, delivery_.hosts, delivery_.store.secret(), work.target);
+
+  const http::OriginChoice& choice = work.target.choice;
+  if (choice.kind == http::OriginChoice::Kind::Refuse) {
+    co_await refuse(work, choice.status, choice.reason);
+    co_return;
+  }
+  if (choice.kind == http::OriginChoice::Kind::Local) {
+    co_await answer_locally(work);
+    co_return;
+  }
+  if (!work.target.origin->allows_method(head.method_text)) {
+    std::string allow = "Allow: ";
+    for (const std::string& method : work.target.origin->methods) {
+      allow += (allow.size() > 7 ? ", " : "") + method;
+    }
+    co_await refuse(work, 405, "this origin does not take that method", allow + "\r\n");
+    co_return;
+  }
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    if (head.fields[i].id == http::FieldName::Via &&
+        head.fields[i].value.find(delivery_.via) != std::string_view::npos) {
+      co_await fail(work,
+                    {base::ErrorCode::Internal, "the request came back to this node: a loop"});
+      co_return;
+    }
+  }
+  if (head.method != http::Method::Get && head.method != http::Method::Head) {
+    co_await pass(work, "method");
+    co_return;
+  }
+  // A generation that changes at the origin before the first byte left here is asked for once more.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    if (co_await answer_from_cache(work) == Answered::Yes) co_return;
+  }
+  co_await fail(work, {base::ErrorCode::Unavailable, "the object keeps changing at its origin"});
+}
+
+net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
+  const http::RequestHead& head = work.exchange.head();
+  std::shared_ptr<const StoredObject> stored;
+  if (std::shared_ptr<store::Object> object = co_await find(work.target.key)) {
+    stored = loop_->hot.get(std::move(object));
+  }
+  const cache::UseDecision use =
+      cache::decide_to_use(stored ? &stored->response : nullptr, work.target.key_text, head,
+                           work.target.policy, work.now);
+  work.exchange.outcome.reason = use.reason;
+  using Kind = cache::UseDecision::Kind;
+  switch (use.kind) {
+    case Kind::Serve:
+      work.exchange.outcome.cache = "hit";
+      work.status.time_to_live = use.remaining;
+      co_await deliver(work, std::move(stored), std::nullopt);
+      co_return Answered::Yes;
+    case Kind::Unsatisfied:
+      co_await refuse(work, 504,
+                      "nothing is stored, and the request does not allow to ask the origin");
+      co_return Answered::Yes;
+    case Kind::Pass:
+      co_await pass(work, use.reason);
+      co_return Answered::Yes;
+    case Kind::ServeStaleWhileRevalidate:
+    case Kind::Revalidate:
+      if (head.method == http::Method::Head) break;
+      work.status.forwarded = cache::Forwarded::Stale;
+      co_return co_await open_and_deliver(work, std::move(stored));
+    case Kind::Miss:
+      if (head.method == http::Method::Head) break;
+      work.status.forwarded = stored ? cache::Forwarded::Miss : cache::Forwarded::UriMiss;
+      co_return co_await open_and_deliver(work, nullptr);
+  }
+  co_await pass(work, "head-of-an-unknown-object");
+  co_return Answered::Yes;
+}
+
+// Asks the origin, together with everybody else who wants the same object.
+net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
+    Work& work, std::shared_ptr<const StoredObject> stale) {
+  const http::RequestHead& head = work.exchange.head();
+  work.exchange.outcome.cache = "miss";
+  cache::Fill::Reader fill = delivery_.fills.acquire(work.target.key, nullptr);
+  cache::OriginRequest request = shared_request(work);
+  if (stale) {
+    for (const http::ResponseField& field : cache::validation_fields(stale->response)) {
+      request.fields.emplace_back(field.name, field.value);
+    }
+  }
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> slices;
+  const http::RangeRequest range = http::parse_range(head.last_field(http::FieldName::Range));
+  if (range.kind == http::RangeRequest::Kind::Closed && range.last / kSliceSize < UINT32_MAX) {
+    slices = {static_cast<std::uint32_t>(range.first / kSliceSize),
+              static_cast<std::uint32_t>(range.last / kSliceSize)};
+  }
+  const cache::FillRequest fill_request = cache::describe_fill(head);
+  const bool leads =
+      fill->open(request, slices,
+                 [fill_request, key = work.target.key_text, policy = work.target.policy,
+                  sent = work.now, &clock = delivery_.clock](const http::ResponseHead& response) {
+                   cache::Opening opening;
+                   const cache::StoreDecision decision = cache::decide_to_store(
+                       key, fill_request, response, {sent, clock.wall()}, policy);
+                   opening.storable = decision.store;
+                   opening.reason = decision.reason;
+                   if (!decision.store) return opening;
+                   const base::Result<std::string> metadata = cache::serialize(decision.response);
+                   opening.storable = metadata && decision.response.length.value_or(0) > 0;
+                   if (!opening.storable) {
+                     opening.reason = "length-unknown";
+                     return opening;
+                   }
+                   opening.metadata = *metadata;
+                   opening.length = *decision.response.length;
+                   opening.combinable =
+                       decision.response.generation.kind != cache::GenerationKind::SingleResponse;
+                   return opening;
+                 });
+  work.status.collapsed = !leads;
+
+  const base::Result<cache::Fill::Phase> phase = co_await fill->opened(patience());
+  const bool failed = !phase || *phase == cache::Fill::Phase::Failed;
+  if (failed) {
+    const base::Error error = phase ? fill->error() : phase.error();
+    if (stale && cache::may_serve_on_error(stale->response, kOfflineGrace, work.now)) {
+      work.exchange.outcome.cache = "hit";
+      work.exchange.outcome.reason = "stale-origin-unreachable";
+      co_await deliver(work, std::move(stale), std::nullopt);
+    } else {
+      co_await fail(work, error);
+    }
+    co_return Answered::Yes;
+  }
+  switch (*phase) {
+    case cache::Fill::Phase::Open: {
+      std::shared_ptr<const StoredObject> stored = loop_->hot.get(fill->object());
+      if (!stored) {
+        co_await fail(work, {base::ErrorCode::Internal, "the new object cannot be read"});
+        co_return Answered::Yes;
+      }
+      const bool sent = co_await deliver(work, std::move(stored), std::move(fill));
+      co_return sent || work.head_sent ? Answered::Yes : Answered::TryAgain;
+    }
+    case cache::Fill::Phase::NotModified: {
+      if (!stale)
+        co_return Answered::TryAgain;  // confirmed for somebody who had an object; we have none yet
+      const std::shared_ptr<const StoredObject> fresh =
+          co_await refresh(work, *stale, fill->head(), leads);
+      if (!fresh) co_return Answered::TryAgain;
+      work.exchange.outcome.cache = "hit";
+      work.exchange.outcome.reason = "revalidated";
+      work.status.forward_status = 304;
+      co_await deliver(work, fresh, std::nullopt);
+      co_return Answered::Yes;
+    }
+    case cache::Fill::Phase::Unshared: {
+      const http::ResponseHead answer = fill->head();
+      if (stale && answer.status >= 500 &&
+          cache::may_serve_on_error(stale->response, kOfflineGrace, work.now)) {
+        if (leads) fill->pass()->abandon();
+        work.exchange.outcome.cache = "hit";
+        work.exchange.outcome.reason = "stale-origin-failed";
+        co_await deliver(work, std::move(stale), std::nullopt);
+      } else if (leads && answer.status != 206) {
+        work.exchange.outcome.cache = "pass";
+        co_await deliver_pass(work, fill->pass());
+      } else {
+        // Somebody else's answer, or slices that this client did not ask for.
+        if (leads) fill->pass()->abandon();
+        co_await pass(work, "answer-was-not-shareable");
+      }
+      co_return Answered::Yes;
+    }
+    case cache::Fill::Phase::Opening:
+    case cache::Fill::Phase::Failed:
+      break;
+  }
+  co_return Answered::TryAgain;
+}
+
+// The stored object with what a 304 has told; null when it can no longer be used.
+net::Task<std::shared_ptr<const StoredObject>> RequestPath::refresh(Work& work,
+                                                                    const StoredObject& stale,
+                                                                    http::ResponseHead head,
+                                                                    bool write_back) {
+  auto fresh = std::make_shared<StoredObject>(stale);
+  const cache::Refreshed refreshed = cache::update_after_304(
+      fresh->response, head, {work.now, delivery_.clock.wall()}, work.target.policy);
+  store::Store& store = delivery_.store;
+  const std::shared_ptr<store::Object> object = stale.object;
+  if (refreshed == cache::Refreshed::NotThis || refreshed == cache::Refreshed::Drop) {
+    if (write_back) {
+      co_await delivery_.disk.run([&]() -> base::Status {
+        store.remove(*object);
+        return {};
+      });
+    }
+    if (refreshed == cache::Refreshed::NotThis) co_return nullptr;
+    co_return fresh;
+  }
+  if (write_back) {
+    const base::Result<std::string> metadata = cache::serialize(fresh->response);
+    const base::Status written = co_await delivery_.disk.run([&]() -> base::Status {
+      const base::Status updated = metadata
+                                       ? store.update_metadata(*object, base::as_bytes(*metadata))
+                                       : std::unexpected(metadata.error());
+      // Metadata that cannot be renewed would be asked about for ever: the next request fetches
+      // anew.
+      if (!updated) store.remove(*object);
+      return updated;
+    });
+    if (!written) base::log_debug("metadata not updated", {{"reason", written.error().message}});
+  }
+  co_return fresh;
+}
+
+net::Task<std::shared_ptr<store::Object>> RequestPath::find(const store::Key& key) {
+  if (std::shared_ptr<store::Object> object = delivery_.store.find_open(key)) co_return object;
+  if (!delivery_.store.contains(key)) co_return nullptr;
+  store::Store& store = delivery_.store;
+  const auto found = co_await delivery_.disk.run(
+      [&]() -> base::Result<std::shared_ptr<store::Object>> { return store.find(key); });
+  co_return found ? *found : nullptr;
+}
+
+// Head and body of an object. False when nothing was sent because its bytes cannot be had (any
+// more).
+net::Task<bool> RequestPath::deliver(Work& work, std::shared_ptr<const StoredObject> stored,
+                                     std::optional<cache::Fill::Reader> fill) {
+  const http::RequestHead& head = work.exchange.head();
+  const Selection selection = select(head, *stored, work.now);
+  work.exchange.outcome.status = selection.status;
+  std::uint64_t at = selection.first;
+  const std::uint64_t end =
+      head.method == http::Method::Get ? selection.first + selection.length : selection.first;
+  if (at < end && !fill && !stored->object->has_range(at, end - at)) {
+    fill.emplace(delivery_.fills.acquire(work.target.key, stored->object));
+    if (work.status.forwarded == cache::Forwarded::No)
+      work.status.forwarded = cache::Forwarded::Partial;
+    work.exchange.outcome.cache = "miss";
+  }
+  // The first missing slice must be on its way before the head promises anything.
+  if (at < end && fill) {
+    const auto index = static_cast<std::uint32_t>(at / kSliceSize);
+    const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
+    const auto first = co_await (*fill)->slice(index, last, shared_request(work),
+                                               stored->response.generation.validator, patience());
+    if (!first) {
+      if (first.error().code == base::ErrorCode::DataLoss) co_return false;
+      co_await fail(work, first.error());
+      co_return true;
+    }
+  }
+  AnswerFacts answer = facts(work);
+  answer.age = std::max(std::chrono::seconds(0), cache::current_age(stored->response, work.now));
+  answer.cache_status.stored = work.status.forwarded != cache::Forwarded::No;
+  const std::string written(write_stored_head(head_buffer, *stored, selection, answer));
+  net::Outgoing out;
+  out.head = written;
+  work.head_sent = true;
+  if (!co_await work.exchange.send(std::move(out))) co_return true;
+  while (at < end) {
+    const bool is_stored = stored->object->has_slice(static_cast<std::uint32_t>(at / kSliceSize));
+    if (!is_stored && !fill) {
+      fill.emplace(delivery_.fills.acquire(work.target.key, stored->object));
+    }
+    const bool going_on = is_stored ? co_await deliver_stored(work, *stored, at, end)
+                                    : co_await deliver_arriving(work, *stored, *fill, at, end);
+    if (!going_on) {
+      work.exchange.outcome.complete = false;
+      work.exchange.close_connection();
+      co_return true;
+    }
+  }
+  co_return true;
+}
+
+net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stored,
+                                            std::uint64_t& at, std::uint64_t end) {
+  store::Object& object = *stored.object;
+  std::uint64_t stop = at;
+  while (stop < end && stop < at + kWindow &&
+         object.has_slice(static_cast<std::uint32_t>(stop / kSliceSize))) {
+    stop = std::min(end, (stop / kSliceSize + 1) * kSliceSize);
+  }
+  const std::uint64_t length = stop - at;
+  if (!object.is_ready(at, length)) {
+    store::Store& store = delivery_.store;
+    const std::uint64_t offset = at;
+    const base::Status prepared = co_await delivery_.disk.run(
+        [&]() -> base::Status { return store.prepare(object, offset, length); });
+    if (!prepared) {
+      base::log_warning("stored bytes cannot be used", {{"reason", prepared.error().message}});
+      // A slice that was dropped is fetched again; anything else cannot be repaired here.
+      co_return !object.has_slice(static_cast<std::uint32_t>(at / kSliceSize));
+    }
+  }
+  net::Outgoing out;
+  out.file = object.fd();
+  out.file_offset = object.file_offset_of(at);
+  out.file_length = length;
+  out.mapped = object.window(at, length).data();
+  out.mapped_failed = store::take_mapped_fault;
+  out.owner = stored.object;
+  if (!co_await work.exchange.send(std::move(out))) co_return false;
+  work.exchange.outcome.body_from_store += length;
+  at = stop;
+  co_return true;
+}
+
+net::Task<bool> RequestPath::deliver_arriving(Work& work, const StoredObject& stored,
+                                              cache::Fill::Reader& fill, std::uint64_t& at,
+                                              std::uint64_t end) {
+  const auto index = static_cast<std::uint32_t>(at / kSliceSize);
+  const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
+  const auto source = co_await fill->slice(index, last, shared_request(work),
+                                           stored.response.generation.validator, patience());
+  if (!source) {
+    base::log_warning("an answer was cut", {{"reason", source.error().message}});
+    co_return false;
+  }
+  const std::shared_ptr<cache::SliceBuffer> buffer = *source;
+  if (!buffer) co_return true;  // stored meanwhile
+  const std::uint64_t start = index * kSliceSize;
+  const std::uint64_t stop = std::min(end, start + buffer->length);
+  while (at < stop) {
+    const std::uint64_t filled = buffer->filled.load(std::memory_order_acquire);
+    if (start + filled <= at) {
+      if (co_await fill->progress(*buffer, at - start, patience())) continue;
+      co_return buffer->failed;  // failed: the next round starts another fetch
+    }
+    net::Outgoing out;
+    const std::uint64_t count = std::min(start + filled, stop) - at;
+    out.memory = {reinterpret_cast<const char*>(buffer->bytes.get()) + (at - start), count};
+    out.owner = buffer;
+    if (!co_await work.exchange.send(std::move(out))) co_return false;
+    work.exchange.outcome.body_from_origin += count;
+    at += count;
+  }
+  co_return true;
+}
+
+net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view reason,
+                                    std::string_view lines) {
+  work.exchange.outcome.status = status;
+  work.exchange.outcome.cache = status >= 500 ? "error" : "refused";
+  work.exchange.outcome.reason = "-";
+  if (work.exchange.head().has_body()) work.exchange.close_connection();
+  AnswerFacts answer = facts(work);
+  answer.cache_status.forwarded = cache::Forwarded::Bypass;
+  answer.cache_status.detail = "refused";
+  const std::string text = write_own_answer(status, reason, answer, lines);
+  net::Outgoing out;
+  out.head = text;
+  co_await work.exchange.send(std::move(out));
+}
+
+// An origin that fails is never a 4xx of ours: that would keep Delivery Optimization clients away
+// for 15 minutes.
+net::Task<void> RequestPath::fail(Work& work, const base::Error& error) {
+  if (work.head_sent) {
+    work.exchange.outcome.complete = false;
+    work.exchange.close_connection();
+    co_return;
+  }
+  int status = 502;
+  if (error.code == base::ErrorCode::DeadlineExceeded) status = 504;
+  if (error.code == base::ErrorCode::ResourceExhausted) status = 503;
+  base::log_warning("an origin could not be used",
+                    {{"host", std::string(work.target.choice.authority.host())},
+                     {"reason", error.message},
+                     {"request", std::string(answer_id(work))}});
+  work.exchange.outcome.status = status;
+  work.exchange.outcome.cache = "error";
+  work.exchange.outcome.reason = base::name(error.code);
+  AnswerFacts answer = facts(work);
+  answer.cache_status.forwarded = cache::Forwarded::Miss;
+  answer.cache_status.detail = status == 504 ? "origin-timeout" : "origin-failed";
+  const std::string text = write_own_answer(
+      status,
+      status == 503 ? "the node is overloaded, ask the origin" : "the origin cannot be used now",
+      answer);
+  net::Outgoing out;
+  out.head = text;
+  co_await work.exchange.send(std::move(out));
+}
+
+net::Task<void> RequestPath::answer_locally(Work& work) {
+  const std::string_view path = work.target.choice.path;
+  if (path == "/healthz") {
+    work.exchange.outcome.status = 200;
+    work.exchange.outcome.cache = "local";
+    AnswerFacts answer = facts(work);
+    answer.cache_status.forwarded = cache::Forwarded::Bypass;
+    const std::string text = write_own_answer(200, "ok", answer);
+    net::Outgoing out;
+    out.head = text;
+    co_await work.exchange.send(std::move(out));
+    co_return;
+  }
+  if (path.starts_with("/content/")) {
+    co_await refuse(work, 404, "guarded content is served on the content port over TLS only");
+    co_return;
+  }
+  co_await refuse(work, 404, "there is nothing under that name on this node");
+}
+
+cache::OriginRequest RequestPath::shared_request(const Work& work) const {
+  const http::RequestHead& head = work.exchange.head();
+  cache::OriginRequest request;
+  request.host = work.target.choice.authority.host();
+  request.https = work.target.https;
+  request.target = work.target.choice.path;
+  if (work.target.choice.has_query) request.target += "?" + std::string(work.target.choice.query);
+  for (std::size_t i = 0; i < head.field_count; ++i) {
+    if (http::may_send_to_origin(head, head.fields[i], http::Exchange::SharedFill)) {
+      request.fields.emplace_back(head.fields[i].name, head.fields[i].value);
+    }
+  }
+  request.fields.emplace_back("Via", "1.1 " + delivery_.via);
+  return request;
+}
+
+AnswerFacts RequestPath::facts(const Work& work) const {
+  AnswerFacts answer;
+  answer.date = server::http_date_now();
+  answer.cache_status = work.status;
+  answer.request_id = answer_id(work);
+  answer.appearance = work.target.appearance;
+  answer.close = work.exchange.closing();
+  answer.version_minor = work.exchange.head().version_minor;
+  return answer;
+}
+
+void RequestPath::finished(const server::Exchange& exchange) {
+  const http::RequestHead& head = exchange.head();
+  const std::string_view host =
+      head.form == http::TargetForm::Absolute ? head.authority : head.host.value_or("-");
+  loop_->record(exchange, tls_ ? "https" : "http", host);
+}
+
+void RequestPath::refused(const server::Peer& peer, int status, std::string_view reason) {
+  (void)status;
+  loop_->counters->add(Counter::Requests);
+  loop_->counters->add(Counter::Refusals);
+  base::log_debug("a request was refused",
+                  {{"client", peer.address}, {"reason", std::string(reason)}});
+}
+
+}  // namespace larder::node

@@ -1,0 +1,75 @@
+// The delivery path of a node, for one listener on one loop: read, route, admit, resolve, decide,
+// (fill), deliver, record. docs/life_of_a_request.md follows it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cache/fill.h"
+#include "node/answer_head.h"
+#include "node/delivery.h"
+#include "node/request_target.h"
+#include "server/exchange.h"
+
+namespace larder::node {
+
+class RequestPath final : public server::Handler {
+ public:
+  // `delivery` outlives the handler.
+  RequestPath(Delivery& delivery, std::shared_ptr<LoopState> loop, bool tls)
+      : delivery_(delivery), loop_(std::move(loop)), tls_(tls) {}
+
+  bool try_answer(server::Exchange& exchange, net::Outgoing& out) override;
+  net::Task<void> answer(server::Exchange& exchange) override;
+  void finished(const server::Exchange& exchange) override;
+  void refused(const server::Peer& peer, int status, std::string_view reason) override;
+
+ private:
+  // One request that needs waits. Lives in the coroutine that answers it.
+  struct Work {
+    explicit Work(server::Exchange& of) : exchange(of) {}
+    server::Exchange& exchange;
+    RequestTarget target;
+    base::WallTime now;
+    cache::CacheStatus status;
+    bool head_sent = false;
+  };
+
+  enum class Answered { Yes, TryAgain };
+
+  net::Task<Answered> answer_from_cache(Work& work);
+  net::Task<Answered> open_and_deliver(Work& work, std::shared_ptr<const StoredObject> stale);
+  net::Task<std::shared_ptr<const StoredObject>> refresh(Work& work, const StoredObject& stale,
+                                                         http::ResponseHead head, bool write_back);
+  net::Task<bool> deliver(Work& work, std::shared_ptr<const StoredObject> stored,
+                          std::optional<cache::Fill::Reader> fill);
+  net::Task<bool> deliver_stored(Work& work, const StoredObject& stored, std::uint64_t& at,
+                                 std::uint64_t end);
+  net::Task<bool> deliver_arriving(Work& work, const StoredObject& stored,
+                                   cache::Fill::Reader& fill, std::uint64_t& at, std::uint64_t end);
+  // Forwards for this client alone.
+  net::Task<void> pass(Work& work, std::string_view reason);
+  net::Task<void> deliver_pass(Work& work, std::shared_ptr<cache::PassQueue> queue);
+  net::Task<bool> collect(Work& work, cache::PassQueue& queue, std::string& collected);
+  net::Task<void> store_collected(Work& work, http::ResponseHead head, std::string_view body);
+  net::Task<std::shared_ptr<store::Object>> find(const store::Key& key);
+
+  net::Task<void> refuse(Work& work, int status, std::string_view reason,
+                         std::string_view lines = {});
+  net::Task<void> fail(Work& work, const base::Error& error);
+  net::Task<void> answer_locally(Work& work);
+
+  cache::OriginRequest shared_request(const Work& work) const;
+  AnswerFacts facts(const Work& work) const;
+  static std::string_view answer_id(const Work& work) {
+    return {work.exchange.outcome.request_id.data(), work.exchange.outcome.request_id.size()};
+  }
+
+  Delivery& delivery_;
+  std::shared_ptr<LoopState> loop_;
+  const bool tls_;
+  RequestTarget hit_target_;  // of try_answer: its strings are reused
+};
+
+}  // namespace larder::node

@@ -1,0 +1,36 @@
+// What a request is for: the origin that its table allows, and the key under which the answer is
+// kept.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "cache/freshness.h"
+#include "http/forwarding.h"
+#include "http/request_head.h"
+#include "http/target.h"
+#include "node/host_table.h"
+#include "store/object.h"
+
+namespace larder::node {
+
+struct RequestTarget {
+  http::OriginChoice choice;               // views point into the request or into `scratch`
+  const OriginSettings* origin = nullptr;  // set when choice is an origin
+  bool https = false;                      // of the connection to the origin
+  http::Appearance appearance = http::Appearance::AsOrigin;
+  cache::StorePolicy policy;
+  std::string key_text;
+  store::Key key;
+  std::string scratch;
+};
+
+// Fills `target`, whose strings are reused. Pure. `client_tls`: the request came over TLS; it is
+// then answered only with bytes that came over verified TLS, unless the origin's own table says
+// http.
+void resolve_target(const http::RequestHead& head, bool client_tls, const HostTable& hosts,
+                    const std::array<std::uint8_t, 16>& secret, RequestTarget& target);
+
+}  // namespace larder::node

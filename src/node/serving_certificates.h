@@ -1,0 +1,64 @@
+// Which certificate each TLS listener of a node shows. The decision is pure; the holder swaps
+// contexts as a whole, for new connections, so that a change breaks no transfer.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "net/tls_context.h"
+
+namespace larder::node {
+
+enum class CertificateSource { None, Pki, Site };
+
+struct CertificateChoice {
+  CertificateSource delivery = CertificateSource::None;  // https_listen
+  CertificateSource content = CertificateSource::None;   // content_listen
+};
+
+// A customer's certificate is preferred wherever there is one. The site's own serves guarded
+// content, and cached public content only where the administrator opted in, because it widens what
+// the site's root vouches for. Disabled by the administrator wins over everything.
+CertificateChoice choose_certificates(bool disabled, bool has_pki, bool has_site,
+                                      bool site_certificate_for_delivery);
+
+// Thread-safe.
+class ServingCertificates {
+ public:
+  explicit ServingCertificates(bool site_certificate_for_delivery)
+      : site_for_delivery_(site_certificate_for_delivery) {}
+
+  struct Identity {
+    std::string key_pem;    // secret
+    std::string chain_pem;  // leaf first
+  };
+  // In effect for the next handshake. An error leaves what was there.
+  base::Status set_pki(bool disabled, std::optional<Identity> identity);
+  base::Status set_site(std::optional<Identity> identity);
+
+  // For listeners: null while there is none.
+  std::shared_ptr<const net::TlsContext> delivery() const { return delivery_.load(); }
+  std::shared_ptr<const net::TlsContext> content() const { return content_.load(); }
+
+  CertificateChoice choice() const;
+  // PEM chain of that certificate, leaf first; empty when there is none.
+  std::string chain_of(CertificateSource source) const;
+
+ private:
+  base::Status apply_locked();
+
+  const bool site_for_delivery_;
+  mutable std::mutex mutex_;  // guards what follows, except the contexts
+  bool disabled_ = false;
+  std::optional<Identity> pki_;
+  std::optional<Identity> site_;
+  CertificateChoice choice_;
+  std::atomic<std::shared_ptr<const net::TlsContext>> delivery_;
+  std::atomic<std::shared_ptr<const net::TlsContext>> content_;
+};
+
+}  // namespace larder::node

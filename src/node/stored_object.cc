@@ -1,0 +1,97 @@
+#include "node/stored_object.h"
+
+#include "base/encoding.h"
+#include "store/mapped_guard.h"
+
+namespace larder::node {
+
+namespace {
+
+// Beside descriptors and mappings: an entry keeps its object open.
+constexpr std::size_t kMostEntries = 4096;
+constexpr std::uint64_t kEntryCost = 1024;
+
+std::string write_lines(const cache::StoredResponse& response, http::Appearance appearance) {
+  http::ResponseHead head;
+  head.status = response.status;
+  std::string lines;
+  bool is_html = false;
+  for (const http::ResponseField& field : response.fields) {
+    if (!http::may_send_to_client(head, field, appearance)) continue;
+    lines += field.name + ": " + field.value + "\r\n";
+    is_html = is_html || (field.id == http::FieldName::ContentType &&
+                          base::to_lower(field.value).find("html") != std::string::npos);
+  }
+  if (appearance == http::Appearance::AsNode) {
+    // Foreign bytes under the node's own name must not act as its pages.
+    lines += "X-Content-Type-Options: nosniff\r\n";
+    if (is_html) lines += "Content-Security-Policy: sandbox\r\n";
+  }
+  return lines;
+}
+
+}  // namespace
+
+base::Result<std::shared_ptr<const StoredObject>> prepare_object(
+    std::shared_ptr<store::Object> object) {
+  auto stored = std::make_shared<StoredObject>();
+  stored->metadata = object->metadata();
+  auto response = cache::parse_stored_response(base::as_bytes(*stored->metadata));
+  if (!response) return std::unexpected(response.error());
+  stored->response = std::move(*response);
+  stored->lines_as_origin = write_lines(stored->response, http::Appearance::AsOrigin);
+  stored->lines_as_node = write_lines(stored->response, http::Appearance::AsNode);
+  const std::uint64_t length = object->length();
+  if (length <= kSmallBody && object->is_ready(0, length)) {
+    const std::span<const std::uint8_t> window = object->window(0, length);
+    stored->body.assign(base::as_text(window));
+    if (store::take_mapped_fault()) stored->body.clear();
+  }
+  stored->object = std::move(object);
+  return stored;
+}
+
+std::shared_ptr<const StoredObject> HotObjects::get(std::shared_ptr<store::Object> object) {
+  if (const auto found = by_id_.find(object->id()); found != by_id_.end()) {
+    const std::shared_ptr<const StoredObject>& stored = found->second->stored;
+    const bool body_missing = stored->body.empty() && object->length() <= kSmallBody;
+    if (stored->metadata == object->metadata() && !body_missing) {
+      recent_.splice(recent_.begin(), recent_, found->second);
+      return stored;
+    }
+    used_ -= found->second->cost;
+    recent_.erase(found->second);
+    by_id_.erase(found);
+  }
+  const std::uint64_t id = object->id();
+  auto stored = prepare_object(std::move(object));
+  if (!stored) return nullptr;
+  const std::uint64_t cost = kEntryCost + (*stored)->body.size() + (*stored)->metadata->size() * 3;
+  recent_.push_front({*stored, cost});
+  by_id_[id] = recent_.begin();
+  used_ += cost;
+  trim();
+  return std::move(*stored);
+}
+
+void HotObjects::trim() {
+  while (recent_.size() > 1 && (used_ > memory_ || recent_.size() > kMostEntries)) {
+    used_ -= recent_.back().cost;
+    by_id_.erase(recent_.back().stored->object->id());
+    recent_.pop_back();
+  }
+}
+
+void HotObjects::drop_removed() {
+  for (auto entry = recent_.begin(); entry != recent_.end();) {
+    if (entry->stored->object->is_removed()) {
+      used_ -= entry->cost;
+      by_id_.erase(entry->stored->object->id());
+      entry = recent_.erase(entry);
+    } else {
+      ++entry;
+    }
+  }
+}
+
+}  // namespace larder::node

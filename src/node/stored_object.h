@@ -1,0 +1,62 @@
+// A stored object prepared for answering: its metadata parsed, the lines of its head written, small
+// bodies in memory. Each loop has its own bounded table of them, so that a hit takes no lock of
+// another thread's.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "cache/stored_response.h"
+#include "http/forwarding.h"
+#include "store/object.h"
+
+namespace larder::node {
+
+struct StoredObject {
+  std::shared_ptr<store::Object> object;
+  std::shared_ptr<const std::string> metadata;  // that `response` was parsed from
+  cache::StoredResponse response;
+  std::string lines_as_origin;  // end-to-end fields with CRLF
+  std::string lines_as_node;
+  std::string body;  // whole, when it is small and was verified; else empty
+
+  const std::string& lines(http::Appearance appearance) const {
+    return appearance == http::Appearance::AsNode ? lines_as_node : lines_as_origin;
+  }
+};
+
+// Bodies up to this size are kept in memory, in bytes.
+inline constexpr std::uint64_t kSmallBody = 64 * 1024;
+
+base::Result<std::shared_ptr<const StoredObject>> prepare_object(
+    std::shared_ptr<store::Object> object);
+
+// Least recently used goes first. Not thread-safe.
+class HotObjects {
+ public:
+  explicit HotObjects(std::uint64_t memory) : memory_(memory) {}
+
+  // The prepared form of exactly this generation and metadata; prepares it when it is not there.
+  // Null when its metadata cannot be read.
+  std::shared_ptr<const StoredObject> get(std::shared_ptr<store::Object> object);
+  // Lets go of generations that were replaced or evicted, so that their space can be freed.
+  void drop_removed();
+
+ private:
+  struct Entry {
+    std::shared_ptr<const StoredObject> stored;
+    std::uint64_t cost = 0;
+  };
+  void trim();
+
+  std::uint64_t memory_;
+  std::uint64_t used_ = 0;
+  std::list<Entry> recent_;  // latest first
+  std::unordered_map<std::uint64_t, std::list<Entry>::iterator> by_id_;
+};
+
+}  // namespace larder::node
