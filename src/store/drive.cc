@@ -291,7 +291,8 @@ bool Drive::is_failing() const {
 }
 
 void Drive::wrote(std::uint64_t bytes) {
-  if ((unsynced_ += bytes) >= kSyncAfter) wake();
+  unsynced_ += bytes;
+  if (unsynced_ >= kSyncAfter) wake();
 }
 
 base::Status Drive::sync(bool now_anyway) {

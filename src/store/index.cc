@@ -9,15 +9,14 @@ namespace larder::store {
 std::shared_ptr<Generation> Index::find(const Key& key) const {
   const Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
-  const auto entry = shard.entries.find(key);
-  return entry == shard.entries.end() ? nullptr : *entry;
+  return shard.entries.find(key);
 }
 
 std::shared_ptr<Object> Index::find_open(const Key& key) const {
   const Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
-  const auto entry = shard.entries.find(key);
-  return entry == shard.entries.end() ? nullptr : (*entry)->open.lock();
+  const auto& entry = shard.entries.find(key);
+  return entry ? entry->open.lock() : nullptr;
 }
 
 void Index::mark_removed(Generation& generation) {
@@ -34,17 +33,13 @@ std::shared_ptr<Generation> Index::insert(std::shared_ptr<Generation> generation
   ++objects_;
   slices_ += generation->slices.size();
   bytes_ += generation->stored_bytes();
-  std::shared_ptr<Generation> replaced;
-  const auto entry = shard.entries.find(generation->key);
-  if (entry != shard.entries.end()) {
-    if ((*entry)->id > generation->id) {
-      mark_removed(*generation);
-      return generation;
-    }
-    replaced = *entry;
-    mark_removed(*replaced);
-    shard.entries.erase(entry);
+  const auto& holder = shard.entries.find(generation->key);
+  if (holder && holder->id > generation->id) {
+    mark_removed(*generation);
+    return generation;
   }
+  auto replaced = shard.entries.take(generation->key);
+  if (replaced) mark_removed(*replaced);
   shard.entries.insert(std::move(generation));
   return replaced;
 }
@@ -53,11 +48,9 @@ bool Index::erase(const Generation& generation) {
   Shard& shard = shard_of(generation.key);
   std::shared_ptr<Generation> held;  // its last reference goes outside the lock
   const std::lock_guard lock(shard.mutex);
-  const auto entry = shard.entries.find(generation.key);
-  if (entry == shard.entries.end() || entry->get() != &generation) return false;
-  held = *entry;
+  if (shard.entries.find(generation.key).get() != &generation) return false;
+  held = shard.entries.take(generation.key);
   mark_removed(*held);
-  shard.entries.erase(entry);
   return true;
 }
 
@@ -105,7 +98,7 @@ std::optional<std::uint64_t> Index::checksum(const Generation& generation,
 
 void Index::visit(std::size_t shard, const std::function<void(const Generation&)>& visitor) const {
   const std::lock_guard lock(shards_[shard].mutex);
-  for (const Entry& entry : shards_[shard].entries) visitor(*entry);
+  shards_[shard].entries.visit([&](const std::shared_ptr<Generation>& entry) { visitor(*entry); });
 }
 
 }  // namespace larder::store

@@ -12,11 +12,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <unordered_set>
 
-#include "store/generation.h"
+#include "store/generation_table.h"
 #include "store/object.h"
-#include "store/replay.h"
 
 namespace larder::store {
 
@@ -50,21 +48,9 @@ class Index {
   std::uint64_t bytes() const { return bytes_; }
 
  private:
-  using Entry = std::shared_ptr<Generation>;
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(const Key& key) const { return KeyHash{}(key); }
-    std::size_t operator()(const Entry& entry) const { return KeyHash{}(entry->key); }
-  };
-  struct Equal {
-    using is_transparent = void;
-    bool operator()(const Entry& a, const Entry& b) const { return a->key == b->key; }
-    bool operator()(const Entry& a, const Key& b) const { return a->key == b; }
-    bool operator()(const Key& a, const Entry& b) const { return a == b->key; }
-  };
   struct Shard {
     mutable std::mutex mutex;
-    std::unordered_set<Entry, Hash, Equal> entries;
+    GenerationTable<ByKey> entries;
   };
 
   Shard& shard_of(const Key& key) { return shards_[key.high % kShards]; }

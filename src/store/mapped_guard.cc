@@ -50,7 +50,7 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
   const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
   if (is_registered(address)) {
-    void* page = reinterpret_cast<void*>(address & ~(page_size - 1));
+    void* page = static_cast<char*>(info->si_addr) - address % page_size;
     if (::mmap(page, page_size, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
         page) {
       thread_faulted = 1;

@@ -10,24 +10,26 @@ void ReplayTable::create(const Record& record) {
   const bool is_packed = record.type == RecordType::Packed;
   if (record.length > kLengthLimit || is_packed_length(record.length) != is_packed) return;
   if (is_packed != (record.location.segment != 0) || record.location.slot_units == 0) return;
-  const auto [newest, is_first] = newest_.try_emplace(record.key, record.generation);
-  if (!is_first) {
-    if (newest->second >= record.generation) return;
-    generations_.erase(newest->second);
-    newest->second = record.generation;
+  if (const auto& newest = by_key_.find(record.key)) {
+    if (newest->id >= record.generation) return;
+    forget(newest);
   }
-  const auto [entry, is_new] = generations_.try_emplace(record.generation);
-  if (!is_new) {
+  if (const auto& same = by_id_.find(record.generation)) {
     // One id for two keys: no journal of ours says so; neither is to be trusted.
-    newest_.erase(entry->second->key);
-    newest_.erase(record.key);
-    generations_.erase(entry);
+    forget(same);
     return;
   }
-  entry->second = std::make_shared<Generation>(drive_, record.generation, record.key, record.length,
-                                               record.location);
-  entry->second->is_recorded = true;
-  if (is_packed && record.length > 0) entry->second->add_slice(0, record.checksum);
+  auto generation = std::make_shared<Generation>(drive_, record.generation, record.key,
+                                                 record.length, record.location);
+  generation->is_recorded = true;
+  if (is_packed && record.length > 0) generation->add_slice(0, record.checksum);
+  by_id_.insert(generation);
+  by_key_.insert(std::move(generation));
+}
+
+void ReplayTable::forget(std::shared_ptr<Generation> generation) {
+  by_id_.take(generation->id);
+  by_key_.take(generation->key);
 }
 
 void ReplayTable::apply(const Record& record) {
@@ -36,14 +38,13 @@ void ReplayTable::apply(const Record& record) {
     create(record);
     return;
   }
-  const auto entry = generations_.find(record.generation);
-  if (entry == generations_.end()) return;
-  Generation& generation = *entry->second;
+  const auto& entry = by_id_.find(record.generation);
+  if (!entry) return;
   if (record.type == RecordType::Remove) {
-    newest_.erase(generation.key);
-    generations_.erase(entry);
+    forget(entry);
     return;
   }
+  Generation& generation = *entry;
   if (generation.is_packed() || record.slice >= slice_count_of(generation.length)) return;
   if (record.type == RecordType::Slice) {
     generation.add_slice(record.slice, record.checksum);
@@ -54,13 +55,13 @@ void ReplayTable::apply(const Record& record) {
 
 std::vector<std::shared_ptr<Generation>> ReplayTable::take() {
   std::vector<std::shared_ptr<Generation>> all;
-  all.reserve(generations_.size());
-  for (auto& [id, generation] : generations_) {
+  all.reserve(by_id_.size());
+  by_id_.visit([&](const std::shared_ptr<Generation>& generation) {
     generation->slices.shrink_to_fit();
-    all.push_back(std::move(generation));
-  }
-  generations_.clear();
-  newest_.clear();
+    all.push_back(generation);
+  });
+  by_id_ = {};
+  by_key_ = {};
   std::ranges::sort(all, {}, [](const auto& generation) { return generation->id; });
   return all;
 }

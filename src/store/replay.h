@@ -8,16 +8,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
-#include "store/generation.h"
+#include "store/generation_table.h"
 
 namespace larder::store {
-
-struct KeyHash {
-  std::size_t operator()(const Key& key) const { return static_cast<std::size_t>(key.low); }
-};
 
 class ReplayTable {
  public:
@@ -31,10 +26,11 @@ class ReplayTable {
 
  private:
   void create(const Record& record);
+  void forget(std::shared_ptr<Generation> generation);
 
   Drive* drive_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<Generation>> generations_;
-  std::unordered_map<Key, std::uint64_t, KeyHash> newest_;
+  GenerationTable<ById> by_id_;
+  GenerationTable<ByKey> by_key_;  // the same generations
   std::uint64_t highest_ = 0;
 };
 
