@@ -32,7 +32,7 @@ server::Reply metadata(const State& state) {
                   {"jwks_uri", url + "/.well-known/jwks.json"},
                   {"grant_types_supported", {"client_credentials"}},
                   {"response_types_supported", base::Json::array()},
-                  {"scopes_supported", {"content"}},
+                  {"scopes_supported", {"content", "management"}},
                   {"token_endpoint_auth_methods_supported", {"none"}},
                   {"dpop_signing_alg_values_supported", {"ES256"}},
                   {"tls_client_certificate_bound_access_tokens", true}});
@@ -136,6 +136,16 @@ base::Result<crypto::Certificate> own_certificate(const std::string& text,
   return certificate;
 }
 
+// A new client token: the proof by the registered key is all that it takes.
+server::Reply renewed(const State& state, const Client& client, base::WallTime now) {
+  const auto text = make_client_token(state, client, now);
+  if (!text) return public_problem("/oauth2/token", text.error());
+  return json_of({{"access_token", *text},
+                  {"token_type", "DPoP"},
+                  {"scope", "management"},
+                  {"expires_in", std::chrono::seconds(token::kClientTokenLifetime).count()}});
+}
+
 server::Reply give_token(State& state, const server::RouteRequest& request) {
   auto proof = prove(state, request, "/oauth2/token");
   if (!proof) return std::move(proof.error());
@@ -158,8 +168,9 @@ server::Reply give_token(State& state, const server::RouteRequest& request) {
   if (member("grant_type") != "client_credentials") {
     return refuse(400, "unsupported_grant_type", "The grant type is client_credentials.");
   }
+  if (member("scope") == "management") return with_nonce(state, renewed(state, *client, now));
   if (member("scope") != "content") {
-    return refuse(400, "invalid_scope", "The scope is content.");
+    return refuse(400, "invalid_scope", "The scope is content or management.");
   }
   const auto certificate = own_certificate(member("client_certificate"), *proof, now);
   if (!certificate) {

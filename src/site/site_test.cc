@@ -571,6 +571,24 @@ TEST_F(SiteTest, AContentTokenIsBoundToACertificateOverTheRegisteredKey) {
   EXPECT_EQ(body_of(stolen)["error"], "invalid_request");
 }
 
+TEST_F(SiteTest, AClientTokenIsRenewedByTheRegisteredKeyAlone) {
+  const auto key = new_key();
+  const std::string form = "grant_type=client_credentials&scope=management";
+  EXPECT_EQ(with_proof(key, "/oauth2/token", form).status, 401) << "not registered";
+  ASSERT_EQ(register_device(key, registration_secret()).status, 200);
+  const Reply reply = with_proof(key, "/oauth2/token", form);
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(body_of(reply)["token_type"], "DPoP");
+  RouteRequest request;
+  request.method = "GET";
+  request.path = "/.well-known/jwks.json";
+  const auto keys = token::parse_jwk_set(run(site->device_router(), request).body).value();
+  const auto find = [&](std::string_view id) { return token::find_key(keys, id); };
+  EXPECT_TRUE(token::verify_client_token(body_of(reply)["access_token"].get<std::string>(), find,
+                                         kUrl, key.public_key().thumbprint().value(),
+                                         clock.wall()));
+}
+
 TEST_F(SiteTest, TheTokenEndpointRefusesStrangersWrongFormsAndWrongProofs) {
   const auto key = new_key();
   const std::string certificate = certificate_over(key);
