@@ -53,6 +53,7 @@ int join(const JoinOptions& options) {
 void add_node_commands(Command& root) {
   Command& node =
       root.command("node", "Cache node: run it, check its settings, join it to a site.");
+  add_node_run_command(node);
   {
     auto config = std::make_shared<std::string>();
     add_config_option(

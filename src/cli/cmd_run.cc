@@ -7,10 +7,14 @@
 #include "cli/output.h"
 #include "cli/process.h"
 #include "cli/site_process.h"
+#include "node/node.h"
+#include "node/settings.h"
 #include "site/settings.h"
 
 namespace larder::cli {
 namespace {
+
+constexpr std::chrono::seconds kNodeStopGrace{10};
 
 int run_site(const std::string& config) {
   const auto settings = site::load_site_settings(config_path(config));
@@ -30,7 +34,33 @@ int run_site(const std::string& config) {
   return kOk;
 }
 
+int run_node(const std::string& config) {
+  auto settings = node::load_node_settings(config_path(config));
+  if (!settings) return report(settings.error(), "");
+  prepare_process();
+  base::configure_log({settings->log_level, settings->log_json});
+  const std::string socket = settings->control_socket;
+  StopSignals stop;
+  const base::SystemClock clock;
+  const auto node = node::Node::start(*std::move(settings), clock);
+  if (!node) return report(node.error(), "the node does not start");
+  admit_administrators(socket);
+  base::log_info("node runs", {{"control_socket", socket}});
+  notify_service_manager("READY=1");
+  base::log_info("node stops", {{"signal", std::string(stop.wait())}});
+  notify_service_manager("STOPPING=1");
+  (*node)->stop(kNodeStopGrace);
+  return kOk;
+}
+
 }  // namespace
+
+void add_node_run_command(Command& node) {
+  auto config = std::make_shared<std::string>();
+  add_config_option(node.command("run", "Run the cache node until SIGTERM or SIGINT."), *config)
+      .example("larder node run --config /etc/larder/larder.toml")
+      .run([config] { return run_node(*config); });
+}
 
 void add_site_run_command(Command& site) {
   auto config = std::make_shared<std::string>();

@@ -4,6 +4,7 @@ namespace larder::cli {
 
 Command make_commands() {
   Command root("larder", "Delivers software to an organisation's own devices from next door.");
+  add_up_command(root);
   add_node_commands(root);
   add_site_commands(root);
   add_cert_commands(root);
