@@ -1,14 +1,10 @@
 #include "certs/import_checks.h"
 
-#include <openssl/err.h>
-#include <openssl/pkcs12.h>
-#include <openssl/pkcs7.h>
-#include <openssl/x509.h>
-
 #include <algorithm>
 
 #include "base/encoding.h"
-#include "certs/handshake.h"
+#include "crypto/der_kind.h"
+#include "crypto/handshake.h"
 
 namespace larder::certs {
 
@@ -42,25 +38,22 @@ std::unexpected<base::Error> refuse_pkcs12() {
               "returned for this node's request, as PEM or DER");
 }
 
-template <typename T, auto Parse, auto Free>
-bool parses_as(std::string_view content) {
-  const auto bytes = base::as_bytes(content);
-  const unsigned char* position = bytes.data();
-  const crypto::Handle<T, Free> parsed(Parse(nullptr, &position, static_cast<long>(bytes.size())));
-  ERR_clear_error();
-  return parsed != nullptr;
-}
-
 Result<std::vector<Certificate>> read_der(std::string_view content) {
-  auto certificate = Certificate::from_der(base::as_bytes(content));
-  if (certificate) return std::vector<Certificate>{std::move(*certificate)};
-  if (parses_as<EVP_PKEY, d2i_AutoPrivateKey, EVP_PKEY_free>(content) ||
-      parses_as<X509_SIG, d2i_X509_SIG, X509_SIG_free>(content)) {
-    return refuse_private_key();
+  switch (crypto::classify_der(base::as_bytes(content))) {
+    case crypto::DerKind::Certificate:
+      break;
+    case crypto::DerKind::PrivateKey:
+      return refuse_private_key();
+    case crypto::DerKind::Pkcs7:
+      return refuse_pkcs7();
+    case crypto::DerKind::Pkcs12:
+      return refuse_pkcs12();
+    case crypto::DerKind::Other:
+      return fail(ErrorCode::InvalidArgument, "this is neither a PEM nor a DER certificate");
   }
-  if (parses_as<PKCS12, d2i_PKCS12, PKCS12_free>(content)) return refuse_pkcs12();
-  if (parses_as<PKCS7, d2i_PKCS7, PKCS7_free>(content)) return refuse_pkcs7();
-  return fail(ErrorCode::InvalidArgument, "this is neither a PEM nor a DER certificate");
+  auto certificate = Certificate::from_der(base::as_bytes(content));
+  if (!certificate) return std::unexpected(certificate.error());
+  return std::vector<Certificate>{std::move(*certificate)};
 }
 
 Check passed(std::string name, std::string message) {
@@ -188,7 +181,7 @@ Check check_handshake(std::span<const Certificate> chain, const crypto::PrivateK
     }
   }
   for (const std::string& name : targets) {
-    if (const auto proof = prove_handshake(chain, key, trust, name, now); !proof) {
+    if (const auto proof = crypto::prove_handshake(chain, key, trust, name, now); !proof) {
       return failed("handshake", proof.error().message);
     }
   }
@@ -221,8 +214,7 @@ std::vector<Certificate> order_chain(const Certificate& leaf, std::span<const Ce
   std::vector<Certificate> chain{leaf};
   for (std::size_t step = 0; step < others.size() && !chain.back().is_self_signed(); ++step) {
     const auto issuer = std::ranges::find_if(others, [&](const Certificate& candidate) {
-      return !(candidate == chain.back()) &&
-             X509_check_issued(candidate.native(), chain.back().native()) == X509_V_OK;
+      return !(candidate == chain.back()) && candidate.is_issuer_of(chain.back());
     });
     if (issuer == others.end() || std::ranges::find(chain, *issuer) != chain.end()) break;
     chain.push_back(*issuer);

@@ -1,10 +1,7 @@
 #include "certs/import_checks.h"
 
 #include <gtest/gtest.h>
-#include <openssl/pkcs12.h>
-#include <openssl/pkcs7.h>
 
-#include "certs/handshake.h"
 #include "crypto/issue.h"
 #include "crypto/request.h"
 
@@ -49,15 +46,6 @@ std::string refusal(std::string_view text) {
   return read ? "" : read.error().message;
 }
 
-template <typename T>
-std::string to_der(T* value, int (*write)(const T*, unsigned char**)) {
-  unsigned char* der = nullptr;
-  const int size = write(value, &der);
-  std::string result(reinterpret_cast<char*>(der), static_cast<std::size_t>(size));
-  OPENSSL_free(der);
-  return result;
-}
-
 #define EXPECT_SAYS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
 TEST(ReadCertificates, NamesWhatIsNoCertificate) {
@@ -71,16 +59,6 @@ TEST(ReadCertificates, NamesWhatIsNoCertificate) {
       crypto::CertificateRequest::create(leaf.key, {}, {.dns = {"a.example.org"}}).value();
   EXPECT_SAYS(refusal(request.to_pem()), "this is the request");
   EXPECT_SAYS(refusal(leaf.key.to_pem().value()), "private key");
-  EXPECT_SAYS(refusal(to_der(leaf.key.native(), i2d_PrivateKey)), "private key");
-  const crypto::Handle<PKCS12, PKCS12_free> p12(PKCS12_create(
-      "secret", "n", leaf.key.native(), leaf.certificate.native(), nullptr, 0, 0, 0, 0, 0));
-  ASSERT_TRUE(p12);
-  EXPECT_SAYS(refusal(to_der(p12.get(), i2d_PKCS12)), "PKCS#12");
-  const crypto::Handle<PKCS7, PKCS7_free> p7(PKCS7_new());
-  ASSERT_EQ(PKCS7_set_type(p7.get(), NID_pkcs7_signed), 1);
-  ASSERT_EQ(PKCS7_content_new(p7.get(), NID_pkcs7_data), 1);
-  ASSERT_EQ(PKCS7_add_certificate(p7.get(), leaf.certificate.native()), 1);
-  EXPECT_SAYS(refusal(to_der(p7.get(), i2d_PKCS7)), "PKCS#7");
 }
 
 TEST(OrderChain, ForeignCertificatesAreLeftOut) {
@@ -125,27 +103,6 @@ TEST(CheckChain, WithoutConnectionNamesItWarns) {
   EXPECT_TRUE(report.passed()) << report.failures();
   EXPECT_TRUE(report.proven);
   EXPECT_EQ(report.checks[4].verdict, Check::Verdict::Warning);
-}
-
-TEST(Handshake, ClientRefusesWrongNameTimeAndTrust) {
-  const auto root = make_root();
-  const auto leaf = make_leaf(root);
-  const auto stranger = make_root();
-  const auto trust = crypto::TrustStore::from_certificates(std::span(&root.certificate, 1)).value();
-  const auto other =
-      crypto::TrustStore::from_certificates(std::span(&stranger.certificate, 1)).value();
-  const auto chain = std::span(&leaf.certificate, 1);
-  EXPECT_TRUE(prove_handshake(chain, leaf.key, &trust, "a.example.org", kNow));
-  EXPECT_TRUE(prove_handshake(chain, leaf.key, nullptr, "b.example.org", kNow));
-  const auto name = prove_handshake(chain, leaf.key, &trust, "b.example.org", kNow);
-  ASSERT_FALSE(name);
-  EXPECT_SAYS(name.error().message, "b.example.org");
-  EXPECT_SAYS(name.error().message, "mismatch");
-  EXPECT_FALSE(prove_handshake(chain, leaf.key, &trust, "10.0.0.5", kNow));
-  EXPECT_FALSE(prove_handshake(chain, leaf.key, &trust, "a.example.org", kNow + 40 * kDay));
-  EXPECT_FALSE(prove_handshake(chain, leaf.key, &other, "a.example.org", kNow));
-  EXPECT_FALSE(prove_handshake(chain, stranger.key, &trust, "a.example.org", kNow));
-  EXPECT_FALSE(prove_handshake({}, leaf.key, &trust, "a.example.org", kNow));
 }
 
 }  // namespace

@@ -114,6 +114,10 @@ bool Certificate::matches(const PrivateKey& key) const {
   return own != nullptr && EVP_PKEY_eq(own, key.native()) == 1;
 }
 
+bool Certificate::is_issuer_of(const Certificate& other) const {
+  return X509_check_issued(native(), other.native()) == X509_V_OK;
+}
+
 int Certificate::signature_security_bits() const {
   int bits = 0;
   return X509_get_signature_info(native(), nullptr, nullptr, &bits, nullptr) == 1 ? bits : 0;

@@ -43,6 +43,8 @@ class Certificate {
   // apply (RFC 6125: whole-label wildcards, the common name never counts).
   bool covers(const std::string& name) const;
   bool matches(const PrivateKey& key) const;
+  // By names, key identifiers and key usage; the signature is not checked.
+  bool is_issuer_of(const Certificate& other) const;
 
   // Security bits of the digest in the signature: SHA-256 is 128, SHA-1 63.
   int signature_security_bits() const;

@@ -11,13 +11,12 @@
 #include "crypto/key.h"
 #include "crypto/verify.h"
 
-namespace larder::certs {
+namespace larder::crypto {
 
 // `chain` is leaf first. With `trust` the client verifies the chain and the name at `now`; without,
 // it only sees that server, key and chain work together. TLS 1.2 and 1.3 are both tried: old
 // clients have only the first. FailedPrecondition with the client's reason.
-base::Status prove_handshake(std::span<const crypto::Certificate> chain,
-                             const crypto::PrivateKey& key, const crypto::TrustStore* trust,
-                             const std::string& name, base::WallTime now);
+base::Status prove_handshake(std::span<const Certificate> chain, const PrivateKey& key,
+                             const TrustStore* trust, const std::string& name, base::WallTime now);
 
-}  // namespace larder::certs
+}  // namespace larder::crypto

@@ -1,4 +1,4 @@
-#include "certs/handshake.h"
+#include "crypto/handshake.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -7,24 +7,22 @@
 #include "crypto/names.h"
 #include "crypto/openssl_error.h"
 
-namespace larder::certs {
+namespace larder::crypto {
 
 using base::ErrorCode;
 using base::Result;
 using base::Status;
-using crypto::fail_openssl;
 
 namespace {
 
-using ContextHandle = crypto::Handle<SSL_CTX, SSL_CTX_free>;
-using SessionHandle = crypto::Handle<SSL, SSL_free>;
+using ContextHandle = Handle<SSL_CTX, SSL_CTX_free>;
+using SessionHandle = Handle<SSL, SSL_free>;
 
 constexpr int kRoundsLimit = 32;           // a handshake takes about four
 constexpr int kSecurityLevel = 2;          // 112 bits, as verify_chain
 constexpr std::size_t kPipe = 128 * 1024;  // bytes each way without waiting
 
-Result<ContextHandle> server_context(std::span<const crypto::Certificate> chain,
-                                     const crypto::PrivateKey& key) {
+Result<ContextHandle> server_context(std::span<const Certificate> chain, const PrivateKey& key) {
   ContextHandle context(SSL_CTX_new(TLS_server_method()));
   if (!context || chain.empty() ||
       SSL_CTX_use_certificate(context.get(), chain.front().native()) != 1 ||
@@ -33,7 +31,7 @@ Result<ContextHandle> server_context(std::span<const crypto::Certificate> chain,
     return fail_openssl(ErrorCode::FailedPrecondition,
                         "a TLS server cannot use the certificate with its key");
   }
-  for (const crypto::Certificate& certificate : chain.subspan(1)) {
+  for (const Certificate& certificate : chain.subspan(1)) {
     if (SSL_CTX_add1_chain_cert(context.get(), certificate.native()) != 1) {
       return fail_openssl(ErrorCode::FailedPrecondition, "a TLS server cannot use the chain");
     }
@@ -41,7 +39,7 @@ Result<ContextHandle> server_context(std::span<const crypto::Certificate> chain,
   return context;
 }
 
-Result<ContextHandle> client_context(const crypto::TrustStore* trust) {
+Result<ContextHandle> client_context(const TrustStore* trust) {
   ContextHandle context(SSL_CTX_new(TLS_client_method()));
   if (!context) return fail_openssl(ErrorCode::Internal, "cannot make a TLS client");
   SSL_CTX_set_security_level(context.get(), kSecurityLevel);
@@ -57,7 +55,7 @@ Result<ContextHandle> client_context(const crypto::TrustStore* trust) {
 bool expect_name(SSL* client, const std::string& name, base::WallTime now) {
   X509_VERIFY_PARAM* const rules = SSL_get0_param(client);
   X509_VERIFY_PARAM_set_time(rules, base::to_unix_seconds(now));
-  if (crypto::parse_address(name)) return X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str()) == 1;
+  if (parse_address(name)) return X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str()) == 1;
   X509_VERIFY_PARAM_set_hostflags(
       rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   return X509_VERIFY_PARAM_set1_host(rules, name.c_str(), 0) == 1 &&
@@ -118,9 +116,8 @@ Status prove_version(SSL_CTX* server_settings, SSL_CTX* client_settings, int ver
 
 }  // namespace
 
-Status prove_handshake(std::span<const crypto::Certificate> chain, const crypto::PrivateKey& key,
-                       const crypto::TrustStore* trust, const std::string& name,
-                       base::WallTime now) {
+Status prove_handshake(std::span<const Certificate> chain, const PrivateKey& key,
+                       const TrustStore* trust, const std::string& name, base::WallTime now) {
   const auto server = server_context(chain, key);
   if (!server) return std::unexpected(server.error());
   const auto client = client_context(trust);
@@ -131,4 +128,4 @@ Status prove_handshake(std::span<const crypto::Certificate> chain, const crypto:
   return {};
 }
 
-}  // namespace larder::certs
+}  // namespace larder::crypto
