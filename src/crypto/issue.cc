@@ -1,7 +1,9 @@
 #include "crypto/issue.h"
 
+#include <algorithm>
 #include <array>
 
+#include "base/address.h"
 #include "base/encoding.h"
 #include "base/random.h"
 #include "crypto/openssl_error.h"
@@ -77,16 +79,25 @@ Status add_subtree(STACK_OF(GENERAL_SUBTREE) * *list, int type, std::string_view
   return {};
 }
 
+// RFC 5280 section 4.2.1.10: the address, then the mask.
+std::string address_and_mask(const base::AddressRange& range) {
+  const std::size_t size = range.ipv6 ? 16 : 4;
+  std::string text(base::as_text(std::span(range.bytes).first(size)));
+  for (std::size_t i = 0; i < size; ++i) {
+    const int bits = std::clamp(range.prefix_length - static_cast<int>(i) * 8, 0, 8);
+    text += static_cast<char>(0xFF00 >> bits);
+  }
+  return text;
+}
+
 Status add_address_constraints(NAME_CONSTRAINTS* constraints, const NameConstraints& allowed) {
   bool has_v4 = false;
   bool has_v6 = false;
   for (const std::string& text : allowed.address_ranges) {
-    const auto range = parse_address_range(text);
+    const auto range = base::parse_address_range(text);
     if (!range) return std::unexpected(range.error());
-    (range->address.size() == 4 ? has_v4 : has_v6) = true;
-    LARDER_TRY(add_subtree(
-        &constraints->permittedSubtrees, GEN_IPADD,
-        std::string(base::as_text(range->address)) + std::string(base::as_text(range->mask))));
+    (range->ipv6 ? has_v6 : has_v4) = true;
+    LARDER_TRY(add_subtree(&constraints->permittedSubtrees, GEN_IPADD, address_and_mask(*range)));
   }
   // A permitted list of one family already excludes the other in OpenSSL, but not in every reader.
   if (!has_v4) {

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 
 #include <array>
-#include <charconv>
 
 namespace larder::crypto {
 
@@ -70,37 +69,6 @@ std::string format_address(const std::uint8_t* bytes, std::size_t size) {
   char text[INET6_ADDRSTRLEN] = {};
   ::inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text);
   return text;
-}
-
-Result<AddressRange> parse_address_range(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  auto address = parse_address(text.substr(0, slash));
-  if (!address) {
-    return fail(ErrorCode::InvalidArgument,
-                quoted(text) + " is not an address range like 10.0.0.0/8");
-  }
-  std::size_t prefix = address->size() * 8;
-  if (slash != std::string_view::npos) {
-    const std::string_view digits = text.substr(slash + 1);
-    std::size_t given = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), given);
-    if (error != std::errc{} || end != digits.data() + digits.size() || given > prefix) {
-      return fail(ErrorCode::InvalidArgument, quoted(text) + " has a wrong prefix length");
-    }
-    prefix = given;
-  }
-  AddressRange range{.address = std::move(*address), .mask = {}};
-  range.mask.resize(range.address.size());
-  for (std::size_t bit = 0; bit < prefix; ++bit) {
-    range.mask[bit / 8] = static_cast<std::uint8_t>(range.mask[bit / 8] | (0x80U >> (bit % 8)));
-  }
-  for (std::size_t i = 0; i < range.mask.size(); ++i) {
-    if ((range.address[i] & ~range.mask[i] & 0xFF) != 0) {
-      return fail(ErrorCode::InvalidArgument,
-                  quoted(text) + " has bits set beyond its prefix length");
-    }
-  }
-  return range;
 }
 
 }  // namespace larder::crypto

@@ -37,11 +37,4 @@ base::Result<std::vector<std::uint8_t>> parse_address(std::string_view text);
 // The canonical text of 4 or 16 bytes; empty for any other length.
 std::string format_address(const std::uint8_t* bytes, std::size_t size);
 
-struct AddressRange {
-  std::vector<std::uint8_t> address;  // 4 or 16 bytes, host bits zero
-  std::vector<std::uint8_t> mask;     // as long as the address
-};
-// "10.0.0.0/8", "fd00::/8"; a bare address is a range of one. Set host bits are refused.
-base::Result<AddressRange> parse_address_range(std::string_view text);
-
 }  // namespace larder::crypto
