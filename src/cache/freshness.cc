@@ -173,22 +173,6 @@ std::string_view set_vary(StoredResponse& stored, const FillRequest& request,
   return {};
 }
 
-bool matches_vary(const StoredResponse& stored, const http::RequestHead& request) {
-  for (const NominatedField& nominated : stored.vary) {
-    std::optional<std::string> value;
-    for (std::size_t i = 0; i < request.field_count; ++i) {
-      const http::HeadField& field = request.fields[i];
-      if (!http::same_ignoring_case(field.name, nominated.name) ||
-          !http::may_send_to_origin(request, field, http::Exchange::SharedFill)) {
-        continue;
-      }
-      value = value ? *value + ", " + std::string(field.value) : std::string(field.value);
-    }
-    if (value != nominated.value) return false;
-  }
-  return true;
-}
-
 std::string_view why_not_store_request(const FillRequest& request) {
   if (request.method != http::Method::Get) return "method";
   if (request.has_body) return "request with a body";
@@ -271,6 +255,22 @@ StoreDecision decide_to_store(std::string_view key, const FillRequest& request,
   }
   decision.store = true;
   return decision;
+}
+
+bool matches_vary(const StoredResponse& stored, const http::RequestHead& request) {
+  for (const NominatedField& nominated : stored.vary) {
+    std::optional<std::string> value;
+    for (std::size_t i = 0; i < request.field_count; ++i) {
+      const http::HeadField& field = request.fields[i];
+      if (!http::same_ignoring_case(field.name, nominated.name) ||
+          !http::may_send_to_origin(request, field, http::Exchange::SharedFill)) {
+        continue;
+      }
+      value = value ? *value + ", " + std::string(field.value) : std::string(field.value);
+    }
+    if (value != nominated.value) return false;
+  }
+  return true;
 }
 
 seconds current_age(const StoredResponse& stored, base::WallTime now) {

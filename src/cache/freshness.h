@@ -76,6 +76,11 @@ UseDecision decide_to_use(const StoredResponse* stored, std::string_view key,
                           const http::RequestHead& request, const StorePolicy& policy,
                           base::WallTime now);
 
+// Whether the stored response is the one that a shared fill for this request would get: the fields
+// named by Vary are the same, as far as fills send them. decide_to_use includes it; a request that
+// waited for the fill of another one asks this before it takes that answer.
+bool matches_vary(const StoredResponse& stored, const http::RequestHead& request);
+
 std::chrono::seconds current_age(const StoredResponse& stored, base::WallTime now);
 
 // After an origin failed (no answer, 500, 502, 503, 504) while a stored response was revalidated:

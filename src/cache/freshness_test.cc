@@ -246,6 +246,8 @@ TEST(Use, ComparesTheNominatedFieldsAsTheOriginSeesThem) {
   EXPECT_EQ(stored.vary[0].value, "u");
   EXPECT_FALSE(stored.vary[1].value);
   EXPECT_EQ(use(stored, "User-Agent: u\r\n", seconds{0}), Kind::Serve);
+  EXPECT_TRUE(matches_vary(stored, Request("User-Agent: u\r\n").head));
+  EXPECT_FALSE(matches_vary(stored, Request("User-Agent: v\r\n").head));
   EXPECT_EQ(use(stored, "user-agent: u\r\nX-A: 2\r\n", seconds{0}), Kind::Serve);
   EXPECT_EQ(use(stored, "User-Agent: v\r\n", seconds{0}), Kind::Miss);
   EXPECT_EQ(use(stored, "", seconds{0}), Kind::Miss);

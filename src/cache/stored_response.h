@@ -72,7 +72,7 @@ struct StoredResponse {
   std::string_view last_modified() const { return field(http::FieldName::LastModified); }
 };
 
-inline constexpr std::size_t kLongestStoredResponse = 60 * 1024;
+inline constexpr std::size_t kLongestStoredResponse = 61440;
 inline constexpr std::size_t kMostNominatedFields = 16;
 
 // ResourceExhausted when the form would be longer than kLongestStoredResponse bytes or has more

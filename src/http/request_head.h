@@ -20,8 +20,8 @@ inline constexpr std::size_t kMostFields = 100;
 
 // Bytes and counts; docs/limits.md has them all.
 struct HeadLimits {
-  std::size_t head = 32 * 1024;
-  std::size_t target = 8 * 1024;
+  std::size_t head = 32768;
+  std::size_t target = 8192;
   std::size_t fields = kMostFields;  // at most kMostFields
 };
 
