@@ -36,7 +36,7 @@ def curl(url, *options, namespace=None, timeout=60):
         if namespace:
             arguments = ["ip", "netns", "exec", namespace.name, *arguments]
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=timeout + 10)
-        raw = headers.read_text(errors="replace") if headers.exists() else ""
+        raw = headers.read_bytes().decode(errors="replace") if headers.exists() else ""
         facts = json.loads(done.stdout) if done.stdout.startswith("{") else {}
         return Answer(done.returncode, done.stderr.strip(), facts.get("http_code", 0), _fields(raw), raw,
                       body.read_bytes() if body.exists() else b"", facts)

@@ -49,7 +49,7 @@ class OauthClient:
         self._context = ssl.create_default_context(cafile=root)
         with open(key_file, "rb") as file:
             self._key = serialization.load_pem_private_key(file.read(), None)
-        self._nonce = None
+        self.nonce = None
 
     @property
     def jwk(self):
@@ -86,9 +86,9 @@ class OauthClient:
         """POST with a proof; on a demand for a nonce once more with it, as RFC 9449 section 8 says."""
         headers = {"Authorization": f"DPoP {access_token}"} if access_token else {}
         for _ in range(2):
-            proof = self.proof("POST", self.site_url + path, self._nonce, access_token)
+            proof = self.proof("POST", self.site_url + path, self.nonce, access_token)
             status, fields, answer = self.send("POST", path, body, content_type, headers, proof)
-            self._nonce = fields.get("DPoP-Nonce", self._nonce)
+            self.nonce = fields.get("DPoP-Nonce", self.nonce)
             if status not in (400, 401) or b"use_dpop_nonce" not in answer:
                 break
         return status, json.loads(answer) if answer else None

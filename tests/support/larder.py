@@ -71,8 +71,7 @@ class Node:
     def start(self):
         self.program.start()
         self.program.wait_for(self.is_ready, what=f"{self.name} ready")
-        for key in self.state.rglob("*.key"):
-            secrets_used.register_key_file(key)
+        secrets_used.register_keys_under(self.state)
         return self
 
     def stop(self):
@@ -122,8 +121,7 @@ class Node:
             options += ["--san-ip", ",".join(addresses)]
         printed = self.cli("cert", "request", *options).stdout
         request = pathlib.Path(printed.strip().splitlines()[-1].split()[-1])
-        for key in request.parent.glob("*.key"):
-            secrets_used.register_key_file(key)
+        secrets_used.register_keys_under(request.parent)
         return request
 
     def import_certificate(self, chain, *options, **more):
@@ -158,8 +156,7 @@ class Site:
     def start(self):
         self.program.start()
         self.program.wait_for(lambda: self.page("/api/v1/status").status == 200, what="site ready")
-        for key in self.state.rglob("*.key"):
-            secrets_used.register_key_file(key)
+        secrets_used.register_keys_under(self.state)
         return self
 
     def stop(self):
@@ -231,8 +228,7 @@ class Device:
     def register(self, token, check=True):
         done = larder("client", "register", "--dir", self.state, "--name", self.name, "--token-file", "-",
                       input=token, check=check, namespace=self.namespace)
-        for key in self.state.glob("*.key"):
-            secrets_used.register_key_file(key)
+        secrets_used.register_keys_under(self.state)
         for token_file in self.state.glob("*.token"):
             secrets_used.register_token(token_file.read_text(), f"client token of {self.name}")
         return done

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import time
 
 from support.ports import free_port
 from support.program import Program, accepts
@@ -72,12 +73,15 @@ class Origin:
     def tls_url(self):
         return f"https://{self.address}:{self.tls_port}"
 
-    def write(self, name, content):
-        """A file with these bytes, or with that many random ones; returns its bytes."""
+    def write(self, name, content, age=30 * 86400):
+        """A file with these bytes, or with that many random ones; returns its bytes. It was last
+        changed `age` seconds ago: a cache may guess that it stays fresh for a tenth of that."""
         data = os.urandom(content) if isinstance(content, int) else content
         path = self.files / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+        then = time.time() - age
+        os.utime(path, (then, then))
         return data
 
     def requests(self, target=None):

@@ -29,6 +29,13 @@ def register_key_file(path):
             register_secret(line, f"private key {path}")
 
 
+def register_keys_under(folder):
+    """Every PEM private key below a program's state folder."""
+    for file in pathlib.Path(folder).rglob("*"):
+        if file.is_file() and file.stat().st_size < 16384 and b" PRIVATE KEY-----" in file.read_bytes():
+            register_key_file(file)
+
+
 def register_log(path):
     """A log file, or a folder of them, which need not exist yet."""
     _logs.add(pathlib.Path(path))

@@ -38,8 +38,8 @@ def test_request_sign_import(fresh, authority, origin, algorithm, size):
     request = fresh.request_certificate(algorithm=algorithm, size=size)
     text = run("openssl", "req", "-in", request, "-noout", "-text", "-verify").stdout
     assert f"DNS:{NAME}" in text
-    keys = list(request.parent.glob("*.key"))
-    assert keys and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
+    keys = [file for file in request.parent.iterdir() if b" PRIVATE KEY-----" in file.read_bytes()]
+    assert len(keys) == 1 and stat.S_IMODE(keys[0].stat().st_mode) == 0o600
 
     chain = authority.sign(request)
     seconds = measure_import(fresh, chain)

@@ -44,8 +44,8 @@ def test_only_what_was_asked_is_fetched(node, origin):
 
 def test_header_names_have_canonical_capitals(node, data):
     answer = node.get("/ranges.bin", "--header", "Range: bytes=0-9")
-    assert "\nContent-Range: bytes 0-9/" in answer.raw_headers
-    assert "\nContent-Length: 10" in answer.raw_headers
+    assert "\r\nContent-Range: bytes 0-9/" in answer.raw_headers
+    assert "\r\nContent-Length: 10\r\n" in answer.raw_headers
 
 
 def test_last_of_several_range_fields_counts(node, data):

@@ -83,8 +83,8 @@ def test_head_has_the_length_and_no_body(node, origin):
     origin.write("head.bin", 12345)
     for _ in range(2):
         answer = node.get("/head.bin", "--head")
-        assert (answer.status, answer.headers["content-length"], answer.body) in [
-            (200, "12345", b""), (200, "12345", answer.raw_headers.encode())]
+        assert (answer.status, answer.headers["content-length"]) == (200, "12345")
+        assert answer.body == answer.raw_headers.encode(), "curl writes the head where a body would be"
 
 
 def test_missing_object_is_the_origins_answer(node):

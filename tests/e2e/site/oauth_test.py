@@ -106,7 +106,7 @@ def test_altered_token_is_refused(site, joined, outsider, package, tmp_path):
 ])
 def test_wrong_proof_is_refused(site, outsider, name, changes):
     outsider.oauth.content_token(outsider.der)  # learns a nonce
-    proof = outsider.oauth.proof("POST", f"{site.url}/oauth2/token", outsider.oauth._nonce, **changes)
+    proof = outsider.oauth.proof("POST", f"{site.url}/oauth2/token", **{"nonce": outsider.oauth.nonce, **changes})
     body = f"grant_type=client_credentials&scope=content&client_certificate={base64url(outsider.der)}".encode()
     status, _, answer = outsider.oauth.send("POST", "/oauth2/token", body, "application/x-www-form-urlencoded",
                                             proof=proof)
@@ -116,7 +116,7 @@ def test_wrong_proof_is_refused(site, outsider, name, changes):
 
 def test_proof_is_good_once(site, outsider):
     outsider.oauth.content_token(outsider.der)
-    proof = outsider.oauth.proof("POST", f"{site.url}/oauth2/token", outsider.oauth._nonce)
+    proof = outsider.oauth.proof("POST", f"{site.url}/oauth2/token", outsider.oauth.nonce)
     body = f"grant_type=client_credentials&scope=content&client_certificate={base64url(outsider.der)}".encode()
     answers = [outsider.oauth.send("POST", "/oauth2/token", body, "application/x-www-form-urlencoded", proof=proof)[0]
                for _ in range(2)]
@@ -137,6 +137,6 @@ def test_unregistered_key_gets_no_token(site, tmp_path):
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"a":1,"a":2}', b"[" * 5000, base64.b64encode(os.urandom(3000)), b"null"])
 def test_malformed_registration_is_refused(site, outsider, body):
-    proof = outsider.oauth.proof("POST", f"{site.url}/client/v1/register", outsider.oauth._nonce)
+    proof = outsider.oauth.proof("POST", f"{site.url}/client/v1/register", outsider.oauth.nonce)
     status, _, _ = outsider.oauth.send("POST", "/client/v1/register", body, "application/json", proof=proof)
     assert 400 <= status < 500
