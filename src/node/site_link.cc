@@ -36,18 +36,23 @@ class Attempts {
   explicit Attempts(std::string_view what) : what_(what) {}
 
   // A node that is not joined waits for join() to wake it; that is no failure.
-  milliseconds after(const Status& outcome, bool joined, milliseconds on_success) {
+  milliseconds after(const Status& outcome, bool joined, milliseconds on_success,
+                     bool quiet = false) {
+    recovered_ = outcome.has_value() && failures_ > 0;
     if (outcome || !joined) {
       failures_ = 0;
       return joined ? on_success : kIdle;
     }
-    if (failures_++ == 0) base::log_warning(what_, {{"reason", outcome.error().message}});
+    if (failures_++ == 0 && !quiet) base::log_warning(what_, {{"reason", outcome.error().message}});
     return back_off(failures_, random_number());
   }
+  // The last outcome was the first success after failures.
+  bool recovered() const { return recovered_; }
 
  private:
   std::string_view what_;
   unsigned failures_ = 0;
+  bool recovered_ = false;
 };
 
 }  // namespace
@@ -62,14 +67,15 @@ struct SiteLink::Impl {
   Attempts report_attempts{"cannot report to the site"};
   std::atomic<bool> reported{false};
   std::atomic<bool> started{false};
+  std::atomic<bool> stopping{false};
   std::mutex join_mutex;
   client::HttpClient join_client;
 
   LinkWorker role{[this](const auto& exchange) {
-    return role_attempts.after(steps->keep_role(exchange), steps->joined(), kIdle);
+    return role_attempts.after(steps->keep_role(exchange), steps->joined(), kIdle, stopping);
   }};
   LinkWorker content{[this](const auto& exchange) {
-    return content_attempts.after(steps->pull_content(exchange), steps->joined(), kIdle);
+    return content_attempts.after(steps->pull_content(exchange), steps->joined(), kIdle, stopping);
   }};
   LinkWorker changes{[this](const auto& exchange) { return follow_changes(exchange); }};
   LinkWorker report{[this](const auto& exchange) { return send_report(exchange); }};
@@ -81,17 +87,28 @@ struct SiteLink::Impl {
       content.wake();
     }
     const auto outcome = changed ? Status() : Status(std::unexpected(changed.error()));
-    return change_attempts.after(outcome, steps->joined(), milliseconds(0));
+    const auto delay = change_attempts.after(outcome, steps->joined(), milliseconds(0), stopping);
+    if (change_attempts.recovered()) wake_all();
+    return delay;
   }
 
   milliseconds send_report(const client::HttpExchange& exchange) {
     const auto outcome = steps->report(exchange);
     // A site that went away without a word leaves the long poll hanging: it starts anew.
     if (reported.exchange(outcome.has_value()) && !outcome) changes.interrupt();
-    return report_attempts.after(outcome, steps->joined(), kReportInterval);
+    const auto delay = report_attempts.after(outcome, steps->joined(), kReportInterval, stopping);
+    if (report_attempts.recovered()) wake_all();
+    return delay;
+  }
+
+  // The site is back: nobody sits out the rest of a long back-off.
+  void wake_all() {
+    for (auto* worker : {&changes, &report, &role, &content}) worker->wake();
   }
 
   void stop() {
+    stopping = true;  // what fails from here on was ended by us
+    steps->stop_noting();
     join_client.cancel();
     changes.stop();
     report.stop();

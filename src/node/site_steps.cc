@@ -259,6 +259,7 @@ Status SiteSteps::report(const client::HttpExchange& exchange) {
 
 void SiteSteps::note(const Status& outcome) {
   const std::scoped_lock lock(mutex_);
+  if (!noting_) return;
   const bool was_connected = std::exchange(connected_, outcome.has_value());
   if (outcome) {
     last_contact_ = clock_.wall();
@@ -268,6 +269,11 @@ void SiteSteps::note(const Status& outcome) {
     last_error_ = outcome.error().message;
     if (was_connected) base::log_warning("the site is not reached", {{"reason", last_error_}});
   }
+}
+
+void SiteSteps::stop_noting() {
+  const std::scoped_lock lock(mutex_);
+  noting_ = false;
 }
 
 SiteLinkStatus SiteSteps::status() const {

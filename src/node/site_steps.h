@@ -50,6 +50,8 @@ class SiteSteps {
   bool joined() const;
   std::shared_ptr<const SiteView> view() const { return view_.get(); }
   SiteLinkStatus status() const;
+  // Failures from now on come from stopping and say nothing about the site.
+  void stop_noting();
 
  private:
   SiteSteps(SiteState state, content::Library& library, const base::Clock& clock,
@@ -84,6 +86,7 @@ class SiteSteps {
   std::optional<base::WallTime> last_contact_;
   std::string last_error_;
   bool connected_ = false;
+  bool noting_ = true;
   std::size_t files_missing_ = 0;
 
   std::mutex role_mutex_;  // guards what follows; taken before mutex_, held while calling back
