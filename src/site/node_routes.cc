@@ -94,7 +94,7 @@ net::Task<server::Reply> wait_for_change(State* state, server::RouteRequest requ
       if (!snapshot) co_return public_problem(request.path, snapshot.error());
       co_return json_of({{"sequence", published->sequence}, {"snapshot", *snapshot}});
     }
-    if (*wait == 0 || !co_await state->changed.wait(seen, deadline)) break;
+    if (*wait == 0 || state->stopping || !co_await state->changed.wait(seen, deadline)) break;
   }
   server::Reply nothing;
   nothing.status = 204;

@@ -120,6 +120,8 @@ void Site::start() {
 }
 
 void Site::stop() {
+  impl_->state.stopping = true;
+  impl_->state.changed.notify();
   impl_->timer.request_stop();
   if (impl_->timer.joinable()) impl_->timer.join();
 }

@@ -2,7 +2,7 @@
 //
 // The program gives each router to a listener of its own (none shares a port) and the serving
 // certificate to the device listener's TLS. Router handlers are thread-safe and may be called until
-// the Site is destroyed; listeners stop first.
+// the Site is destroyed. In order: stop() the site, stop the listeners, destroy the site.
 #pragma once
 
 #include <functional>
@@ -43,12 +43,14 @@ class Site {
   // Called from the timer's thread after each renewal. Set before start().
   void on_serving_certificate(std::function<void(const ServingIdentity&)> callback);
 
-  // One round of what the timer does: renew the serving certificate, rotate the issuing CA, refresh
-  // revocation lists, sign the ledger's head, clear what has expired. Every part is tried; the
-  // first error is the answer.
+  // One round of what the timer does: rotate the issuing CA, renew the serving certificate, refresh
+  // the revocation lists, sign the ledger's head. Every part is tried; the first error is the
+  // answer.
   base::Status step(base::WallTime now);
   void start();  // the timer, once a second
-  void stop();   // within a second; idempotent
+  // Ends the timer and answers the waiting long polls, so that listeners stop quickly afterwards.
+  // Idempotent.
+  void stop();
 
   // The whole ledger of the authority; the number of entries, or DataLoss.
   base::Result<std::int64_t> verify_ledger() const;

@@ -464,17 +464,9 @@ TEST_F(SiteTest, ALongPollAnswersAtOnceOnAChange) {
   const auto sequence = snapshot(identity)["sequence"].get<std::int64_t>();
   EXPECT_EQ(changes(identity, sequence).status, 204);
   EXPECT_EQ(changes(identity, -1).status, 400);
-  const auto key = new_key();
-  const std::string id = body_of(register_device(key, registration_secret()))["client_id"];
-  RouteRequest request;
-  request.method = "GET";
-  request.path = "/node/v1/changes";
-  request.query = {{"after", std::to_string(sequence)}, {"wait", "50"}};
-  request.peer.client_certificate = identity;
   // A clock that stands still would let the wait end at once: this one is the machine's.
   base::SystemClock machine;
-  auto other_settings = make_settings();
-  auto live = Site::open(other_settings, machine);
+  auto live = Site::open(make_settings(), machine);
   ASSERT_TRUE(live) << live.error().message;
   std::swap(site, *live);
   const std::string live_identity = joined();
@@ -818,10 +810,21 @@ TEST_F(SiteTest, ChangesNeedTheControlSocket) {
   EXPECT_EQ(run(site->pki_router(), request).status, 404);
 }
 
-TEST_F(SiteTest, TheTimerStartsAndStops) {
+TEST_F(SiteTest, StoppingEndsTheTimerAndTheLongPolls) {
+  base::SystemClock machine;
+  auto live = Site::open(make_settings(), machine);
+  ASSERT_TRUE(live) << live.error().message;
+  std::swap(site, *live);
   site->start();
+  const std::string identity = joined();
+  const auto sequence = body_of(changes(identity, 0))["sequence"].get<std::int64_t>();
+  Reply reply;
+  std::jthread poll([&] { reply = changes(identity, sequence, 50); });
   site->stop();
+  poll.join();
+  EXPECT_EQ(reply.status, 204);
   site->stop();
+  std::swap(site, *live);
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ base::Result<std::string> host_of(const std::string& url) {
     if (end == std::string::npos) return refuse();
     return authority.substr(1, end - 1);
   }
-  const std::string host = authority.substr(0, authority.find(':'));
+  std::string host = authority.substr(0, authority.find(':'));
   if (host.empty()) return refuse();
   return host;
 }

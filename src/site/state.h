@@ -1,6 +1,7 @@
 // What the parts of a site share. Private to this folder; lives as long as the Site.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -88,8 +89,9 @@ struct State {
   ClientTable clients;
   NodeTable nodes;
 
-  // Notified when `published` was replaced.
+  // Notified when `published` was replaced, and when the site stops.
   net::Signal changed;
+  std::atomic<bool> stopping = false;
 
   std::string upload_folder() const { return settings.state_dir + "/upload"; }
 
