@@ -81,9 +81,10 @@ base::Status SiteProcess::serve_with(const site::ServingIdentity& identity) {
 }
 
 void SiteProcess::stop() {
+  // The site first: it answers the long polls, which would hold the listeners up for their grace.
+  if (site_) site_->stop();
   if (server_) server_->stop(kStopGrace);
   server_.reset();
-  if (site_) site_->stop();
 }
 
 }  // namespace larder::cli

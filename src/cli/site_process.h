@@ -20,7 +20,7 @@ class SiteProcess {
   // Opens the site and listens; `clock` must outlive it. Errors name what could not be opened.
   static base::Result<std::unique_ptr<SiteProcess>> start(const site::SiteSettings& settings,
                                                           const base::Clock& clock);
-  // Listeners first, then the site. Idempotent.
+  // The site first, then its listeners. Idempotent.
   void stop();
   ~SiteProcess() { stop(); }
   SiteProcess(const SiteProcess&) = delete;
