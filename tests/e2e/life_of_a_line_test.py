@@ -4,6 +4,7 @@ Servers are one host, the devices another: two network namespaces joined by a ca
 """
 
 import concurrent.futures
+import json
 import os
 
 import pytest
@@ -13,6 +14,7 @@ from support.browser import Browser
 from support.curl import curl
 from support.larder import Device, Node, Site, origin_table
 from support.origin import Origin
+from support.program import run
 from support.tls import fingerprint
 from support.wait import measure, wait_until
 
@@ -71,7 +73,6 @@ def three_forms(world, scheme, *trust):
 
 def shown(node, namespace):
     """SHA-256 of the certificate that a handshake from the other host shows."""
-    from support.program import run
     done = run("bash", "-c", f"openssl s_client -connect {NODE1}:{node.https_port} -servername {NODE1} </dev/null "
                "2>/dev/null | openssl x509 -noout -fingerprint -sha256", namespace=namespace, check=False)
     return done.stdout.partition("=")[2].strip().replace(":", "").lower() or None
@@ -125,10 +126,11 @@ def test_life_of_a_line(world, authority, tmp_path):
     site.add_content("tool", "1.0", tool)
     first, second = (Device(tmp_path / name, name, space) for name in ("device-1", "device-2"))
     first.register(site.registration_token())
-    first.get("tool@1.0")
+    events = [json.loads(line) for line in first.get("tool@1.0").stdout.splitlines()]
     assert (first.folder / "tool.bin").read_bytes() == tool.read_bytes()
+    assert set(events[-1]["bytes_by_source"]) <= {"node1", "node2"}, events
     assert second.get("tool@1.0", check=False).returncode == 1
-    anonymous = curl(f"https://{NODE1}:{node.content_port}/content/tool/1.0/tool.bin", "--cacert", site.root,
+    anonymous = curl(f"https://{NODE2}:{world.node2.content_port}/content/tool/1.0/tool.bin", "--cacert", site.root,
                      namespace=space)
     assert anonymous.status == 401 and "www-authenticate" in anonymous.headers, anonymous.error
 

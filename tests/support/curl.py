@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Answer:
     exit_code: int
     error: str
@@ -16,6 +16,10 @@ class Answer:
     raw_headers: str
     body: bytes
     facts: dict  # curl's --write-out '%{json}'
+
+    def __repr__(self):
+        return (f"<curl exit {self.exit_code} {self.error!r}, {len(self.body)} bytes {self.body[:80]!r}\n"
+                f"{self.raw_headers}>")
 
     @property
     def cache_status(self):

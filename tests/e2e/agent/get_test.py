@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from support.larder import larder
+from support.larder import PROGRAM, Node, larder, origin_table
 from support.ports import free_port
+from support.program import Program
 from support.relay import Relay
 
 
@@ -23,13 +24,12 @@ def target(tmp_path):
 
 def url_of(origin, name):
     """As a device knows it; the node has an origin for that host."""
-    return f"http://127.0.0.1:{origin.port}/{name}"
+    return f"http://localhost:{origin.port}/{name}"
 
 
 @pytest.fixture(scope="module")
 def cache(folder, origin):
-    from support.larder import Node, origin_table
-    node = Node(folder / "cache", origins=[origin_table(origin, hosts=["127.0.0.1"])]).start()
+    node = Node(folder / "cache", origins=[origin_table(origin, hosts=["localhost"])]).start()
     yield node
     node.stop()
 
@@ -71,8 +71,6 @@ def test_missing_file_is_an_error_that_says_so(origin, target):
 
 def test_resumes_after_kill(origin, target):
     data = origin.write("slowly.bin", 6 << 20)
-    from support.larder import PROGRAM
-    from support.program import Program
     program = Program([PROGRAM, "get", url_of(origin, "slow/slowly.bin"), "--output", target], target.parent / "get.log")
     program.start()
     program.wait_for(lambda: any(file.stat().st_size > 1 << 20 for file in target.glob("*.larder-part*")))

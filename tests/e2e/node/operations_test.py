@@ -1,6 +1,7 @@
 """What an operator sees of a node."""
 
 from support.curl import curl
+from support.wait import wait_until
 
 
 def test_health_and_readiness(node):
@@ -25,7 +26,6 @@ def test_metrics_count_hits_and_misses(node, origin):
 def test_access_log_gives_the_reason_and_hides_query_values(node, origin):
     origin.write("logged.bin", 1000)
     curl(f"{node.http}/logged.bin?sig=very-secret-signature&cacheHostOrigin=packages.test")
-    from support.wait import wait_until
     log = node.state / "log/access.log"
     line = wait_until(lambda: [line for line in log.read_text().splitlines() if "/logged.bin" in line])[-1]
     assert "very-secret-signature" not in line
