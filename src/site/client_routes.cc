@@ -208,17 +208,26 @@ std::vector<Node> order_for(std::vector<Node> nodes, const std::string& package)
   return ordered;
 }
 
+// Whether the node's content port shows a certificate that the site issued. One of a PKI is
+// preferred where there is one, and in https-only mode there is no other: those the device's own
+// store judges.
+bool serves_with_ours(const NodeReport& report, const std::string& mode) {
+  return mode == "enhanced" &&
+         std::ranges::none_of(report.certificates, [](const ReportedCertificate& each) {
+           return each.source == "pki" && each.state == "active";
+         });
+}
+
 base::Json location(const State& state, const PublishedPackage& package, base::WallTime now) {
   const auto published = state.published();
   const std::string root = state.authority->root().to_pem();
-  // In https-only mode nodes serve with PKI certificates, which the device's own store judges.
-  const std::string node_trust = published->mode == "enhanced" ? root : std::string();
   base::Json nodes = base::Json::array();
   for (const Node& node : order_for(state.nodes.list(), package.name + " " + package.version)) {
     if (!node.report || node.report->content_url.empty()) continue;
     if (now - node.reported_at > kNodeIsFresh) continue;
-    nodes.push_back(
-        {{"name", node.name}, {"url", node.report->content_url}, {"trust", node_trust}});
+    nodes.push_back({{"name", node.name},
+                     {"url", node.report->content_url},
+                     {"trust", serves_with_ours(*node.report, published->mode) ? root : ""}});
   }
   return {{"package", package.name},
           {"version", package.version},

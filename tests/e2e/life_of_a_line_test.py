@@ -81,6 +81,8 @@ def shown(node, namespace):
 @pytest.mark.timeout(300)
 def test_life_of_a_line(world, authority, tmp_path):
     node, site, space = world.node1, world.site, world.link.right
+    # The devices' system trusts the organisation's authority, of which node1 gets its certificate below.
+    space.set_trust(authority.root)
 
     # A .deb through the node, by curl in three forms and by apt, over HTTP.
     package = apt.publish(world.origin, tmp_path)
@@ -129,6 +131,7 @@ def test_life_of_a_line(world, authority, tmp_path):
     events = [json.loads(line) for line in first.get("tool@1.0").stdout.splitlines()]
     assert (first.folder / "tool.bin").read_bytes() == tool.read_bytes()
     assert set(events[-1]["bytes_by_source"]) <= {"node1", "node2"}, events
+    assert not [event for event in events if event["event"] == "source-failed"], events
     assert second.get("tool@1.0", check=False).returncode == 1
     anonymous = curl(f"https://{NODE2}:{world.node2.content_port}/content/tool/1.0/tool.bin", "--cacert", site.root,
                      namespace=space)
