@@ -707,9 +707,22 @@ TEST_F(SiteTest, LocationPrefersFreshNodesAndAlwaysHasAFallback) {
   EXPECT_EQ(report("https://node1.larder.test:8445"), 200);
   const Json answer = body_of(locate({{"package", "tool"}, {"version", "1.0"}}));
   EXPECT_EQ(answer["nodes"][0]["url"], "https://node1.larder.test:8445");
+  EXPECT_EQ(answer["nodes"][0]["trust"], answer["fallback"][0]["trust"]);
   EXPECT_EQ(answer["fallback"][0]["url"], kUrl);
   EXPECT_EQ(answer["manifest_sha256"],
             content::manifest_sha256(answer["manifest"].get<std::string>()));
+  const Json pki{{"source", "pki"},
+                 {"state", "active"},
+                 {"not_before", "2027-01-01T00:00:00Z"},
+                 {"not_after", "2027-03-01T00:00:00Z"}};
+  ASSERT_EQ(
+      as_node(
+          identity, "POST", "/node/v1/report",
+          Json{{"content_url", "https://node1.larder.test:8445"}, {"certificates", {pki}}}.dump())
+          .status,
+      200);
+  EXPECT_EQ(body_of(locate({{"package", "tool"}}))["nodes"][0]["trust"], "")
+      << "the customer's CA is in the device's own store";
   clock.advance(std::chrono::minutes(2));
   EXPECT_TRUE(body_of(locate({{"package", "tool"}}))["nodes"].empty());
   EXPECT_EQ(locate({{"package", "none"}}).status, 404);
