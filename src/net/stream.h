@@ -33,7 +33,7 @@ struct Outgoing {
   std::uint64_t file_offset = 0;
   std::uint64_t file_length = 0;
   const std::uint8_t* mapped = nullptr;  // where file_offset is mapped, if it is: spares TLS a copy
-  bool (*mapped_failed)() =
+  bool (*mapped_failed)(const void* owner) =
       nullptr;  // asked after reading from `mapped`: true when the bytes were not the file's
   std::shared_ptr<const void> owner;  // keeps `memory`, `file` and `mapped` alive
 

@@ -297,7 +297,7 @@ class OpenSslStream final : public TlsStream {
       out.file_length -= length;
       room -= length;
     }
-    return out.mapped_failed == nullptr || !out.mapped_failed();
+    return out.mapped_failed == nullptr || !out.mapped_failed(out.owner.get());
   }
 
   std::shared_ptr<const TlsContext> context_;

@@ -21,8 +21,10 @@ Selection select(const http::RequestHead& request, const StoredObject& stored, b
       break;
   }
   if (request.method != http::Method::Get || !request.has(http::FieldName::Range)) return selection;
-  const std::string_view if_range = request.field(http::FieldName::IfRange);
-  if (!if_range.empty() && !cache::if_range_holds(stored.response, if_range, now)) return selection;
+  if (request.has(http::FieldName::IfRange) &&
+      !cache::if_range_holds(stored.response, request.field(http::FieldName::IfRange), now)) {
+    return selection;
+  }
   const http::RangeAnswer answer =
       http::resolve_range(http::parse_range(request.last_field(http::FieldName::Range)), length);
   switch (answer.kind) {

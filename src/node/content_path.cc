@@ -98,8 +98,7 @@ net::Task<void> ContentPath::deliver(server::Exchange& exchange, content::OpenFi
     status = 304;
     length = 0;
   } else if (head.method == http::Method::Get && head.has(http::FieldName::Range)) {
-    const std::string_view if_range = head.field(http::FieldName::IfRange);
-    if (if_range.empty() || if_range == etag) {
+    if (!head.has(http::FieldName::IfRange) || head.field(http::FieldName::IfRange) == etag) {
       const http::RangeAnswer answer = http::resolve_range(
           http::parse_range(head.last_field(http::FieldName::Range)), file.size);
       if (answer.kind == http::RangeAnswer::Kind::Partial) {

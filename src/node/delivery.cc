@@ -25,9 +25,9 @@ class LoopState::Sweep final : public net::Timed {
   HotObjects& hot_;
 };
 
-LoopState::LoopState(net::Loop& loop, std::uint64_t hot_memory,
+LoopState::LoopState(net::Loop& loop, std::uint64_t hot_memory, store::Store& store,
                      std::shared_ptr<Counters> loop_counters, server::AccessLog* log)
-    : hot(hot_memory),
+    : hot(hot_memory, store),
       counters(std::move(loop_counters)),
       log_(log != nullptr ? std::make_unique<server::AccessLog::Buffer>(*log, loop) : nullptr),
       sweep_(std::make_unique<Sweep>(loop, hot)) {
@@ -85,7 +85,7 @@ std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {
   if (!state) {
     const std::uint64_t memory =
         settings.hot_memory / static_cast<std::uint64_t>(std::max(1, settings.threads));
-    state = std::make_shared<LoopState>(loop, memory, counters.add_thread(), access_log);
+    state = std::make_shared<LoopState>(loop, memory, store, counters.add_thread(), access_log);
   }
   return state;
 }

@@ -25,8 +25,8 @@ namespace larder::node {
 // What belongs to one loop thread.
 class LoopState {
  public:
-  LoopState(net::Loop& loop, std::uint64_t hot_memory, std::shared_ptr<Counters> loop_counters,
-            server::AccessLog* log);
+  LoopState(net::Loop& loop, std::uint64_t hot_memory, store::Store& store,
+            std::shared_ptr<Counters> loop_counters, server::AccessLog* log);
   ~LoopState();
 
   // Counts and logs a finished request.

@@ -6,7 +6,6 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "http/forwarding.h"
-#include "store/mapped_guard.h"
 
 namespace larder::node {
 
@@ -73,7 +72,7 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
       out.file_offset = stored->object->file_offset_of(selection.first);
       out.file_length = selection.length;
       out.mapped = stored->object->window(selection.first, selection.length).data();
-      out.mapped_failed = store::take_mapped_fault;
+      out.mapped_failed = mapped_read_failed;
     }
     exchange.outcome.body_from_store = selection.length;
   }
@@ -226,6 +225,10 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       std::shared_ptr<const StoredObject> stored = loop_->hot.get(fill->object());
       if (!stored) {
         co_await fail(work, {base::ErrorCode::Internal, "the new object cannot be read"});
+        co_return Answered::Yes;
+      }
+      if (!leads && !cache::matches_vary(stored->response, head)) {
+        co_await pass(work, "another-variant-is-being-filled");
         co_return Answered::Yes;
       }
       const bool sent = co_await deliver(work, std::move(stored), std::move(fill));
@@ -390,8 +393,8 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
   out.file_offset = object.file_offset_of(at);
   out.file_length = length;
   out.mapped = object.window(at, length).data();
-  out.mapped_failed = store::take_mapped_fault;
-  out.owner = stored.object;
+  out.mapped_failed = mapped_read_failed;
+  out.owner = std::shared_ptr<const void>(stored.shared_from_this());
   if (!co_await work.exchange.send(std::move(out))) co_return false;
   work.exchange.outcome.body_from_store += length;
   at = stop;

@@ -15,17 +15,14 @@ std::string write_lines(const cache::StoredResponse& response, http::Appearance 
   http::ResponseHead head;
   head.status = response.status;
   std::string lines;
-  bool is_html = false;
   for (const http::ResponseField& field : response.fields) {
     if (!http::may_send_to_client(head, field, appearance)) continue;
     lines += field.name + ": " + field.value + "\r\n";
-    is_html = is_html || (field.id == http::FieldName::ContentType &&
-                          base::to_lower(field.value).find("html") != std::string::npos);
   }
   if (appearance == http::Appearance::AsNode) {
     // Foreign bytes under the node's own name must not act as its pages.
     lines += "X-Content-Type-Options: nosniff\r\n";
-    if (is_html) lines += "Content-Security-Policy: sandbox\r\n";
+    lines += "Content-Security-Policy: sandbox\r\n";
   }
   return lines;
 }
@@ -33,8 +30,9 @@ std::string write_lines(const cache::StoredResponse& response, http::Appearance 
 }  // namespace
 
 base::Result<std::shared_ptr<const StoredObject>> prepare_object(
-    std::shared_ptr<store::Object> object) {
+    std::shared_ptr<store::Object> object, store::Store& store) {
   auto stored = std::make_shared<StoredObject>();
+  stored->store = &store;
   stored->metadata = object->metadata();
   auto response = cache::parse_stored_response(base::as_bytes(*stored->metadata));
   if (!response) return std::unexpected(response.error());
@@ -51,6 +49,13 @@ base::Result<std::shared_ptr<const StoredObject>> prepare_object(
   return stored;
 }
 
+bool mapped_read_failed(const void* owner) {
+  if (!store::take_mapped_fault()) return false;
+  const auto& stored = *static_cast<const StoredObject*>(owner);
+  stored.store->report_fault(*stored.object);
+  return true;
+}
+
 std::shared_ptr<const StoredObject> HotObjects::get(std::shared_ptr<store::Object> object) {
   if (const auto found = by_id_.find(object->id()); found != by_id_.end()) {
     const std::shared_ptr<const StoredObject>& stored = found->second->stored;
@@ -64,7 +69,7 @@ std::shared_ptr<const StoredObject> HotObjects::get(std::shared_ptr<store::Objec
     by_id_.erase(found);
   }
   const std::uint64_t id = object->id();
-  auto stored = prepare_object(std::move(object));
+  auto stored = prepare_object(std::move(object), store_);
   if (!stored) return nullptr;
   const std::uint64_t cost = kEntryCost + (*stored)->body.size() + (*stored)->metadata->size() * 3;
   recent_.push_front({*stored, cost});

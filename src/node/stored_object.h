@@ -12,12 +12,13 @@
 #include "base/error.h"
 #include "cache/stored_response.h"
 #include "http/forwarding.h"
-#include "store/object.h"
+#include "store/store.h"
 
 namespace larder::node {
 
-struct StoredObject {
+struct StoredObject : std::enable_shared_from_this<StoredObject> {
   std::shared_ptr<store::Object> object;
+  store::Store* store = nullptr;                // of the object
   std::shared_ptr<const std::string> metadata;  // that `response` was parsed from
   cache::StoredResponse response;
   std::string lines_as_origin;  // end-to-end fields with CRLF
@@ -33,12 +34,17 @@ struct StoredObject {
 inline constexpr std::uint64_t kSmallBody = 64 * 1024;
 
 base::Result<std::shared_ptr<const StoredObject>> prepare_object(
-    std::shared_ptr<store::Object> object);
+    std::shared_ptr<store::Object> object, store::Store& store);
+
+// For net::Outgoing::mapped_failed, with a StoredObject as owner: true when the drive failed under
+// a mapping that was just read; the object is then given up.
+bool mapped_read_failed(const void* owner);
 
 // Least recently used goes first. Not thread-safe.
 class HotObjects {
  public:
-  explicit HotObjects(std::uint64_t memory) : memory_(memory) {}
+  // The store outlives it.
+  HotObjects(std::uint64_t memory, store::Store& store) : memory_(memory), store_(store) {}
 
   // The prepared form of exactly this generation and metadata; prepares it when it is not there.
   // Null when its metadata cannot be read.
@@ -54,6 +60,7 @@ class HotObjects {
   void trim();
 
   std::uint64_t memory_;
+  store::Store& store_;
   std::uint64_t used_ = 0;
   std::list<Entry> recent_;  // latest first
   std::unordered_map<std::uint64_t, std::list<Entry>::iterator> by_id_;
