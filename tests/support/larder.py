@@ -186,13 +186,13 @@ class Site:
         return larder(*arguments, "--config", self.config, namespace=self.namespace, **options)
 
 
-    def join_token(self, node):
-        """The text of a token by which `node` may join under its names."""
-        options = ["--node", node.name]
-        for name in node.names:
+    def join_token(self, node, names):
+        """The text of a token by which the node of that name may join, with these names and addresses."""
+        options = ["--node", node]
+        for name in names:
             options += ["--address" if is_address(name) else "--name", name]
         token = json.loads(self.cli("token", "create-join", *options, "--json").stdout)["token"]
-        secrets_used.register_token(token, f"join token of {node.name}")
+        secrets_used.register_token(token, f"join token of {node}")
         return token
 
     def registration_token(self, uses=10):
@@ -205,7 +205,7 @@ class Site:
         self.cli("content", "add", package, version, *files)
 
     def join(self, node):
-        node.cli("node", "join", "--token-file", "-", input=self.join_token(node))
+        node.cli("node", "join", "--token-file", "-", input=self.join_token(node.name, node.names))
 
     def nodes(self):
         return {node["name"]: node for node in self.status()["nodes"]}

@@ -45,7 +45,7 @@ def test_second_node_joins_and_appears(site, joined, make_node):
 
 
 def test_join_token_is_good_once(site, make_node):
-    token = site.join_token(type("Wanted", (), {"name": "node3", "names": ["node3.larder.test"]}))
+    token = site.join_token("node3", ["node3.larder.test"])
     first, again = make_node("node3"), make_node("node3-again")
     first.cli("node", "join", "--token-file", "-", input=token)
     done = again.cli("node", "join", "--token-file", "-", input=token, check=False)
@@ -55,7 +55,7 @@ def test_join_token_is_good_once(site, make_node):
 
 def test_join_token_of_another_site_is_refused_before_the_secret_is_sent(site, make_node):
     """The token pins the root: a site that shows another one gets nothing."""
-    token = site.join_token(type("Wanted", (), {"name": "node4", "names": ["node4.larder.test"]}))
+    token = site.join_token("node4", ["node4.larder.test"])
     kind, _, text = token.partition(".")
     facts = json.loads(from_base64url(text))
     facts["root_sha256"] = "0" * 64
