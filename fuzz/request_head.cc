@@ -1,5 +1,5 @@
-// Request heads: cut anywhere, the verdict is the same; what is accepted lies inside the buffer, and
-// an origin chosen from it is in canonical form.
+// Request heads: cut anywhere, the verdict is the same; what is accepted lies inside the buffer,
+// and an origin chosen from it is in canonical form.
 #include "http/request_head.h"
 
 #include <cstddef>

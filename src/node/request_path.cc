@@ -527,8 +527,15 @@ AnswerFacts RequestPath::facts(const Work& work) const {
 
 void RequestPath::finished(const server::Exchange& exchange) {
   const http::RequestHead& head = exchange.head();
-  const std::string_view host =
+  std::string_view host =
       head.form == http::TargetForm::Absolute ? head.authority : head.host.value_or("-");
+  // Where a parameter names the origin, Host is only this node.
+  constexpr std::string_view kParameter = "cacheHostOrigin=";
+  const std::size_t named = head.query.rfind(kParameter);
+  if (named != std::string_view::npos) {
+    host = head.query.substr(named + kParameter.size());
+    host = host.substr(0, std::min<std::size_t>(host.find('&'), 253));
+  }
   loop_->record(exchange, tls_ ? "https" : "http", host);
 }
 
