@@ -1,14 +1,25 @@
 #include "net/loop.h"
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
-#include <cstdlib>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include "net/loop_impl.h"
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+#include "base/unique_fd.h"
 
 namespace larder::net {
 
 namespace {
+
+// Events taken by one call.
+constexpr int kBatch = 256;
 
 thread_local Loop* current_loop = nullptr;
 
@@ -40,9 +51,7 @@ class SleepWait final : public Timed {
   void await_resume() {}
 
  private:
-  void expire() override {
-    Loop::current().post([waiting = waiting_] { waiting.resume(); });
-  }
+  void expire() override { waiting_.resume(); }
   std::coroutine_handle<> waiting_;
 };
 
@@ -55,8 +64,27 @@ void Timed::unlink() {
   next_ = previous_ = nullptr;
 }
 
+struct Loop::Impl {
+  base::UniqueFd epoll{::epoll_create1(EPOLL_CLOEXEC)};
+  base::UniqueFd wake{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  base::SteadyTime next_tick{};
+  // The events being handled; forget() clears those of a target that goes meanwhile.
+  std::array<epoll_event, kBatch> events{};
+  int event_count = 0;
+
+  std::mutex mutex;  // guards posted
+  std::vector<std::move_only_function<void()>> posted;
+  std::atomic<bool> stopping = false;
+};
+
 Loop::Loop() : impl_(std::make_unique<Impl>()) {
   timed_.next_ = timed_.previous_ = &timed_;
+  // Without these descriptors nothing can run: the limit of open files is far too low.
+  if (!impl_->epoll || !impl_->wake) std::abort();
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;
+  ::epoll_ctl(impl_->epoll.get(), EPOLL_CTL_ADD, impl_->wake.get(), &event);
 }
 
 Loop::~Loop() {
@@ -67,18 +95,76 @@ Loop::~Loop() {
 
 void Loop::run() {
   current_loop = this;
-  const auto guard = boost::asio::make_work_guard(impl_->context);
-  tick();
-  impl_->context.run();
+  while (!impl_->stopping) {
+    run_posted();
+    if (impl_->stopping) break;
+    wait_for_events();
+    if (std::chrono::steady_clock::now() >= impl_->next_tick) tick();
+  }
   current_loop = nullptr;
 }
 
 void Loop::stop() {
-  impl_->context.stop();
+  impl_->stopping = true;
+  post([] {});
+}
+
+void Loop::wait_for_events() {
+  Impl& impl = *impl_;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(impl.next_tick -
+                                                                 std::chrono::steady_clock::now());
+  const int timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, kTick.count()));
+  impl.event_count = ::epoll_wait(impl.epoll.get(), impl.events.data(), kBatch, timeout);
+  for (int i = 0; i < impl.event_count; ++i) {
+    const epoll_event event = impl.events[static_cast<std::size_t>(i)];
+    if (event.data.ptr != nullptr) {
+      static_cast<Target*>(event.data.ptr)->on_events(event.events);
+    } else if (event.events != 0) {
+      std::uint64_t count = 0;
+      [[maybe_unused]] const ssize_t got = ::read(impl.wake.get(), &count, sizeof count);
+    }
+  }
+  impl.event_count = 0;
+}
+
+void Loop::register_fd(int fd, unsigned events, Target& target) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &target;
+  // A failure (out of memory, or of watches) shows as a wait that ends at its deadline.
+  ::epoll_ctl(impl_->epoll.get(), EPOLL_CTL_ADD, fd, &event);
+}
+
+// The descriptor leaves epoll when it is closed.
+void Loop::forget(Target& target) {
+  for (int i = 0; i < impl_->event_count; ++i) {
+    epoll_event& event = impl_->events[static_cast<std::size_t>(i)];
+    if (event.data.ptr == &target) {
+      event.data.ptr = nullptr;
+      event.events = 0;
+    }
+  }
+}
+
+void Loop::run_posted() {
+  std::vector<std::move_only_function<void()>> work;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    work.swap(impl_->posted);
+  }
+  for (auto& one : work) one();
 }
 
 void Loop::post(std::move_only_function<void()> work) {
-  boost::asio::post(impl_->context, std::move(work));
+  bool first = false;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    first = impl_->posted.empty();
+    impl_->posted.push_back(std::move(work));
+  }
+  if (!first) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t wrote = ::write(impl_->wake.get(), &one, sizeof one);
 }
 
 void Loop::spawn(Task<void> task) {
@@ -104,22 +190,44 @@ void Loop::watch(Timed& timed) {
 
 void Loop::tick() {
   const base::SteadyTime now = std::chrono::steady_clock::now();
+  impl_->next_tick = now + kTick;
+  // First apart, then one by one: an expiry may resume a task that destroys others, which then
+  // unlink themselves.
+  ListHead expired;
+  expired.next_ = expired.previous_ = &expired;
   for (Timed* timed = timed_.next_; timed != &timed_;) {
-    Timed* next = timed->next_;
+    Timed* const next = timed->next_;
     if (timed->deadline_ <= now) {
-      timed->deadline_ = base::SteadyTime::max();
-      timed->expire();
+      timed->unlink();
+      timed->next_ = expired.next_;
+      timed->previous_ = &expired;
+      expired.next_->previous_ = timed;
+      expired.next_ = timed;
     }
     timed = next;
   }
-  impl_->ticker.expires_after(kTick);
-  impl_->ticker.async_wait([this](const boost::system::error_code& error) {
-    if (!error) tick();
-  });
+  while (expired.next_ != &expired) {
+    Timed& timed = *expired.next_;
+    watch(timed);
+    timed.deadline_ = base::SteadyTime::max();
+    timed.expire();
+  }
+  expired.next_ = expired.previous_ = nullptr;
 }
 
 Task<void> sleep_for(std::chrono::milliseconds duration) {
   co_await SleepWait(duration);
+}
+
+Task<void> yield() {
+  struct Turn {
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> waiting) {
+      Loop::current().post([waiting] { waiting.resume(); });
+    }
+    void await_resume() {}
+  };
+  co_await Turn();
 }
 
 }  // namespace larder::net

@@ -1,4 +1,5 @@
-// One thread's event loop. Asio does the work and stays inside src/net.
+// One thread's event loop over epoll. Descriptors are registered once, edge-triggered: a wait costs
+// no system call, which is what an event library spends per request on re-arming them.
 //
 // A Loop belongs to the thread that calls run(); only post() and stop() may be called from other
 // threads. Tasks that wait are never destroyed while they wait: whoever wants one to end cancels
@@ -61,11 +62,22 @@ class Loop {
 
   void watch(Timed& timed);  // until it is destroyed
 
-  struct Impl;
-  Impl& impl() { return *impl_; }
+  // What sockets use. `target` null is not allowed; forget() before it goes.
+  class Target {
+   public:
+    virtual void on_events(unsigned events) = 0;  // of epoll
+
+   protected:
+    ~Target() = default;
+  };
+  void register_fd(int fd, unsigned events, Target& target);
+  void forget(Target& target);
 
  private:
+  struct Impl;
   void tick();
+  void wait_for_events();
+  void run_posted();
   class ListHead final : public Timed {
     void expire() override {}
   };
@@ -75,5 +87,8 @@ class Loop {
 
 // Waits at least that long, to the precision of the loop's tick.
 Task<void> sleep_for(std::chrono::milliseconds duration);
+
+// Lets everything else that is ready go first.
+Task<void> yield();
 
 }  // namespace larder::net

@@ -23,10 +23,12 @@ class PlainStream final : public Stream {
       const ssize_t count = ::recv(socket_.fd(), into.data(), into.size(), 0);
       if (count > 0) {
         got = static_cast<std::size_t>(count);
+        drained_ = got < into.size();
         return IoState::Done;
       }
       if (count == 0) return IoState::Closed;
       if (errno == EINTR) continue;
+      drained_ = true;
       return errno == EAGAIN ? IoState::WouldBlock : IoState::Failed;
     }
   }
@@ -51,7 +53,7 @@ class PlainStream final : public Stream {
     }
     std::uint64_t turn = kTurn;
     while (out.file_length > 0) {
-      if (turn == 0) return IoState::WouldBlock;
+      if (turn == 0) return IoState::Yield;
       auto offset = static_cast<off_t>(out.file_offset);
       const ssize_t count =
           ::sendfile(socket_.fd(), out.file, &offset, std::min(out.file_length, turn));
@@ -85,6 +87,9 @@ Task<bool> Stream::write(Outgoing out, std::chrono::milliseconds stall) {
         co_return true;
       case IoState::WouldBlock:
         if (!co_await socket_.writable(std::chrono::steady_clock::now() + stall)) co_return false;
+        break;
+      case IoState::Yield:
+        co_await yield();
         break;
       case IoState::Closed:
       case IoState::Failed:

@@ -42,9 +42,7 @@ class SignalWait final : public Timed {
 
  private:
   void expire() override {
-    waiter_->loop->post([waiter = waiter_] {
-      if (waiter->waiting) std::exchange(waiter->waiting, nullptr).resume();
-    });
+    if (waiter_->waiting) std::exchange(waiter_->waiting, nullptr).resume();
   }
   std::shared_ptr<Waiter> waiter_;
 };

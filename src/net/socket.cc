@@ -1,50 +1,50 @@
 #include "net/socket.h"
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
+#include <sys/epoll.h>
 
-#include "net/loop_impl.h"
+#include <utility>
 
 namespace larder::net {
 
-struct Socket::Impl {
-  boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> descriptor;
-};
-
-Socket::Socket(Loop& loop, base::UniqueFd fd)
-    : impl_(std::make_unique<Impl>(
-          boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>(
-              loop.impl().context.get_executor(), fd.get()))),
-      fd_(fd.release()) {
+Socket::Socket(Loop& loop, base::UniqueFd fd, Trigger trigger) : loop_(loop), fd_(std::move(fd)) {
+  const unsigned events = trigger == Trigger::Edge
+                              ? EPOLLIN | EPOLLOUT | EPOLLRDHUP | static_cast<unsigned>(EPOLLET)
+                              : static_cast<unsigned>(EPOLLIN);
+  loop.register_fd(fd_.get(), events, *this);
   loop.watch(*this);
 }
 
-Socket::~Socket() = default;
+Socket::~Socket() {
+  loop_.forget(*this);
+}
 
 void Socket::start(Wait& wait) {
-  if (cancelled_) {
-    boost::asio::post(impl_->descriptor.get_executor(), [&wait] { wait.waiting_.resume(); });
-    return;
-  }
-  deadline_ = wait.deadline_;
-  const auto type = wait.direction_ == Direction::Read
-                        ? boost::asio::posix::descriptor_base::wait_read
-                        : boost::asio::posix::descriptor_base::wait_write;
-  impl_->descriptor.async_wait(type, [this, &wait](const boost::system::error_code& error) {
-    deadline_ = base::SteadyTime::max();
-    wait.ready_ = !error;
-    wait.waiting_.resume();
-  });
+  wait_ = &wait;
+  deadline_ = cancelled_ ? base::SteadyTime::min() : wait.deadline_;
+}
+
+void Socket::on_events(unsigned events) {
+  if (wait_ == nullptr) return;
+  const unsigned wanted = (wait_->direction_ == Direction::Read ? EPOLLIN | EPOLLRDHUP : EPOLLOUT) |
+                          static_cast<unsigned>(EPOLLERR | EPOLLHUP);
+  if ((events & wanted) != 0) resume(true);
 }
 
 void Socket::expire() {
-  boost::system::error_code ignored;
-  impl_->descriptor.cancel(ignored);
+  if (wait_ != nullptr) resume(false);
+}
+
+// Last: the task may destroy this socket.
+void Socket::resume(bool ready) {
+  deadline_ = base::SteadyTime::max();
+  Wait& wait = *std::exchange(wait_, nullptr);
+  wait.ready_ = ready && !cancelled_;
+  wait.waiting_.resume();
 }
 
 void Socket::cancel() {
   cancelled_ = true;
-  expire();
+  deadline_ = base::SteadyTime::min();
 }
 
 }  // namespace larder::net

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <coroutine>
-#include <memory>
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
@@ -13,13 +12,16 @@
 
 namespace larder::net {
 
-class Socket final : private Timed {
+class Socket final : private Timed, private Loop::Target {
  public:
+  // Edge: wait only after a call said EAGAIN or read less than there was room for. Level: for
+  // listening sockets.
+  enum class Trigger { Edge, Level };
   // `fd` must be non-blocking.
-  Socket(Loop& loop, base::UniqueFd fd);
+  Socket(Loop& loop, base::UniqueFd fd, Trigger trigger = Trigger::Edge);
   ~Socket() override;
 
-  int fd() const { return fd_; }
+  int fd() const { return fd_.get(); }
 
   enum class Direction { Read, Write };
   class Wait {
@@ -47,16 +49,18 @@ class Socket final : private Timed {
   Wait readable(base::SteadyTime deadline) { return Wait(*this, Direction::Read, deadline); }
   Wait writable(base::SteadyTime deadline) { return Wait(*this, Direction::Write, deadline); }
 
-  // Ends the wait that is running and every later one with false.
+  // Ends the wait that is running and every later one with false, at the loop's next tick.
   void cancel();
 
  private:
   void expire() override;
+  void on_events(unsigned events) override;
   void start(Wait& wait);
+  void resume(bool ready);
 
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  int fd_;
+  Loop& loop_;
+  base::UniqueFd fd_;
+  Wait* wait_ = nullptr;
   bool cancelled_ = false;
 };
 

@@ -20,6 +20,7 @@ class TlsContext;
 enum class IoState {
   Done,        // all of it (write), or some bytes (read)
   WouldBlock,  // wait for the socket, then call again
+  Yield,       // let other connections have their turn, then call again (write)
   Closed,      // the peer ended its side in order
   Failed,      // reset, TLS error, or a mapped file that could not be read
 };
@@ -57,6 +58,8 @@ class Stream {
   virtual bool is_tls() const { return false; }
 
   Socket& socket() { return socket_; }
+  // The last read took all that was there: wait before the next one.
+  bool is_drained() const { return drained_; }
 
   // Waits as needed, each wait at most `stall` long. False when the connection is of no more use.
   Task<bool> write(Outgoing out, std::chrono::milliseconds stall);
@@ -64,6 +67,7 @@ class Stream {
  protected:
   Stream(Loop& loop, base::UniqueFd fd) : socket_(loop, std::move(fd)) {}
   Socket socket_;
+  bool drained_ = false;
 };
 
 std::unique_ptr<Stream> make_plain_stream(Loop& loop, base::UniqueFd fd);

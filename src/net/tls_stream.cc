@@ -118,7 +118,7 @@ class OpenSslStream final : public TlsStream {
         if (!reason.empty()) co_return reason;
         if (error == SSL_ERROR_NONE) co_return std::string();
       }
-      if (!co_await socket_.readable(deadline)) co_return "timed out";
+      if (drained_ && !co_await socket_.readable(deadline)) co_return "timed out";
     }
   }
 
@@ -196,10 +196,12 @@ class OpenSslStream final : public TlsStream {
       const ssize_t count = ::recv(socket_.fd(), thread.received, sizeof thread.received, 0);
       if (count > 0) {
         thread.received_end = static_cast<std::size_t>(count);
+        drained_ = thread.received_end < sizeof thread.received;
         return IoState::Done;
       }
       if (count == 0) return IoState::Closed;
       if (errno == EINTR) continue;
+      drained_ = true;
       return errno == EAGAIN ? IoState::WouldBlock : IoState::Failed;
     }
   }
@@ -328,7 +330,7 @@ Task<void> refuse_tls(Loop& loop, base::UniqueFd fd, base::SteadyTime deadline) 
   stream->finish();
   // Closing with unread bytes would reset the connection and could take the alert with it.
   for (std::size_t total = got; total < 65536; total += got) {
-    if (!co_await stream->socket().readable(deadline)) co_return;
+    if (stream->is_drained() && !co_await stream->socket().readable(deadline)) co_return;
     if (stream->try_read(hello, got) != IoState::Done) co_return;
   }
 }

@@ -185,7 +185,7 @@ net::Task<void> Connection::serve() {
           exchange.head_ = &request->head;
           const std::string answer_head(out.head);
           out.head = answer_head;
-          const bool sent = state == net::IoState::WouldBlock &&
+          const bool sent = state != net::IoState::Failed &&
                             co_await stream_->write(std::move(out), timeouts_.stall);
           exchange.outcome.complete = sent;
           keep = keep && sent;
@@ -233,7 +233,8 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
     parse = http::parse_request_head(received_, head);
     if (parse.state != http::HeadParse::State::NeedMore) co_return parse;
   }
-  bool wait_first = !fresh_;
+  // TLS may hold bytes that came with the handshake, and a full buffer says that more is waiting.
+  bool wait_first = stream_->is_drained() && !fresh_;
   fresh_ = false;
   for (;;) {
     if (wait_first) {
@@ -263,7 +264,7 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
     if (parse.state != http::HeadParse::State::NeedMore) co_return parse;
     if (pending_.empty()) pending_.assign(received_);
     // More may be waiting already.
-    wait_first = got < kReadSize;
+    wait_first = stream_->is_drained();
   }
 }
 

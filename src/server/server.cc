@@ -290,7 +290,8 @@ base::Result<std::unique_ptr<Server>> Server::start(std::vector<ListenerSettings
       worker->handlers.push_back(listening.settings.handler(worker->loop));
       worker->accepting.push_back(
           i < listening.fds.size()
-              ? std::make_unique<net::Socket>(worker->loop, std::move(listening.fds[i]))
+              ? std::make_unique<net::Socket>(worker->loop, std::move(listening.fds[i]),
+                                              net::Socket::Trigger::Level)
               : nullptr);
       if (worker->accepting.back() != nullptr) {
         impl.begin_task();
