@@ -26,8 +26,7 @@ class Timed {
   virtual ~Timed() { unlink(); }
 
  protected:
-  // On the loop thread, once, after the deadline. Must not resume a task at once, only arrange for
-  // it.
+  // On the loop thread, once, after the deadline. May resume a task and destroy the object.
   virtual void expire() = 0;
 
   base::SteadyTime deadline_ = base::SteadyTime::max();

@@ -49,7 +49,7 @@ class Stream {
   // Reads what is there. Done: `got` > 0.
   virtual IoState try_read(std::span<char> into, std::size_t& got) = 0;
   // Done: everything was handed to the kernel. WouldBlock: `out` holds the rest; call again when
-  // writable. A long file is sent in turns: WouldBlock then only gives other connections theirs.
+  // writable.
   virtual IoState try_write(Outgoing& out) = 0;
   // Tells the peer that nothing more comes (close_notify and FIN).
   virtual void finish() = 0;

@@ -62,6 +62,12 @@ long bio_control(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*/) 
   return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
+// SSL_get_error looks at the thread's queue, so nothing old may stand in it. Clearing an empty one
+// costs more than asking.
+void forget_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 BIO_METHOD* bio_method() {
   static BIO_METHOD* method = [] {
     BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "larder");
@@ -137,15 +143,17 @@ class OpenSslStream final : public TlsStream {
     }
     int error = SSL_ERROR_NONE;
     while (got < into.size()) {
-      ERR_clear_error();
+      forget_errors();
       const int count = SSL_read(ssl_, into.data() + got, static_cast<int>(into.size() - got));
       if (count <= 0) {
         error = SSL_get_error(ssl_, count);
+        forget_errors();
         break;
       }
       got += static_cast<std::size_t>(count);
+      // Another call would only find out what is known already: nothing is left.
+      if (thread.received_at == thread.received_end && SSL_pending(ssl_) == 0) break;
     }
-    ERR_clear_error();
     keep_received();
     keep_sealed();
     if (!pending_.empty() && flush() == IoState::Failed) return IoState::Failed;
@@ -254,7 +262,7 @@ class OpenSslStream final : public TlsStream {
   }
 
   bool write_record(const void* bytes, std::size_t length) {
-    ERR_clear_error();
+    forget_errors();
     return SSL_write(ssl_, bytes, static_cast<int>(length)) == static_cast<int>(length);
   }
 
