@@ -99,7 +99,7 @@ void Loop::run() {
     run_posted();
     if (impl_->stopping) break;
     wait_for_events();
-    if (std::chrono::steady_clock::now() >= impl_->next_tick) tick();
+    if (now_ >= impl_->next_tick) tick();
   }
   current_loop = nullptr;
 }
@@ -111,10 +111,10 @@ void Loop::stop() {
 
 void Loop::wait_for_events() {
   Impl& impl = *impl_;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(impl.next_tick -
-                                                                 std::chrono::steady_clock::now());
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(impl.next_tick - now_);
   const int timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, kTick.count()));
   impl.event_count = ::epoll_wait(impl.epoll.get(), impl.events.data(), kBatch, timeout);
+  now_ = std::chrono::steady_clock::now();
   for (int i = 0; i < impl.event_count; ++i) {
     const epoll_event event = impl.events[static_cast<std::size_t>(i)];
     if (event.data.ptr != nullptr) {
@@ -189,7 +189,7 @@ void Loop::watch(Timed& timed) {
 }
 
 void Loop::tick() {
-  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::SteadyTime now = now_;
   impl_->next_tick = now + kTick;
   // First apart, then one by one: an expiry may resume a task that destroys others, which then
   // unlink themselves.

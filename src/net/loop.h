@@ -59,6 +59,9 @@ class Loop {
   // The loop that runs on this thread; only inside run().
   static Loop& current();
 
+  // The time at which the loop last woke up: good enough for deadlines. Loop thread.
+  base::SteadyTime now() const { return now_; }
+
   void watch(Timed& timed);  // until it is destroyed
 
   // What sockets use. `target` null is not allowed; forget() before it goes.
@@ -81,6 +84,7 @@ class Loop {
     void expire() override {}
   };
   ListHead timed_;
+  base::SteadyTime now_ = std::chrono::steady_clock::now();
   std::unique_ptr<Impl> impl_;
 };
 

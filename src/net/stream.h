@@ -55,6 +55,8 @@ class Stream {
   virtual void finish() = 0;
   // DER of the certificate that the peer has proven to hold; empty when none.
   virtual std::string peer_certificate() const { return {}; }
+  // Lets go of buffers until the next use; for connections that have fallen silent.
+  virtual void release_memory() {}
   virtual bool is_tls() const { return false; }
 
   Socket& socket() { return socket_; }

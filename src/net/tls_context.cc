@@ -86,7 +86,6 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Setting
       1) {
     return tls_error("cannot set the cipher list");
   }
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);

@@ -182,6 +182,8 @@ class OpenSslStream final : public TlsStream {
     ::shutdown(socket_.fd(), SHUT_WR);
   }
 
+  void release_memory() override { SSL_free_buffers(ssl_); }
+
   std::string peer_certificate() const override {
     X509* certificate = SSL_get1_peer_certificate(ssl_);
     if (certificate == nullptr) return {};

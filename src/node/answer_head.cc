@@ -64,9 +64,8 @@ std::string_view write_stored_head(std::span<char> buffer, const StoredObject& s
     head.unsatisfied_range(length);
   }
   if (selection.status != 304) head.field("Content-Length", selection.length);
-  head.field("Accept-Ranges", "bytes");
+  head.lines("Accept-Ranges: bytes\r\nVia: 1.1 larder\r\n");
   head.field("Age", static_cast<std::uint64_t>(std::max<std::int64_t>(0, facts.age.count())));
-  head.field("Via", "1.1 larder");
   std::array<char, 256> status{};
   head.field("Cache-Status", cache::write_cache_status(status, facts.cache_status));
   write_common(head, facts);

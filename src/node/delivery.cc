@@ -11,7 +11,7 @@ namespace larder::node {
 // Every few seconds: evicted objects are let go.
 class LoopState::Sweep final : public net::Timed {
  public:
-  Sweep(net::Loop& loop, HotObjects& hot) : hot_(hot) {
+  Sweep(net::Loop& loop, LoopState& state) : state_(state) {
     arm();
     loop.watch(*this);
   }
@@ -19,10 +19,11 @@ class LoopState::Sweep final : public net::Timed {
  private:
   void arm() { deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(2); }
   void expire() override {
-    hot_.drop_removed();
+    state_.hot.drop_removed();
+    state_.read_clocks();
     arm();
   }
-  HotObjects& hot_;
+  LoopState& state_;
 };
 
 LoopState::LoopState(net::Loop& loop, std::uint64_t hot_memory, store::Store& store,
@@ -30,13 +31,20 @@ LoopState::LoopState(net::Loop& loop, std::uint64_t hot_memory, store::Store& st
     : hot(hot_memory, store),
       counters(std::move(loop_counters)),
       log_(log != nullptr ? std::make_unique<server::AccessLog::Buffer>(*log, loop) : nullptr),
-      sweep_(std::make_unique<Sweep>(loop, hot)) {
+      sweep_(std::make_unique<Sweep>(loop, *this)) {
+  read_clocks();
   std::array<std::uint8_t, 8> prefix{};
   base::random_bytes(prefix);
   std::memcpy(request_prefix_.data(), base::to_hex(prefix).data(), request_prefix_.size());
 }
 
 LoopState::~LoopState() = default;
+
+void LoopState::read_clocks() {
+  wall_offset_ = base::SystemClock().wall().time_since_epoch() -
+                 std::chrono::floor<std::chrono::microseconds>(
+                     std::chrono::steady_clock::now().time_since_epoch());
+}
 
 void LoopState::name_request(server::Exchange& exchange) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -72,12 +80,13 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
   record.has_query = exchange.head().has_query;
   record.status = outcome.status;
   record.bytes = outcome.bytes;
-  record.duration = std::chrono::duration_cast<std::chrono::microseconds>(
-      std::chrono::steady_clock::now() - exchange.start());
+  const base::SteadyTime end = std::chrono::steady_clock::now();
+  record.duration = std::chrono::duration_cast<std::chrono::microseconds>(end - exchange.start());
   record.cache = outcome.complete ? outcome.cache : "cut";
   record.reason = outcome.reason;
   record.request_id = {outcome.request_id.data(), outcome.request_id.size()};
-  log_->append(record, base::SystemClock().wall());
+  log_->append(record, base::WallTime{wall_offset_ + std::chrono::floor<std::chrono::microseconds>(
+                                                         end.time_since_epoch())});
 }
 
 std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {

@@ -39,10 +39,13 @@ class LoopState {
 
  private:
   class Sweep;
+  void read_clocks();
   std::unique_ptr<server::AccessLog::Buffer> log_;
   std::unique_ptr<Sweep> sweep_;
   std::array<char, 16> request_prefix_{};
   std::uint64_t request_number_ = 0;
+  // Wall time is steady time and this; renewed with each sweep, so that a record asks one clock.
+  std::chrono::microseconds wall_offset_{};
 };
 
 struct Delivery {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -27,9 +28,18 @@ void append_number(std::string& line, std::uint64_t number) {
 
 void append_escaped(std::string& line, std::string_view text) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  for (const char c : text.substr(0, kPathLimit)) {
+  text = text.substr(0, kPathLimit);
+  const auto is_plain = [](char c) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte > 0x20 && byte != 0x7f && byte != '"' && byte != '\\') {
+    return byte > 0x20 && byte != 0x7f && byte != '"' && byte != '\\';
+  };
+  if (std::all_of(text.begin(), text.end(), is_plain)) {
+    line += text;
+    return;
+  }
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (is_plain(c)) {
       line.push_back(c);
     } else {
       line += "\\x";

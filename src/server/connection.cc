@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kReadSize = 64 * 1024;
 // Bytes of an unread request body that are read and thrown away to keep the connection.
 constexpr std::size_t kDrainLimit = 64 * 1024;
+// A connection that was silent for so long gives its buffers back.
+constexpr std::chrono::milliseconds kActive{1000};
 
 struct ThreadBuffers {
   char received[kReadSize];
@@ -160,7 +162,21 @@ std::string_view http_date_now() {
 net::Task<void> Connection::serve() {
   for (;;) {
     http::RequestHead& head = buffers().head;
-    const http::HeadParse parse = co_await read_head(head);
+    http::HeadParse parse;
+    if (pending_.empty() && stream_->is_drained() && !fresh_ && !draining_) {
+      // The usual case without a further coroutine: one wait, one read, one whole request.
+      idle_ = true;
+      const base::SteadyTime since = net::Loop::current().now();
+      bool ready = co_await stream_->socket().readable(since + std::min(kActive, timeouts_.idle));
+      if (!ready && timeouts_.idle > kActive && !draining_) {
+        stream_->release_memory();
+        ready = co_await stream_->socket().readable(since + timeouts_.idle);
+      }
+      idle_ = false;
+      if (!ready) co_return;
+      parse = read_at_once(head);
+    }
+    if (parse.state == http::HeadParse::State::NeedMore) parse = co_await read_head(head);
     if (parse.state == http::HeadParse::State::NeedMore) co_return;
     if (parse.state == http::HeadParse::State::Bad) {
       co_await refuse(parse);
@@ -225,7 +241,20 @@ net::Task<bool> Connection::answer_slowly(http::HeadParse parse, base::SteadyTim
   co_return true;
 }
 
+http::HeadParse Connection::read_at_once(http::RequestHead& head) {
+  std::size_t got = 0;
+  http::HeadParse parse;
+  const net::IoState state = stream_->try_read(buffers().received, got);
+  ended_ = state != net::IoState::Done && state != net::IoState::WouldBlock;
+  if (state != net::IoState::Done) return parse;
+  received_ = std::string_view(buffers().received, got);
+  parse = http::parse_request_head(received_, head);
+  if (parse.state == http::HeadParse::State::NeedMore) pending_.assign(received_);
+  return parse;
+}
+
 net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
+  if (ended_) co_return http::HeadParse{};
   base::SteadyTime deadline = now() + (pending_.empty() ? timeouts_.idle : timeouts_.header);
   http::HeadParse parse;
   if (!pending_.empty()) {

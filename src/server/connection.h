@@ -47,6 +47,8 @@ class Connection {
   std::unique_ptr<OwnedRequest> take_request(const http::HeadParse& parse);
   void take_bytes(std::size_t count);  // from the front of received_; the rest goes to pending_
 
+  // One read. NeedMore: what came is in pending_, or nothing came (ended_ says whether more can).
+  http::HeadParse read_at_once(http::RequestHead& head);
   // Reads until a whole head is there; its bytes are then the front of `received_`.
   net::Task<http::HeadParse> read_head(http::RequestHead& head);
   net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
@@ -59,7 +61,8 @@ class Connection {
   const Timeouts& timeouts_;
   std::string pending_;        // received and not yet taken; empty while idle
   std::string_view received_;  // in pending_ or in the thread's buffer
-  bool fresh_ = true;  // nothing was read yet: TLS may hold bytes that came with the handshake
+  bool fresh_ = true;   // nothing was read yet: TLS may hold bytes that came with the handshake
+  bool ended_ = false;  // the client sends nothing more
   bool draining_ = false;
   bool idle_ = false;
 };

@@ -288,11 +288,11 @@ base::Result<std::unique_ptr<Server>> Server::start(std::vector<ListenerSettings
     for (std::size_t index = 0; index < impl.listeners.size(); ++index) {
       Listening& listening = impl.listeners[index];
       worker->handlers.push_back(listening.settings.handler(worker->loop));
-      worker->accepting.push_back(
-          i < listening.fds.size()
-              ? std::make_unique<net::Socket>(worker->loop, std::move(listening.fds[i]),
-                                              net::Socket::Trigger::Level)
-              : nullptr);
+      worker->accepting.push_back(i < listening.fds.size()
+                                      ? std::make_unique<net::Socket>(worker->loop,
+                                                                      std::move(listening.fds[i]),
+                                                                      net::Socket::Trigger::Level)
+                                      : nullptr);
       if (worker->accepting.back() != nullptr) {
         impl.begin_task();
         worker->loop.spawn(impl.accept(*worker, index));
