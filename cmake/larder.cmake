@@ -18,7 +18,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   # OpenSSL linked into the program costs 7 % less for small answers over TLS. Its symbols stay hidden, because libcurl
   # brings the shared library. A security fix of OpenSSL needs a new build: docs/threat_model.md.
   set(OPENSSL_USE_STATIC_LIBS ON)
-  target_link_options(larder_options INTERFACE -Wl,--exclude-libs,ALL)
+  target_link_options(larder_options INTERFACE
+    -Wl,--exclude-libs,ALL -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto-cache)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
   target_compile_options(larder_options INTERFACE -D_FORTIFY_SOURCE=2)
   target_link_options(larder_options INTERFACE -Wl,-z,relro,-z,now)
