@@ -88,7 +88,9 @@ std::string write_own_answer(int status, std::string_view line, const AnswerFact
   write_common(head, facts);
   if (!head.finish())
     return "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-  return std::string(head.text()) + std::string(line) + "\n";
+  std::string answer(head.text());
+  if (!facts.head_only) answer += std::string(line) + "\n";
+  return answer;
 }
 
 }  // namespace larder::node

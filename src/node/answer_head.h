@@ -33,6 +33,7 @@ struct AnswerFacts {
   std::string_view request_id;
   http::Appearance appearance = http::Appearance::AsOrigin;
   bool close = false;
+  bool head_only = false;  // the request was HEAD: an own answer is sent without its line
   int version_minor = 1;
 };
 // Empty when the head does not fit.

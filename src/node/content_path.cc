@@ -176,9 +176,9 @@ net::Task<void> ContentPath::say(server::Exchange& exchange, int status, std::st
   facts.request_id = {exchange.outcome.request_id.data(), exchange.outcome.request_id.size()};
   facts.close = exchange.closing();
   facts.version_minor = exchange.head().version_minor;
-  std::string text = write_own_answer(status, line, facts, lines);
-  if (exchange.head().method == http::Method::Head) text.resize(text.find("\r\n\r\n") + 4);
-  net::Outgoing out;
+  facts.head_only = exchange.head().method == http::Method::Head;
+  const std::string text = write_own_answer(status, line, facts, lines);
+net::Outgoing out;
   out.head = text;
   co_await exchange.send(std::move(out));
 }

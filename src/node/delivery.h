@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -58,7 +59,9 @@ struct Delivery {
   cache::FillTable& fills;
   CounterSet& counters;
   server::AccessLog* access_log = nullptr;  // null: none
-  std::string via;                          // this node's name in Via, to notice loops
+  // The revocation list of an issuer of the site, DER; null when there is none.
+  std::function<std::shared_ptr<const std::string>(std::string_view issuer)> revocation_list;
+  std::string via;  // this node's name in Via, to notice loops
 
   // The state of that loop, made at the first call. For handler factories, before the loops run.
   std::shared_ptr<LoopState> loop_state(net::Loop& loop);

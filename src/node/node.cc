@@ -141,6 +141,9 @@ base::Status open_identity(Node::Parts& parts) {
       SiteLink::open(parts.settings.state_dir, *parts.library, parts.clock, std::move(callbacks));
   if (!link) return std::unexpected(link.error());
   parts.link = std::move(*link);
+  parts.delivery->revocation_list = [&parts](std::string_view issuer) {
+    return parts.link->revocation_list(issuer);
+  };
   return {};
 }
 

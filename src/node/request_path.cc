@@ -491,6 +491,28 @@ net::Task<void> RequestPath::answer_locally(Work& work) {
     co_await work.exchange.send(std::move(out));
     co_return;
   }
+  constexpr std::string_view kPki = "/.larder/pki/";
+  constexpr std::string_view kList = ".crl";
+  if (path.starts_with(kPki) && path.ends_with(kList) && path.size() > kPki.size() + kList.size()) {
+    const auto list = delivery_.revocation_list(
+        path.substr(kPki.size(), path.size() - kPki.size() - kList.size()));
+    if (list) {
+      work.exchange.outcome.status = 200;
+      work.exchange.outcome.cache = "local";
+      const std::string text = "HTTP/1.1 200 OK\r\nDate: " + std::string(server::http_date_now()) +
+                               "\r\nContent-Type: application/pkix-crl\r\nCache-Control: "
+                               "max-age=3600\r\nContent-Length: " +
+                               std::to_string(list->size()) +
+                               (work.exchange.closing() ? "\r\nConnection: close" : "") +
+                               "\r\n\r\n";
+      net::Outgoing out;
+      out.head = text;
+      if (work.exchange.head().method != http::Method::Head) out.memory = *list;
+      out.owner = list;
+      co_await work.exchange.send(std::move(out));
+      co_return;
+    }
+  }
   if (path.starts_with("/content/")) {
     co_await refuse(work, 404, "guarded content is served on the content port over TLS only");
     co_return;
@@ -522,6 +544,7 @@ AnswerFacts RequestPath::facts(const Work& work) const {
   answer.appearance = work.target.appearance;
   answer.close = work.exchange.closing();
   answer.version_minor = work.exchange.head().version_minor;
+  answer.head_only = work.exchange.head().method == http::Method::Head;
   return answer;
 }
 

@@ -169,6 +169,16 @@ Result<RoleFiles> request_role(const client::HttpExchange& exchange, const SiteI
   return RoleFiles{.key_pem = std::move(made->key_pem), .chain_pem = std::move(*chain)};
 }
 
+Result<std::string> fetch_revocation_list(const client::HttpExchange& exchange,
+                                          const SiteIdentity& identity, std::string_view issuer) {
+  auto request = request_to(identity, "/.larder/pki/" + std::string(issuer) + ".crl");
+  request.body_limit = 4 << 20;
+  auto response = exchange(request);
+  if (!response) return std::unexpected(response.error());
+  if (response->status != 200) return refusal("the site gives no revocation list", *response);
+  return std::move(response->body);
+}
+
 Status send_report(const client::HttpExchange& exchange, const SiteIdentity& identity,
                    std::string json) {
   auto request = request_to(identity, "/node/v1/report");

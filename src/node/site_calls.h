@@ -34,6 +34,12 @@ base::Result<RoleFiles> request_role(const client::HttpExchange& exchange,
                                      const std::vector<std::string>& dns_names,
                                      const std::vector<std::string>& addresses, base::WallTime now);
 
+// The revocation list (DER) of an issuing CA of the site, by the issuer's name in the list's
+// address.
+base::Result<std::string> fetch_revocation_list(const client::HttpExchange& exchange,
+                                                const SiteIdentity& identity,
+                                                std::string_view issuer);
+
 base::Status send_report(const client::HttpExchange& exchange, const SiteIdentity& identity,
                          std::string json);
 

@@ -162,6 +162,10 @@ std::shared_ptr<const SiteView> SiteLink::view() const {
   return impl_->steps->view();
 }
 
+std::shared_ptr<const std::string> SiteLink::revocation_list(std::string_view issuer) const {
+  return impl_->steps->revocation_list(issuer);
+}
+
 SiteLinkStatus SiteLink::status() const {
   return impl_->steps->status();
 }

@@ -67,6 +67,8 @@ class SiteLink {
 
   std::shared_ptr<const SiteView> view() const;  // null before the first snapshot
   SiteLinkStatus status() const;
+  // What the node answers under /.larder/pki/<issuer>.crl: DER, or null when it has no such list.
+  std::shared_ptr<const std::string> revocation_list(std::string_view issuer) const;
 
  private:
   struct Impl;

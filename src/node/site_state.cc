@@ -19,6 +19,7 @@ using base::Status;
 
 namespace {
 
+constexpr std::uint64_t kRevocationListLimit = 4 << 20;
 constexpr std::uint64_t kSmallLimit = 256 << 10;
 
 }  // namespace
@@ -125,6 +126,14 @@ Result<std::optional<RoleFiles>> SiteState::load_role() const {
 Status SiteState::store_role(const RoleFiles& role) const {
   LARDER_TRY(write("role.key", role.key_pem));
   return write("role.pem", role.chain_pem);
+}
+
+Result<std::optional<std::string>> SiteState::load_revocation_list() const {
+  return read("role.crl", kRevocationListLimit);
+}
+
+Status SiteState::store_revocation_list(std::string_view der) const {
+  return write("role.crl", der);
 }
 
 }  // namespace larder::node

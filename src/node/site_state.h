@@ -6,6 +6,7 @@
 //   snapshot.key    the pinned snapshot key (JWK)
 //   snapshot.jws    the last snapshot; its time of change is when it was received
 //   role.key, role.pem             the role certificate
+//   role.crl        the revocation list of its issuer, DER
 //
 // One thread at a time.
 #pragma once
@@ -54,6 +55,8 @@ class SiteState {
 
   base::Result<std::optional<RoleFiles>> load_role() const;
   base::Status store_role(const RoleFiles& role) const;
+  base::Result<std::optional<std::string>> load_revocation_list() const;
+  base::Status store_revocation_list(std::string_view der) const;
 
  private:
   explicit SiteState(std::string folder) : folder_(std::move(folder)) {}

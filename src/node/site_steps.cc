@@ -10,6 +10,12 @@
 
 namespace larder::node {
 
+namespace {
+
+constexpr std::chrono::hours kRevocationInterval{24};
+
+}  // namespace
+
 using base::ErrorCode;
 using base::fail;
 using base::Result;
@@ -158,16 +164,61 @@ Status SiteSteps::keep_role(const client::HttpExchange& exchange) {
   }
   switch (decision.action) {
     case RoleAction::Wait:
+      return {};
     case RoleAction::Keep:
+      refresh_revocation_list(exchange);
       return {};
     case RoleAction::Withdraw:
       withdraw_role();
       return {};
     case RoleAction::Request:
       base::log_info("asking the site for a role certificate", {{"reason", decision.reason}});
-      return renew_role(exchange, *view);
+      LARDER_TRY(renew_role(exchange, *view));
+      refresh_revocation_list(exchange);
+      return {};
   }
   return {};
+}
+
+// Clients of Windows refuse a certificate whose list they cannot fetch; its address is this node.
+// The list lives seven days, so a day without the site does no harm.
+void SiteSteps::refresh_revocation_list(const client::HttpExchange& exchange) {
+  std::string issuer;
+  {
+    const std::scoped_lock lock(role_mutex_);
+    if (!role_) return;
+    const auto chain = crypto::parse_certificates(role_->files.chain_pem);
+    if (!chain || chain->size() < 2) return;
+    issuer = (*chain)[1].sha256_hex().substr(0, 32);
+    if (!revocation_list_ && revocation_issuer_.empty()) {
+      // After a restart the stored one serves until the site answers.
+      if (const auto stored = state_.load_revocation_list(); stored && *stored) {
+        revocation_list_ = std::make_shared<const std::string>(**stored);
+        revocation_issuer_ = issuer;
+      }
+    }
+    if (issuer == revocation_issuer_ && clock_.wall() - revocation_fetched_ < kRevocationInterval) {
+      return;
+    }
+  }
+  const auto from = identity();
+  if (!from) return;
+  const auto list = fetch_revocation_list(exchange, **from, issuer);
+  const auto kept = list ? state_.store_revocation_list(*list) : Status();
+  if (!list || !kept) {
+    base::log_warning("the revocation list was not renewed",
+                      {{"reason", list ? kept.error().message : list.error().message}});
+    if (!list) return;
+  }
+  const std::scoped_lock lock(role_mutex_);
+  revocation_list_ = std::make_shared<const std::string>(*list);
+  revocation_issuer_ = issuer;
+  revocation_fetched_ = clock_.wall();
+}
+
+std::shared_ptr<const std::string> SiteSteps::revocation_list(std::string_view issuer) const {
+  const std::scoped_lock lock(role_mutex_);
+  return issuer == revocation_issuer_ ? revocation_list_ : nullptr;
 }
 
 // Needs role_mutex_ and a role.

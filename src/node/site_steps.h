@@ -47,6 +47,10 @@ class SiteSteps {
   base::Status pull_content(const client::HttpExchange& exchange);
   base::Status report(const client::HttpExchange& exchange);
 
+  // The revocation list of the role certificate's issuer, DER; null when `issuer` names another or
+  // there is none yet.
+  std::shared_ptr<const std::string> revocation_list(std::string_view issuer) const;
+
   bool joined() const;
   std::shared_ptr<const SiteView> view() const { return view_.get(); }
   SiteLinkStatus status() const;
@@ -63,6 +67,7 @@ class SiteSteps {
                                    const std::string& signed_text);
   base::Status renew_role(const client::HttpExchange& exchange, const SiteView& view);
   void serve_role();
+  void refresh_revocation_list(const client::HttpExchange& exchange);
   void withdraw_role();
   base::Status pull_file(const client::HttpExchange& exchange, const SiteIdentity& from,
                          const content::ManifestFile& file);
@@ -89,9 +94,13 @@ class SiteSteps {
   bool noting_ = true;
   std::size_t files_missing_ = 0;
 
-  std::mutex role_mutex_;  // guards what follows; taken before mutex_, held while calling back
+  mutable std::mutex
+      role_mutex_;  // guards what follows; taken before mutex_, held while calling back
   std::optional<Role> role_;
   bool role_served_ = false;
+  std::string revocation_issuer_;  // name of the list that is held
+  std::shared_ptr<const std::string> revocation_list_;
+  base::WallTime revocation_fetched_{};
 };
 
 }  // namespace larder::node

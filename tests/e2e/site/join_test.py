@@ -36,6 +36,22 @@ def test_joined_node_serves_its_role_certificate(site, joined):
     assert verified.status == 401, verified.error
 
 
+def test_node_answers_where_its_certificate_says_the_revocation_list_is(site, joined, tmp_path):
+    """Windows refuses a certificate whose list cannot be fetched."""
+    shown = wait_until(lambda: run(
+        "bash", "-c", f"openssl s_client -connect {joined.address}:{joined.content_port} </dev/null 2>/dev/null | "
+        "openssl x509 -noout -ext crlDistributionPoints", check=False).stdout.strip())
+    url = shown.split("URI:")[1].split()[0]
+    assert url.startswith("http://node1.larder.test/") or url.startswith("http://127.0.0.1/")
+    path = "/" + url.split("/", 3)[3]
+    answer = wait_until(lambda: (got := curl(f"http://127.0.0.1:{joined.http_port}{path}")).status == 200 and got)
+    (tmp_path / "list.crl").write_bytes(answer.body)
+    text = run("openssl", "crl", "-inform", "DER", "-in", tmp_path / "list.crl", "-noout", "-text").stdout
+    assert "Next Update" in text
+    head = curl(f"http://127.0.0.1:{joined.http_port}/nothing", "--head")
+    assert head.status == 404
+
+
 def test_second_node_joins_and_appears(site, joined, make_node):
     second = make_node("node2")
     site.join(second)
