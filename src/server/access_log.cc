@@ -139,7 +139,8 @@ void AccessLog::Buffer::append(const AccessRecord& record, base::WallTime now) {
   line.push_back(' ');
   line += record.cache;
   line.push_back(' ');
-  line += record.reason;
+  // Reasons are sentences for people elsewhere; here each column is one word.
+  for (const char c : record.reason) line.push_back(c == ' ' ? '-' : c);
   line.push_back(' ');
   line += record.request_id;
   line.push_back('\n');

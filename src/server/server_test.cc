@@ -242,13 +242,13 @@ TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
     record.has_query = true;
     record.status = 200;
     record.cache = "hit";
-    record.reason = "fresh";
+    record.reason = "not stored";
     record.request_id = "id";
     buffer.append(record, base::from_unix_seconds(0) + std::chrono::milliseconds(42));
   }
   EXPECT_EQ(
       base::read_file(path, 4096).value(),
-      "1970-01-01T00:00:00.042Z 192.0.2.1 GET http://h/a\\x0a\\x20b?... 200 0 0 hit fresh id\n");
+      "1970-01-01T00:00:00.042Z 192.0.2.1 GET http://h/a\\x0a\\x20b?... 200 0 0 hit not-stored id\n");
 }
 
 }  // namespace
