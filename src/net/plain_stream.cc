@@ -19,6 +19,7 @@ class PlainStream final : public Stream {
   PlainStream(Loop& loop, base::UniqueFd fd) : Stream(loop, std::move(fd)) {}
 
   IoState try_read(std::span<char> into, std::size_t& got) override {
+    socket_.forget_missed_read();
     for (;;) {
       const ssize_t count = ::recv(socket_.fd(), into.data(), into.size(), 0);
       if (count > 0) {

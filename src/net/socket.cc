@@ -24,6 +24,10 @@ void Socket::start(Wait& wait) {
 }
 
 void Socket::on_events(unsigned events) {
+  constexpr unsigned kRead = EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
+  if ((wait_ == nullptr || wait_->direction_ != Direction::Read) && (events & kRead) != 0) {
+    missed_read_ = true;
+  }
   if (wait_ == nullptr) return;
   const unsigned wanted = (wait_->direction_ == Direction::Read ? EPOLLIN | EPOLLRDHUP : EPOLLOUT) |
                           static_cast<unsigned>(EPOLLERR | EPOLLHUP);

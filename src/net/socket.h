@@ -5,6 +5,7 @@
 #pragma once
 
 #include <coroutine>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
@@ -28,7 +29,12 @@ class Socket final : private Timed, private Loop::Target {
    public:
     Wait(Socket& socket, Direction direction, base::SteadyTime deadline)
         : socket_(socket), direction_(direction), deadline_(deadline) {}
-    bool await_ready() const { return false; }
+    bool await_ready() {
+      if (direction_ != Direction::Read || !std::exchange(socket_.missed_read_, false))
+        return false;
+      ready_ = !socket_.cancelled_;
+      return true;
+    }
     void await_suspend(std::coroutine_handle<> waiting) {
       waiting_ = waiting;
       socket_.start(*this);
@@ -52,6 +58,9 @@ class Socket final : private Timed, private Loop::Target {
   // Ends the wait that is running and every later one with false, at the loop's next tick.
   void cancel();
 
+  // Before each read: what arrived up to now is about to be seen.
+  void forget_missed_read() { missed_read_ = false; }
+
  private:
   void expire() override;
   void on_events(unsigned events) override;
@@ -62,6 +71,7 @@ class Socket final : private Timed, private Loop::Target {
   base::UniqueFd fd_;
   Wait* wait_ = nullptr;
   bool cancelled_ = false;
+  bool missed_read_ = false;  // bytes or an end came while nobody waited for them
 };
 
 }  // namespace larder::net
