@@ -1,12 +1,14 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
 #include "net/loop.h"
 #include "net/signal.h"
 #include "net/socket.h"
+#include "net/tls13_keys.h"
 #include "net/worker_pool.h"
 
 namespace larder::net {
@@ -116,6 +118,56 @@ TEST(WorkerPool, RefusesWhenTheQueueIsFull) {
   run([&]() -> Task<void> { outcome = co_await pool.run([]() -> base::Status { return {}; }); });
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, base::ErrorCode::ResourceExhausted);
+}
+
+class Tls13KeysTest : public testing::Test {
+ protected:
+  std::string seal(std::string_view first, std::string_view second = {}) {
+    std::string record(first.size() + second.size() + Tls13Keys::kOverhead, '\0');
+    EXPECT_EQ(seal_->seal(Tls13Keys::kData, first, second, record.data()), record.size());
+    return record;
+  }
+  std::array<std::uint8_t, Tls13Keys::kSecret> secret_{1, 2, 3};
+  std::unique_ptr<Tls13Keys> seal_ = Tls13Keys::create(Tls13Keys::Direction::Seal, secret_, 7);
+  std::unique_ptr<Tls13Keys> open_ = Tls13Keys::create(Tls13Keys::Direction::Open, secret_, 7);
+  Tls13Keys::Opened opened_;
+};
+
+TEST_F(Tls13KeysTest, OpensWhatWasSealedInOrder) {
+  std::string one = seal("head", "body");
+  std::string two = seal("", "x");
+  ASSERT_TRUE(open_->open(one, opened_));
+  EXPECT_EQ(opened_.content, "headbody");
+  EXPECT_EQ(opened_.type, Tls13Keys::kData);
+  ASSERT_TRUE(open_->open(two, opened_));
+  EXPECT_EQ(opened_.content, "x");
+}
+
+TEST_F(Tls13KeysTest, RefusesARecordThatWasChangedOrComesAgain) {
+  const std::string record = seal("secret");
+  for (std::size_t i = 0; i < record.size(); ++i) {
+    std::string forged = record;
+    forged[i] = static_cast<char>(forged[i] ^ 1);
+    EXPECT_FALSE(open_->open(forged, opened_)) << "byte " << i;
+  }
+  std::string right = record;
+  EXPECT_TRUE(open_->open(right, opened_));
+  std::string again = record;
+  EXPECT_FALSE(open_->open(again, opened_));
+  std::string cut = record.substr(0, Tls13Keys::kOverhead - 1);
+  EXPECT_FALSE(open_->open(cut, opened_));
+}
+
+TEST_F(Tls13KeysTest, BothSidesUpdateToTheSameKeys) {
+  ASSERT_TRUE(seal_->update());
+  std::string early = seal("x");
+  EXPECT_FALSE(open_->open(early, opened_)) << "still the old keys";
+  ASSERT_TRUE(open_->update());
+  ASSERT_TRUE(seal_->update());
+  ASSERT_TRUE(open_->update());
+  std::string record = seal("after");
+  ASSERT_TRUE(open_->open(record, opened_));
+  EXPECT_EQ(opened_.content, "after");
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "net/traffic_secrets.h"
+
 namespace larder::net {
 
 namespace {
@@ -42,6 +44,23 @@ int select_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_
     }
   }
   return SSL_TLSEXT_ERR_NOACK;
+}
+
+// Keeps the two secrets that the record layer goes on with; all other lines are dropped.
+void keep_traffic_secret(const SSL* ssl, const char* line) {
+  auto* secrets = static_cast<TrafficSecrets*>(SSL_get_app_data(ssl));
+  if (secrets == nullptr) return;
+  const std::string_view text(line);
+  const bool is_client = text.starts_with("CLIENT_TRAFFIC_SECRET_0 ");
+  if (!is_client && !text.starts_with("SERVER_TRAFFIC_SECRET_0 ")) return;
+  const std::string_view hex = text.substr(text.rfind(' ') + 1);
+  if (hex.size() != 2 * Tls13Keys::kSecret) return;  // another hash: another suite
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
+  auto& secret = is_client ? secrets->client : secrets->server;
+  for (std::size_t i = 0; i < secret.size(); ++i) {
+    secret[i] = static_cast<std::uint8_t>(digit(hex[2 * i]) * 16 + digit(hex[2 * i + 1]));
+  }
+  (is_client ? secrets->has_client : secrets->has_server) = true;
 }
 
 int accept_any_certificate(int /*verified*/, X509_STORE_CTX* /*store*/) {
@@ -86,6 +105,7 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Setting
       1) {
     return tls_error("cannot set the cipher list");
   }
+  SSL_CTX_set_keylog_callback(context, keep_traffic_secret);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
