@@ -83,7 +83,8 @@ bool Fill::Fetch::open(const http::ResponseHead& head) {
   const Opening opening = judge_(head);
   const bool partial = head.content_range && head.content_range->range;
   const bool expected = !partial || head.content_range->range->first == next_ * kSliceSize;
-  if (!opening.storable || !expected) {
+  // Without a validator only a whole answer can be kept: nothing could be added to a part of it.
+  if (!opening.storable || !expected || (partial && !opening.combinable)) {
     pass_on(head);
     return true;
   }
@@ -94,13 +95,16 @@ bool Fill::Fetch::open(const http::ResponseHead& head) {
 void Fill::Fetch::pass_on(const http::ResponseHead& head) {
   auto pass = std::make_shared<PassQueue>(fill_->table_.origin_);
   pass->put_head(head);
+  bool unwanted = false;
   {
     const std::lock_guard lock(fill_->mutex_);
     pass->set_fetch(id_);
     pass_ = pass;
-    fill_->pass_ = std::move(pass);
+    fill_->pass_ = pass;
     fill_->phase_ = Phase::Unshared;
+    unwanted = fill_->pass_dropped_;
   }
+  if (unwanted) pass->abandon();
   fill_->changed_.notify();
   fill_->table_.forget(*fill_);
 }
@@ -316,6 +320,16 @@ std::shared_ptr<PassQueue> Fill::pass() const {
   return pass_;
 }
 
+void Fill::drop_pass() {
+  std::shared_ptr<PassQueue> pass;
+  {
+    const std::lock_guard lock(mutex_);
+    pass_dropped_ = true;
+    pass = pass_;
+  }
+  if (pass) pass->abandon();
+}
+
 http::ResponseHead Fill::head() const {
   const std::lock_guard lock(mutex_);
   return head_;
@@ -348,6 +362,10 @@ net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint32_t 
       if (object_->has_slice(index)) co_return nullptr;
       if (const auto found = buffers_.find(index); found != buffers_.end()) co_return found->second;
       if (!is_covered_locked(index)) {
+        if (if_range.empty() && !opens_) {
+          co_return base::fail(base::ErrorCode::DataLoss,
+                               "an object without a validator cannot be completed");
+        }
         if (failures_ >= kMostFailures || !combinable_) {
           co_return error_.message.empty()
               ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")

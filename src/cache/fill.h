@@ -96,6 +96,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
 
   std::shared_ptr<store::Object> object() const;
   std::shared_ptr<PassQueue> pass() const;
+  // Who opened has left: an answer for them alone is not wanted any more.
+  void drop_pass();
   http::ResponseHead head() const;
   base::Error error() const;
 
@@ -136,6 +138,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool combinable_ = true;
   std::shared_ptr<store::Object> object_;
   std::shared_ptr<PassQueue> pass_;
+  bool pass_dropped_ = false;
   http::ResponseHead head_;
   base::Error error_;
   std::map<std::uint32_t, std::shared_ptr<SliceBuffer>>

@@ -104,6 +104,7 @@ std::size_t receive_head(char* bytes, std::size_t size, std::size_t count, void*
 std::size_t receive_body(char* bytes, std::size_t size, std::size_t count, void* context) {
   auto& transfer = *static_cast<Transfer*>(context);
   const std::size_t length = size * count;
+  if (!transfer.failure) return 0;  // ended by us already
   switch (transfer.sink->on_body({reinterpret_cast<const std::uint8_t*>(bytes), length})) {
     case FetchSink::Next::Continue:
       transfer.wants_burst = true;
@@ -264,7 +265,13 @@ bool OriginPool::Impl::take_commands() {
   for (auto& transfer : starting) start(std::move(transfer));
   for (const FetchId id : resuming) {
     const auto found = transfers.find(id);
-    if (found != transfers.end()) curl_easy_pause(found->second->easy, CURLPAUSE_CONT);
+    if (found == transfers.end()) continue;
+    // libcurl gives the held bytes here, and tells only here when they were refused.
+    if (const CURLcode code = curl_easy_pause(found->second->easy, CURLPAUSE_CONT);
+        code != CURLE_OK) {
+      base::Status why = found->second->failure ? to_status(code) : found->second->failure;
+      end(id, std::move(why));
+    }
   }
   for (const FetchId id : cancelling) {
     end(id, base::fail(base::ErrorCode::FailedPrecondition, "not wanted any more"));
@@ -363,10 +370,6 @@ FetchId OriginPool::fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink) {
       ++impl_->count;
       impl_->to_start.push_back(std::move(transfer));
     }
-  }
-  if (transfer) {
-    transfer->sink->on_end(base::fail(base::ErrorCode::Unavailable, "the node is stopping"));
-    return id;
   }
   curl_multi_wakeup(impl_->multi);
   return id;

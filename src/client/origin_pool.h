@@ -82,8 +82,8 @@ class OriginPool {
   void resume(FetchId id);
   void cancel(FetchId id);
 
-  // Ends all fetches (on_end is called) and the thread; later calls do nothing. Before what the
-  // sinks use goes.
+  // Ends all fetches (on_end is called) and the thread. Before what the sinks use goes; later calls
+  // do nothing, not even on_end.
   void stop();
 
  private:
