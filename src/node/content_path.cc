@@ -1,6 +1,10 @@
 #include "node/content_path.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/encoding.h"
 #include "base/log.h"
@@ -13,6 +17,9 @@
 namespace larder::node {
 
 namespace {
+
+// Bytes read ahead and sent at a time.
+constexpr std::uint64_t kWindow = 8 << 20;
 
 // "/content/<package>/<version>/<file>" in its parts; empty ones when it is something else.
 struct ContentName {
@@ -131,15 +138,30 @@ net::Task<void> ContentPath::deliver(server::Exchange& exchange, content::OpenFi
   net::Outgoing out;
   out.head = writer.text();
   auto owned = std::make_shared<content::OpenFile>(std::move(file));
-  if (head.method == http::Method::Get && length > 0) {
-    out.file = owned->fd.get();
-    out.file_offset = range.first;
-    out.file_length = length;
-    out.owner = owned;
-  } else {
-    length = 0;
+  if (!co_await exchange.send(std::move(out))) co_return;
+  std::uint64_t at = range.first;
+  std::uint64_t left = head.method == http::Method::Get ? length : 0;
+  while (left > 0) {
+    const std::uint64_t window = std::min(left, kWindow);
+    // Cold pages are read on a disk thread, not under the loop.
+    const base::Status read = co_await delivery_.disk.run([&]() -> base::Status {
+      if (::readahead(owned->fd.get(), static_cast<off64_t>(at), window) == 0) return {};
+      return base::fail_errno("cannot read content", errno);
+    });
+    net::Outgoing part;
+    part.file = owned->fd.get();
+    part.file_offset = at;
+    part.file_length = window;
+    part.owner = owned;
+    if (!read || !co_await exchange.send(std::move(part))) {
+      exchange.outcome.complete = false;
+      exchange.close_connection();
+      co_return;
+    }
+    loop_->counters->add(Counter::BytesContent, window);
+    at += window;
+    left -= window;
   }
-  if (co_await exchange.send(std::move(out))) loop_->counters->add(Counter::BytesContent, length);
 }
 
 // Says what is missing and where to get it (RFC 6750 section 3).
@@ -178,7 +200,7 @@ net::Task<void> ContentPath::say(server::Exchange& exchange, int status, std::st
   facts.version_minor = exchange.head().version_minor;
   facts.head_only = exchange.head().method == http::Method::Head;
   const std::string text = write_own_answer(status, line, facts, lines);
-net::Outgoing out;
+  net::Outgoing out;
   out.head = text;
   co_await exchange.send(std::move(out));
 }

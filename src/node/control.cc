@@ -132,7 +132,7 @@ std::string Node::Parts::status_json() const {
   return Json{{"name", settings.name},
               {"version", LARDER_VERSION},
               {"started_at", base::to_rfc3339(started_at)},
-              {"connections", server ? server->connection_count() : 0},
+              {"connections", connection_count()},
               {"https", name(choice.delivery)},
               {"content", name(choice.content)},
               {"counters", std::move(counters_json)},
@@ -159,8 +159,8 @@ std::string Node::Parts::metrics() const {
   const store::Statistics cache = store->statistics();
   const CertificateChoice choice = serving.choice();
   std::vector<Gauge> gauges{
-      {"larder_connections", "Open connections",
-       static_cast<double>(server ? server->connection_count() : 0), false, ""},
+      {"larder_connections", "Open connections", static_cast<double>(connection_count()), false,
+       ""},
       {"larder_cache_objects", "Objects stored", static_cast<double>(cache.objects), false, ""},
       {"larder_cache_used_bytes", "Bytes used on the drives", static_cast<double>(cache.used),
        false, ""},

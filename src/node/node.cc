@@ -178,6 +178,7 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   auto server = server::Server::start(make_listeners(parts), limits);
   if (!server) return std::unexpected(server.error());
   parts.server = std::move(*server);
+  parts.running = parts.server.get();
   parts.link->start();
   return node;
 }
@@ -195,6 +196,8 @@ void Node::stop(std::chrono::milliseconds grace) {
   // both use the store.
   if (parts.origins) parts.origins->stop();
   parts.disk.reset();
+  parts.control_pool.reset();  // its work uses the routers, the link and the loops
+  parts.running = nullptr;
   parts.server.reset();
   parts.fills.reset();
   parts.delivery.reset();

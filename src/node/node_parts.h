@@ -2,6 +2,7 @@
 // destruction. For node.cc and control.cc only.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,8 @@ struct Node::Parts {
   server::Router control_router;
   server::Router admin_router;
   std::unique_ptr<server::Server> server;
+  std::atomic<const server::Server*> running =
+      nullptr;  // for the routes, which may be asked before it is set
 
   // Reads the certificate files anew and serves accordingly; what was served stays on an error.
   base::Status reload_certificates();
@@ -66,6 +69,10 @@ struct Node::Parts {
   std::string status_json() const;
   std::string certificates_json() const;
   std::string metrics() const;
+  std::size_t connection_count() const {
+    const server::Server* now = running;
+    return now != nullptr ? now->connection_count() : 0;
+  }
 };
 
 // Routes of the control socket and of the read-only TCP admin port.

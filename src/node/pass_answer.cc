@@ -89,17 +89,19 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
       if (*got == 0) break;
       request.body.append(buffer.data(), *got);
     }
+    work.asked = std::chrono::steady_clock::now();
   }
-  co_await deliver_pass(work, cache::fetch_for_one(delivery_.origin, std::move(request)));
+  co_await deliver_pass(work, cache::fetch_for_one(delivery_.origin, std::move(request)), false);
 }
 
-net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::PassQueue> queue) {
+net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::PassQueue> queue,
+                                          bool shared) {
   struct Abandon {
     cache::PassQueue& queue;
     ~Abandon() { queue.abandon(); }
   } abandon{*queue};
   const http::RequestHead& request = work.exchange.head();
-  const base::Result<http::ResponseHead> answer = co_await queue->head(patience());
+  const base::Result<http::ResponseHead> answer = co_await queue->head(first_byte_deadline(work));
   if (!answer) {
     co_await fail(work, answer.error());
     co_return;
@@ -119,7 +121,8 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
   if (has_body && !length) {
     if (co_await collect(work, *queue, collected)) {
       length = collected.size();
-      co_await store_collected(work, *answer, collected);
+      // Only what was asked for everybody's sake, and whole, may answer others.
+      if (shared && answer->status != 206) co_await store_collected(work, *answer, collected);
     } else if (is_delivery_optimization(request)) {
       // These clients need a length: without one a broken transfer ends their agent.
       co_await fail(work,
@@ -233,7 +236,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
 
 // True when the whole body came within the limit; else `collected` is its beginning.
 net::Task<bool> RequestPath::collect(Work& work, cache::PassQueue& queue, std::string& collected) {
-  const base::SteadyTime deadline = patience();
+  const base::SteadyTime deadline = first_byte_deadline(work);
   while (collected.size() <= kCollectLimit) {
     const base::Result<std::string> bytes = co_await queue.read(deadline);
     if (!bytes) {

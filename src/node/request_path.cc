@@ -87,6 +87,7 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
   Work work(exchange);
   loop_->name_request(exchange);
   work.now = delivery_.clock.wall();
+  work.asked = exchange.start();
   const http::RequestHead& head = exchange.head();
   resolve_target(head, tls_, delivery_.hosts, delivery_.store.secret(), work.target);
 
@@ -128,10 +129,16 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
 
 net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   const http::RequestHead& head = work.exchange.head();
-  std::shared_ptr<const StoredObject> stored;
-  if (std::shared_ptr<store::Object> object = co_await find(work.target.key)) {
-    stored = loop_->hot.get(std::move(object));
+  work.status = {};
+  work.filled_now = false;
+  work.exchange.outcome.cache = "-";
+  base::Result<std::shared_ptr<store::Object>> found = co_await find(work.target.key);
+  if (!found) {
+    co_await fail(work, found.error());
+    co_return Answered::Yes;
   }
+  std::shared_ptr<const StoredObject> stored;
+  if (*found) stored = loop_->hot.get(std::move(*found));
   const cache::UseDecision use =
       cache::decide_to_use(stored ? &stored->response : nullptr, work.target.key_text, head,
                            work.target.policy, work.now);
@@ -141,8 +148,7 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
     case Kind::Serve:
       work.exchange.outcome.cache = "hit";
       work.status.time_to_live = use.remaining;
-      co_await deliver(work, std::move(stored), std::nullopt);
-      co_return Answered::Yes;
+      co_return co_await deliver(work, std::move(stored), std::nullopt);
     case Kind::Unsatisfied:
       co_await refuse(work, 504,
                       "nothing is stored, and the request does not allow to ask the origin");
@@ -207,17 +213,18 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
                  });
   work.status.collapsed = !leads;
 
-  const base::Result<cache::Fill::Phase> phase = co_await fill->opened(patience());
+  const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));
   const bool failed = !phase || *phase == cache::Fill::Phase::Failed;
   if (failed) {
+    // A head that still comes has nobody to go to.
+    if (leads) fill->drop_pass();
     const base::Error error = phase ? fill->error() : phase.error();
     if (stale && cache::may_serve_on_error(stale->response, kOfflineGrace, work.now)) {
       work.exchange.outcome.cache = "hit";
       work.exchange.outcome.reason = "stale-origin-unreachable";
-      co_await deliver(work, std::move(stale), std::nullopt);
-    } else {
-      co_await fail(work, error);
+      co_return co_await deliver(work, std::move(stale), std::nullopt);
     }
+    co_await fail(work, error);
     co_return Answered::Yes;
   }
   switch (*phase) {
@@ -231,8 +238,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         co_await pass(work, "another-variant-is-being-filled");
         co_return Answered::Yes;
       }
-      const bool sent = co_await deliver(work, std::move(stored), std::move(fill));
-      co_return sent || work.head_sent ? Answered::Yes : Answered::TryAgain;
+      work.filled_now = true;
+      co_return co_await deliver(work, std::move(stored), std::move(fill));
     }
     case cache::Fill::Phase::NotModified: {
       if (!stale)
@@ -243,8 +250,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       work.exchange.outcome.cache = "hit";
       work.exchange.outcome.reason = "revalidated";
       work.status.forward_status = 304;
-      co_await deliver(work, fresh, std::nullopt);
-      co_return Answered::Yes;
+      co_return co_await deliver(work, fresh, std::nullopt);
     }
     case cache::Fill::Phase::Unshared: {
       const http::ResponseHead answer = fill->head();
@@ -253,10 +259,11 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         if (leads) fill->pass()->abandon();
         work.exchange.outcome.cache = "hit";
         work.exchange.outcome.reason = "stale-origin-failed";
-        co_await deliver(work, std::move(stale), std::nullopt);
-      } else if (leads && answer.status != 206) {
+        co_return co_await deliver(work, std::move(stale), std::nullopt);
+      }
+      if (leads && answer.status != 206) {
         work.exchange.outcome.cache = "pass";
-        co_await deliver_pass(work, fill->pass());
+        co_await deliver_pass(work, fill->pass(), true);
       } else {
         // Somebody else's answer, or slices that this client did not ask for.
         if (leads) fill->pass()->abandon();
@@ -289,8 +296,10 @@ net::Task<std::shared_ptr<const StoredObject>> RequestPath::refresh(Work& work,
       });
     }
     if (refreshed == cache::Refreshed::NotThis) co_return nullptr;
+    rewrite_lines(*fresh);
     co_return fresh;
   }
+  rewrite_lines(*fresh);
   if (write_back) {
     const base::Result<std::string> metadata = cache::serialize(fresh->response);
     const base::Status written = co_await delivery_.disk.run([&]() -> base::Status {
@@ -307,19 +316,27 @@ net::Task<std::shared_ptr<const StoredObject>> RequestPath::refresh(Work& work,
   co_return fresh;
 }
 
-net::Task<std::shared_ptr<store::Object>> RequestPath::find(const store::Key& key) {
+net::Task<base::Status> RequestPath::prepare(store::Object& object, std::uint64_t offset,
+                                             std::uint64_t length) {
+  if (object.is_ready(offset, length)) co_return base::Status{};
+  store::Store& store = delivery_.store;
+  co_return co_await delivery_.disk.run(
+      [&]() -> base::Status { return store.prepare(object, offset, length); });
+}
+
+net::Task<base::Result<std::shared_ptr<store::Object>>> RequestPath::find(const store::Key& key) {
   if (std::shared_ptr<store::Object> object = delivery_.store.find_open(key)) co_return object;
   if (!delivery_.store.contains(key)) co_return nullptr;
   store::Store& store = delivery_.store;
-  const auto found = co_await delivery_.disk.run(
+  co_return co_await delivery_.disk.run(
       [&]() -> base::Result<std::shared_ptr<store::Object>> { return store.find(key); });
-  co_return found ? *found : nullptr;
 }
 
-// Head and body of an object. False when nothing was sent because its bytes cannot be had (any
-// more).
-net::Task<bool> RequestPath::deliver(Work& work, std::shared_ptr<const StoredObject> stored,
-                                     std::optional<cache::Fill::Reader> fill) {
+// Head and body of an object. TryAgain when nothing was sent because its bytes cannot be had any
+// more.
+net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
+                                                      std::shared_ptr<const StoredObject> stored,
+                                                      std::optional<cache::Fill::Reader> fill) {
   const http::RequestHead& head = work.exchange.head();
   const Selection selection = select(head, *stored, work.now);
   work.exchange.outcome.status = selection.status;
@@ -336,12 +353,29 @@ net::Task<bool> RequestPath::deliver(Work& work, std::shared_ptr<const StoredObj
   if (at < end && fill) {
     const auto index = static_cast<std::uint32_t>(at / kSliceSize);
     const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
-    const auto first = co_await (*fill)->slice(index, last, shared_request(work),
-                                               stored->response.generation.validator, patience());
+    const auto first =
+        co_await (*fill)->slice(index, last, shared_request(work),
+                                stored->response.generation.validator, first_byte_deadline(work));
     if (!first) {
-      if (first.error().code == base::ErrorCode::DataLoss) co_return false;
+      if (first.error().code == base::ErrorCode::DataLoss) {
+        store::Store& store = delivery_.store;
+        co_await delivery_.disk.run([&]() -> base::Status {
+          store.remove(*stored->object);
+          return {};
+        });
+        co_return Answered::TryAgain;
+      }
       co_await fail(work, first.error());
-      co_return true;
+      co_return Answered::Yes;
+    }
+  }
+  if (at < end && !fill) {
+    // An overloaded drive is told before anything is promised.
+    const std::uint64_t length = std::min(end - at, kWindow);
+    const base::Status prepared = co_await prepare(*stored->object, at, length);
+    if (!prepared && prepared.error().code == base::ErrorCode::ResourceExhausted) {
+      co_await fail(work, prepared.error());
+      co_return Answered::Yes;
     }
   }
   AnswerFacts answer = facts(work);
@@ -351,7 +385,7 @@ net::Task<bool> RequestPath::deliver(Work& work, std::shared_ptr<const StoredObj
   net::Outgoing out;
   out.head = written;
   work.head_sent = true;
-  if (!co_await work.exchange.send(std::move(out))) co_return true;
+  if (!co_await work.exchange.send(std::move(out))) co_return Answered::Yes;
   while (at < end) {
     const bool is_stored = stored->object->has_slice(static_cast<std::uint32_t>(at / kSliceSize));
     if (!is_stored && !fill) {
@@ -362,10 +396,10 @@ net::Task<bool> RequestPath::deliver(Work& work, std::shared_ptr<const StoredObj
     if (!going_on) {
       work.exchange.outcome.complete = false;
       work.exchange.close_connection();
-      co_return true;
+      co_return Answered::Yes;
     }
   }
-  co_return true;
+  co_return Answered::Yes;
 }
 
 net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stored,
@@ -377,16 +411,10 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
     stop = std::min(end, (stop / kSliceSize + 1) * kSliceSize);
   }
   const std::uint64_t length = stop - at;
-  if (!object.is_ready(at, length)) {
-    store::Store& store = delivery_.store;
-    const std::uint64_t offset = at;
-    const base::Status prepared = co_await delivery_.disk.run(
-        [&]() -> base::Status { return store.prepare(object, offset, length); });
-    if (!prepared) {
-      base::log_warning("stored bytes cannot be used", {{"reason", prepared.error().message}});
-      // A slice that was dropped is fetched again; anything else cannot be repaired here.
-      co_return !object.has_slice(static_cast<std::uint32_t>(at / kSliceSize));
-    }
+  if (const base::Status prepared = co_await prepare(object, at, length); !prepared) {
+    base::log_warning("stored bytes cannot be used", {{"reason", prepared.error().message}});
+    // A slice that was dropped is fetched again; anything else cannot be repaired here.
+    co_return !object.has_slice(static_cast<std::uint32_t>(at / kSliceSize));
   }
   net::Outgoing out;
   out.file = object.fd();
@@ -396,7 +424,8 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
   out.mapped_failed = mapped_read_failed;
   out.owner = std::shared_ptr<const void>(stored.shared_from_this());
   if (!co_await work.exchange.send(std::move(out))) co_return false;
-  work.exchange.outcome.body_from_store += length;
+  (work.filled_now ? work.exchange.outcome.body_from_origin
+                   : work.exchange.outcome.body_from_store) += length;
   at = stop;
   co_return true;
 }

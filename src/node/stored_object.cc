@@ -37,8 +37,7 @@ base::Result<std::shared_ptr<const StoredObject>> prepare_object(
   auto response = cache::parse_stored_response(base::as_bytes(*stored->metadata));
   if (!response) return std::unexpected(response.error());
   stored->response = std::move(*response);
-  stored->lines_as_origin = write_lines(stored->response, http::Appearance::AsOrigin);
-  stored->lines_as_node = write_lines(stored->response, http::Appearance::AsNode);
+  rewrite_lines(*stored);
   const std::uint64_t length = object->length();
   if (length <= kSmallBody && object->is_ready(0, length)) {
     const std::span<const std::uint8_t> window = object->window(0, length);
@@ -47,6 +46,11 @@ base::Result<std::shared_ptr<const StoredObject>> prepare_object(
   }
   stored->object = std::move(object);
   return stored;
+}
+
+void rewrite_lines(StoredObject& stored) {
+  stored.lines_as_origin = write_lines(stored.response, http::Appearance::AsOrigin);
+  stored.lines_as_node = write_lines(stored.response, http::Appearance::AsNode);
 }
 
 bool mapped_read_failed(const void* owner) {

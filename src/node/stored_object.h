@@ -36,6 +36,9 @@ inline constexpr std::uint64_t kSmallBody = 64 * 1024;
 base::Result<std::shared_ptr<const StoredObject>> prepare_object(
     std::shared_ptr<store::Object> object, store::Store& store);
 
+// Writes the lines of the head anew, after `response` has changed.
+void rewrite_lines(StoredObject& stored);
+
 // For net::Outgoing::mapped_failed, with a StoredObject as owner: true when the drive failed under
 // a mapping that was just read; the object is then given up.
 bool mapped_read_failed(const void* owner);

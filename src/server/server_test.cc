@@ -246,9 +246,9 @@ TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
     record.request_id = "id";
     buffer.append(record, base::from_unix_seconds(0) + std::chrono::milliseconds(42));
   }
-  EXPECT_EQ(
-      base::read_file(path, 4096).value(),
-      "1970-01-01T00:00:00.042Z 192.0.2.1 GET http://h/a\\x0a\\x20b?... 200 0 0 hit not-stored id\n");
+  EXPECT_EQ(base::read_file(path, 4096).value(),
+            "1970-01-01T00:00:00.042Z 192.0.2.1 GET http://h/a\\x0a\\x20b?... 200 0 0 hit "
+            "not-stored id\n");
 }
 
 }  // namespace
