@@ -2,7 +2,7 @@
 // alone. Never printed.
 #pragma once
 
-#include <openssl/crypto.h>
+#include <string.h>
 
 #include <array>
 #include <cstdint>
@@ -19,8 +19,8 @@ struct TrafficSecrets {
   bool has_server = false;
 
   ~TrafficSecrets() {
-    OPENSSL_cleanse(client.data(), client.size());
-    OPENSSL_cleanse(server.data(), server.size());
+    explicit_bzero(client.data(), client.size());
+    explicit_bzero(server.data(), server.size());
   }
 };
 
