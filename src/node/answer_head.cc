@@ -7,6 +7,11 @@
 
 namespace larder::node {
 
+std::span<char> head_buffer() {
+  thread_local std::array<char, kHeadSize> buffer;
+  return buffer;
+}
+
 Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now) {
   const std::uint64_t length = stored.object->length();
   Selection selection{stored.response.status, 0, length};

@@ -18,6 +18,9 @@ namespace larder::node {
 // Longest head of an answer, in bytes.
 inline constexpr std::size_t kHeadSize = 64 * 1024;
 
+// A buffer of this thread for one head, until its next use.
+std::span<char> head_buffer();
+
 // What is sent of a stored object for a request: status and bytes.
 struct Selection {
   int status = 200;  // 200 (or the stored status), 206, 304, 412, 416
