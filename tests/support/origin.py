@@ -26,6 +26,7 @@ http {{
     location /slow/ {{ alias {files}/; limit_rate {slow_rate}; }}
     location /status/ {{ rewrite ^/status/404 /none-such last; return 503; }}
     location /fresh/ {{ alias {files}/; add_header Cache-Control "max-age=3600"; }}
+    location /weak/ {{ etag off; add_header Cache-Control "max-age=3600"; }}
     location /never/ {{ alias {files}/; add_header Cache-Control "no-store"; }}
   }}
 }}
