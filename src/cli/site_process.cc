@@ -48,7 +48,7 @@ base::Result<std::unique_ptr<SiteProcess>> SiteProcess::start(const site::SiteSe
   };
   LARDER_TRY(add_listeners(listeners, "site", settings.listen,
                            route(self->site_->device_router(), self->device_pool_),
-                           [self] { return self->tls_.load(); }));
+                           [self] { return self->tls_.get(); }));
   LARDER_TRY(add_listeners(listeners, "site admin", settings.admin_listen,
                            route(self->site_->admin_router(), self->control_pool_), nullptr));
   LARDER_TRY(add_listeners(listeners, "site pki", settings.pki_listen,
@@ -76,7 +76,7 @@ base::Status SiteProcess::serve_with(const site::ServingIdentity& identity) {
   wanted.ask_client_certificate = true;
   auto context = net::TlsContext::create(wanted);
   if (!context) return base::with_context("the site's certificate", context.error());
-  tls_.store(std::move(*context));
+  tls_.set(std::move(*context));
   return {};
 }
 

@@ -1,7 +1,6 @@
 // A site with its listeners: devices (TLS), status page, PKI, control socket.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -32,7 +31,7 @@ class SiteProcess {
 
   std::unique_ptr<site::Site> site_;
   // What new handshakes show; swapped as a whole when the site renews it.
-  std::atomic<std::shared_ptr<const net::TlsContext>> tls_;
+  net::TlsContextHolder tls_;
   // Apart, so that waiting devices cannot keep an administrator from blocking one of them.
   net::WorkerPool device_pool_{8, 1024};
   net::WorkerPool control_pool_{2, 64};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/error.h"
@@ -32,6 +33,24 @@ class TlsContext {
  private:
   explicit TlsContext(void* context) : context_(context) {}
   void* context_;
+};
+
+// Where a listener finds the context for its next handshake. Thread-safe. (std::atomic of a
+// shared_ptr is not free of races in the standard library that we build with.)
+class TlsContextHolder {
+ public:
+  std::shared_ptr<const TlsContext> get() const {
+    const std::lock_guard lock(mutex_);
+    return context_;
+  }
+  void set(std::shared_ptr<const TlsContext> context) {
+    const std::lock_guard lock(mutex_);
+    context_.swap(context);  // the old one goes after the lock
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const TlsContext> context_;
 };
 
 }  // namespace larder::net

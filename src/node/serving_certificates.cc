@@ -52,8 +52,8 @@ base::Status ServingCertificates::apply_locked() {
   if (!delivery) return std::unexpected(delivery.error());
   auto content = make(choice.content, true);
   if (!content) return std::unexpected(content.error());
-  delivery_.store(std::move(*delivery));
-  content_.store(std::move(*content));
+  delivery_.set(std::move(*delivery));
+  content_.set(std::move(*content));
   choice_ = choice;
   return {};
 }

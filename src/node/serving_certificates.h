@@ -2,7 +2,6 @@
 // contexts as a whole, for new connections, so that a change breaks no transfer.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,8 +40,8 @@ class ServingCertificates {
   base::Status set_site(std::optional<Identity> identity);
 
   // For listeners: null while there is none.
-  std::shared_ptr<const net::TlsContext> delivery() const { return delivery_.load(); }
-  std::shared_ptr<const net::TlsContext> content() const { return content_.load(); }
+  std::shared_ptr<const net::TlsContext> delivery() const { return delivery_.get(); }
+  std::shared_ptr<const net::TlsContext> content() const { return content_.get(); }
 
   CertificateChoice choice() const;
   // PEM chain of that certificate, leaf first; empty when there is none.
@@ -57,8 +56,8 @@ class ServingCertificates {
   std::optional<Identity> pki_;
   std::optional<Identity> site_;
   CertificateChoice choice_;
-  std::atomic<std::shared_ptr<const net::TlsContext>> delivery_;
-  std::atomic<std::shared_ptr<const net::TlsContext>> content_;
+  net::TlsContextHolder delivery_;
+  net::TlsContextHolder content_;
 };
 
 }  // namespace larder::node
