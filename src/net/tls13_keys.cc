@@ -15,8 +15,8 @@ EVP_CIPHER_CTX* native(void* context) {
   return static_cast<EVP_CIPHER_CTX*>(context);
 }
 
-const unsigned char* bytes(const char* text) {
-  return reinterpret_cast<const unsigned char*>(text);
+const unsigned char* bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
 }
 unsigned char* bytes(char* text) {
   return reinterpret_cast<unsigned char*>(text);
@@ -36,8 +36,8 @@ bool expand_label(std::span<const std::uint8_t, Tls13Keys::kSecret> secret, std:
   info.push_back('\1');  // counter of HKDF-Expand
   std::array<std::uint8_t, EVP_MAX_MD_SIZE> block{};
   unsigned length = 0;
-  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), bytes(info.data()),
-           info.size(), block.data(), &length) == nullptr) {
+  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), bytes(info), info.size(),
+           block.data(), &length) == nullptr) {
     return false;
   }
   std::copy_n(block.begin(), out.size(), out.begin());
@@ -102,7 +102,7 @@ std::size_t Tls13Keys::seal(std::uint8_t type, std::string_view first, std::stri
   int length = 0;
   const auto put = [&](std::string_view part) {
     if (part.empty()) return true;
-    if (EVP_EncryptUpdate(context, bytes(to), &length, bytes(part.data()),
+    if (EVP_EncryptUpdate(context, bytes(to), &length, bytes(part),
                           static_cast<int>(part.size())) != 1) {
       return false;
     }
@@ -111,8 +111,8 @@ std::size_t Tls13Keys::seal(std::uint8_t type, std::string_view first, std::stri
   };
   const char inner_type = static_cast<char>(type);
   if (EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, nonce().data()) != 1 ||
-      EVP_EncryptUpdate(context, nullptr, &length, bytes(header), kHeader) != 1 || !put(first) ||
-      !put(second) || !put({&inner_type, 1}) ||
+      EVP_EncryptUpdate(context, nullptr, &length, bytes({header, kHeader}), kHeader) != 1 ||
+      !put(first) || !put(second) || !put({&inner_type, 1}) ||
       EVP_EncryptFinal_ex(context, bytes(to), &length) != 1 ||
       EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, to) != 1) {
     return 0;
