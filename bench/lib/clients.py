@@ -1,0 +1,17 @@
+"""Small clients of our own, in bench/clients, compiled when they are first wanted."""
+
+import sys
+
+from lib.paths import BENCH, BUILD
+from support.program import run
+
+
+def client(name):
+    """The path of the program made from bench/clients/NAME.c."""
+    source, program = BENCH / "clients" / f"{name}.c", BUILD / name
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        done = run("clang-19", "-O2", "-Wall", "-o", program, source, "-lssl", "-lcrypto", check=False)
+        if done.returncode:
+            sys.exit(f"{source}: {done.stderr}")
+    return program

@@ -1,0 +1,53 @@
+"""wrk as a client: requests and the server's CPU time that they took."""
+
+import re
+import sys
+
+from lib.paths import BENCH
+from lib.processes import cpu_nanoseconds
+from lib.scene import BIG, HOST, SMALL
+from support.program import Program, run
+
+
+def wrk_command(server, path, tls, connections, seconds, object_size=0, core="1", threads=1):
+    """Small hits of SMALL or, of BIG, random unaligned ranges of 1 MiB."""
+    command = ["taskset", "-c", core, "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s"]
+    if path == BIG:
+        command += ["-s", BENCH / "range.lua"]
+    else:
+        command += ["-H", f"Host: {HOST}"]
+    command.append(f"{'https' if tls else 'http'}://127.0.0.1:{server.https_port if tls else server.http_port}{path}")
+    if path == BIG:
+        command += ["--", object_size, HOST]
+    return command
+
+
+def requests_in(printed, what):
+    """How many requests wrk counted; errors end the measurement."""
+    if "Non-2xx" in printed or "Socket errors" in printed:
+        sys.exit(f"{what}: the load met errors:\n{printed}")
+    return int(re.search(r"(\d+) requests in ", printed)[1])
+
+
+def wrk(scene, server, path=SMALL, tls=False, connections=64, seconds=2, **more):
+    """One round: a row with the requests and the CPU time of the server."""
+    command = wrk_command(server, path, tls, connections, seconds, scene.big_size, **more)
+    before = cpu_nanoseconds(server.pids)
+    printed = run(*command, namespace=scene.namespace, timeout=seconds + 60).stdout
+    spent = cpu_nanoseconds(server.pids) - before
+    # A connection's request under way when wrk stops is work done but not counted; it is the same few for all.
+    count = requests_in(printed, f"{server.name} {path}")
+    return {"requests": count, "cpu_ns": spent, "cpu_us_per_request": spent / count / 1000}
+
+
+def wrk_side_by_side(scene, loads, seconds):
+    """Several loads at once, each (server, connections, core): the requests of each."""
+    programs = []
+    for number, (server, connections, core) in enumerate(loads):
+        command = wrk_command(server, SMALL, False, connections, seconds, core=core)
+        log = scene.folder / f"wrk-{number}.log"
+        log.unlink(missing_ok=True)
+        programs.append(Program(command, log, scene.namespace).start())
+    for program in programs:
+        program.process.wait(seconds + 60)
+    return [requests_in(program.log.read_text(), "wrk") for program in programs]
