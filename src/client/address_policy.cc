@@ -3,40 +3,67 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 namespace larder::client {
 
 namespace {
 
-const std::vector<base::AddressRange>& special_ranges() {
-  static const std::vector<base::AddressRange> ranges = [] {
-    std::vector<base::AddressRange> parsed;
-    for (const char* text :
-         {"0.0.0.0/8",       "10.0.0.0/8",     "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",
-          "172.16.0.0/12",   "192.0.0.0/24",   "192.0.2.0/24",   "192.168.0.0/16", "198.18.0.0/15",
-          "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",    "::/128",
-          "::1/128",         "64:ff9b::/96",   "64:ff9b:1::/48", "2001:db8::/32",  "2002::/16",
-          "fc00::/7",        "fe80::/10",      "ff00::/8"}) {
-      const base::Result<base::AddressRange> range = base::parse_address_range(text);
-      if (range) parsed.push_back(*range);
-    }
-    return parsed;
-  }();
+std::vector<base::AddressRange> parse_all(std::initializer_list<const char*> texts) {
+  std::vector<base::AddressRange> parsed;
+  for (const char* text : texts) {
+    const base::Result<base::AddressRange> range = base::parse_address_range(text);
+    if (range) parsed.push_back(*range);
+  }
+  return parsed;
+}
+
+// Public IPv6 is one range; everything else, with all forms that carry an IPv4 address for a
+// translator (mapped, compatible, NAT64), lies outside of it.
+const std::vector<base::AddressRange>& global_unicast() {
+  static const std::vector<base::AddressRange> ranges = parse_all({"2000::/3"});
   return ranges;
+}
+
+const std::vector<base::AddressRange>& special_ranges() {
+  static const std::vector<base::AddressRange> ranges = parse_all({
+      "0.0.0.0/8",        // this network
+      "10.0.0.0/8",       // private
+      "100.64.0.0/10",    // shared, behind carriers' translators
+      "127.0.0.0/8",      // loopback
+      "169.254.0.0/16",   // link-local
+      "172.16.0.0/12",    // private
+      "192.0.0.0/24",     // protocol assignments
+      "192.0.2.0/24",     // documentation
+      "192.88.99.0/24",   // relays of 6to4
+      "192.168.0.0/16",   // private
+      "198.18.0.0/15",    // benchmarks
+      "198.51.100.0/24",  // documentation
+      "203.0.113.0/24",   // documentation
+      "224.0.0.0/4",      // multicast
+      "240.0.0.0/4",      // reserved, broadcast
+      "2001::/23",        // protocol assignments, with Teredo and its embedded IPv4
+      "2001:db8::/32",    // documentation
+      "2002::/16",        // 6to4, embedded IPv4
+      "3fff::/20",        // documentation
+  });
+  return ranges;
+}
+
+bool is_in(const std::vector<base::AddressRange>& ranges, const std::string& address) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const base::AddressRange& range) { return range.contains(address); });
 }
 
 }  // namespace
 
 bool is_public_address(const std::string& address) {
   if (!base::is_address(address)) return false;
-  for (const base::AddressRange& range : special_ranges()) {
-    if (range.contains(address)) return false;
-  }
-  in6_addr v6{};
-  if (::inet_pton(AF_INET6, address.c_str(), &v6) == 1 &&
-      (IN6_IS_ADDR_V4MAPPED(&v6) || IN6_IS_ADDR_V4COMPAT(&v6))) {
-    return false;
-  }
-  return true;
+  // A mapped address compares as the IPv4 address in it, so it is not in the range either.
+  const bool ipv6 = address.find(':') != std::string::npos;
+  if (ipv6 && !is_in(global_unicast(), address)) return false;
+  return !is_in(special_ranges(), address);
 }
 
 std::string address_text(const sockaddr& address) {

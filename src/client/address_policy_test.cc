@@ -23,7 +23,19 @@ TEST(PublicAddress, RefusesEverythingThatIsNotPlainPublicUnicast) {
                               "ff02::1",
                               "::ffff:10.0.0.1",
                               "::ffff:8.8.8.8",
+                              "::8.8.8.8",
+                              "0:0:0:0:0:ffff:8.8.8.8",
                               "64:ff9b::a00:1",
+                              "64:ff9b:1::a00:1",
+                              "100::1",
+                              "2001::a00:1",
+                              "2001:20::1",
+                              "3fff::1",
+                              "4000::1",
+                              "fec0::1",
+                              "192.88.99.1",
+                              "198.18.0.1",
+                              "203.0.113.7",
                               "2002:a00:1::1",
                               "2001:db8::1",
                               "localhost",
@@ -33,7 +45,8 @@ TEST(PublicAddress, RefusesEverythingThatIsNotPlainPublicUnicast) {
 }
 
 TEST(PublicAddress, AllowsPublicUnicast) {
-  for (const char* address : {"8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111"}) {
+  for (const char* address : {"8.8.8.8", "172.32.0.1", "100.128.0.1", "192.88.98.1",
+                              "2606:4700::1111", "2001:200::1", "2a00:1450::1", "3ffe::1"}) {
     EXPECT_TRUE(is_public_address(address)) << address;
   }
 }

@@ -1,13 +1,14 @@
 // Fetches from origins: one thread that runs all transfers, so that caps and pools are global by
 // construction.
 //
-// The bytes of the request target go out as they are; redirects are never followed; TLS is always
-// verified; the address that is really connected is checked at every connect, after every
-// resolution.
+// The bytes of the request target go out as they are; redirects are followed only as the fetch's
+// own rule says; TLS is always verified; the address that is really connected is checked at every
+// connect, after every resolution.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,10 +22,19 @@
 
 namespace larder::client {
 
+struct OriginFetch;
+
+// What a redirect (301 to 308) means for a fetch: another fetch that replaces it, nothing when the
+// redirect itself is the answer, or an error that ends it. May rewrite the head that is passed on.
+// Called on the origin thread: pure and quick. At most 5 hops, and none twice.
+using RedirectRule = std::function<base::Result<std::optional<OriginFetch>>(
+    const OriginFetch& hop, http::ResponseHead& head)>;
+
 struct OriginFetch {
   std::string method = "GET";
   bool https = false;
-  std::string host;        // of the Host field, of SNI and of the certificate's check
+  std::string host;        // of the Host field, of SNI and of the certificate's check; IPv6 with or
+                           // without brackets
   std::uint16_t port = 0;  // 0: the scheme's
   // Where to connect to instead of host:port.
   std::optional<std::pair<std::string, std::uint16_t>> connect_to;
@@ -32,8 +42,18 @@ struct OriginFetch {
   std::vector<std::pair<std::string, std::string>> fields;  // beside Host
   std::string body;
   std::vector<base::AddressRange>
-      allow_addresses;  // that may be connected although they are not public
-  std::string ca_file;  // empty: the system's store
+      allow_addresses;    // that may be connected although they are not public
+  std::string ca_file;    // the only roots trusted; empty: the system's store
+  bool direct = false;    // not through the proxy
+  RedirectRule redirect;  // empty: redirects are answers like others
+};
+
+// An HTTP proxy on the way to origins: plain requests in absolute-form, TLS through CONNECT. It
+// resolves names, so the addresses of origins are its to judge.
+struct OriginProxy {
+  std::string url;   // http:// or https://, host and port
+  std::string user;  // empty: no credentials are sent
+  std::string password;
 };
 
 // What happens to a fetch. Called on the origin thread, which all transfers share: no waiting, no
@@ -64,7 +84,10 @@ struct OriginPoolSettings {
   std::chrono::seconds low_speed_time{15};
   std::size_t connections = 256;
   std::size_t connections_per_host = 32;
-  std::size_t queue_limit = 4096;  // fetches running and waiting
+  std::size_t queue_limit = 4096;      // fetches running and waiting
+  std::chrono::seconds dns_cache{10};  // how long a resolved name is used for further connects
+  std::optional<OriginProxy> proxy;
+  std::string extra_ca_file;  // PEM roots beside the system's store, as an inspecting proxy needs
   // Ports on which this process listens: an own address with such a port is never an origin.
   std::vector<std::uint16_t> own_ports;
 };

@@ -1,0 +1,322 @@
+#include "client/origin_transfer.h"
+
+#include <curl/curl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "client/address_policy.h"
+
+namespace larder::client {
+
+namespace {
+
+constexpr std::size_t kMostHops = 5;
+// A redirect's body is read up to here, so that its connection can be used again.
+constexpr std::size_t kMostDiscarded = 64 * 1024;
+
+bool is_own_address(const std::string& address) {
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return true;  // cannot tell: refuse
+  bool own = false;
+  for (const ifaddrs* entry = list; entry != nullptr && !own; entry = entry->ifa_next) {
+    own = entry->ifa_addr != nullptr && address_text(*entry->ifa_addr) == address;
+  }
+  ::freeifaddrs(list);
+  return own || address.starts_with("127.") || address == "::1" || address == "0.0.0.0" ||
+         address == "::";
+}
+
+std::uint16_t port_of(const sockaddr& address) {
+  return ntohs(address.sa_family == AF_INET
+                   ? reinterpret_cast<const sockaddr_in&>(address).sin_port
+                   : reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+}
+
+std::string bracketed(const std::string& host) {
+  const bool bare_ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
+  return bare_ipv6 ? "[" + host + "]" : host;
+}
+
+std::uint16_t usual_port(bool https) {
+  return https ? 443 : 80;
+}
+
+std::string authority_of(const OriginFetch& fetch) {
+  const bool usual = fetch.port == 0 || fetch.port == usual_port(fetch.https);
+  return bracketed(fetch.host) +
+         (usual || fetch.connect_to ? "" : ":" + std::to_string(fetch.port));
+}
+
+std::string url_of(const OriginFetch& fetch) {
+  return (fetch.https ? "https://" : "http://") + authority_of(fetch) + fetch.target;
+}
+
+base::Status judge_address(const OriginFetch& fetch, const OriginPoolSettings& settings,
+                           const sockaddr& address) {
+  const std::string text = address_text(address);
+  const bool own = is_own_address(text);
+  if (own && std::find(settings.own_ports.begin(), settings.own_ports.end(), port_of(address)) !=
+                 settings.own_ports.end()) {
+    return base::fail(base::ErrorCode::PermissionDenied,
+                      "the origin's address is this node itself");
+  }
+  const bool listed =
+      std::any_of(fetch.allow_addresses.begin(), fetch.allow_addresses.end(),
+                  [&](const base::AddressRange& range) { return range.contains(text); });
+  if (listed) return {};
+  if (own || !is_public_address(text)) {
+    return base::fail(base::ErrorCode::PermissionDenied,
+                      "the origin's address " + text + " is not public and not allowed");
+  }
+  return {};
+}
+
+// What a proxy says for itself is no answer of the origin: as a 4xx it would keep Delivery
+// Optimization clients away for 15 minutes.
+bool is_of_the_proxy(const http::ResponseHead& head) {
+  return head.status == 407 || !head.field("X-Squid-Error").empty();
+}
+
+base::ErrorCode kind_of(CURLcode code) {
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return base::ErrorCode::DeadlineExceeded;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      return base::ErrorCode::Unauthenticated;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return base::ErrorCode::DataLoss;
+    default:
+      return base::ErrorCode::Unavailable;
+  }
+}
+
+}  // namespace
+
+struct TransferCallbacks {
+  static curl_socket_t open_socket(void* context, curlsocktype, curl_sockaddr* address) {
+    auto& transfer = *static_cast<Transfer*>(context);
+    // A proxy is the administrator's own choice, and resolves the origin's name itself.
+    if (!transfer.uses_proxy()) {
+      if (base::Status good = judge_address(transfer.fetch_, transfer.settings_, address->addr);
+          !good) {
+        transfer.refused_address_ = std::move(good);
+        return CURL_SOCKET_BAD;
+      }
+    }
+    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  }
+
+  static std::size_t receive_head(char* bytes, std::size_t size, std::size_t count, void* context) {
+    auto& transfer = *static_cast<Transfer*>(context);
+    const std::size_t length = size * count;
+    if (transfer.head_done_) return length;  // trailers are of no use to us
+    if (const base::Status taken = transfer.head_.add_line({bytes, length}); !taken) {
+      transfer.failure = base::fail(base::ErrorCode::DataLoss, taken.error().message);
+      return 0;
+    }
+    if (!transfer.head_.is_complete()) return length;
+    transfer.head_done_ = true;
+    http::ResponseHead head = transfer.head_.take();
+    if (transfer.uses_proxy() && is_of_the_proxy(head)) {
+      transfer.failure = base::fail(base::ErrorCode::Unavailable,
+                                    "the proxy answered " + std::to_string(head.status));
+      return 0;
+    }
+    if (transfer.take_redirect(head)) return length;
+    if (!transfer.failure) return 0;
+    if (!transfer.sink->on_head(head)) {
+      transfer.failure = base::fail(base::ErrorCode::FailedPrecondition, "not wanted");
+      return 0;
+    }
+    return length;
+  }
+
+  static std::size_t receive_body(char* bytes, std::size_t size, std::size_t count, void* context) {
+    auto& transfer = *static_cast<Transfer*>(context);
+    const std::size_t length = size * count;
+    if (!transfer.failure) return 0;  // ended by us already
+    if (transfer.next_) {
+      transfer.discarded_ += length;
+      return transfer.discarded_ <= kMostDiscarded ? length : 0;
+    }
+    switch (transfer.sink->on_body({reinterpret_cast<const std::uint8_t*>(bytes), length})) {
+      case FetchSink::Next::Continue:
+        transfer.wants_burst = true;
+        return length;
+      case FetchSink::Next::Pause:
+        transfer.wants_burst = true;
+        return CURL_WRITEFUNC_PAUSE;
+      case FetchSink::Next::Abort:
+        transfer.failure = base::fail(base::ErrorCode::FailedPrecondition, "not wanted any more");
+        return 0;
+    }
+    return 0;
+  }
+};
+
+void Transfer::release() {
+  if (easy != nullptr) curl_easy_cleanup(easy);
+  curl_slist_free_all(fields_);
+  curl_slist_free_all(connect_to_);
+  easy = nullptr;
+  fields_ = connect_to_ = nullptr;
+}
+
+// True when the redirect in `head` is followed. With an error in `failure` it neither is nor is it
+// anybody's answer.
+bool Transfer::take_redirect(http::ResponseHead& head) {
+  const bool redirects = head.status == 301 || head.status == 302 || head.status == 303 ||
+                         head.status == 307 || head.status == 308;
+  if (!fetch_.redirect || !redirects) return false;
+  base::Result<std::optional<OriginFetch>> next = fetch_.redirect(fetch_, head);
+  if (!next) {
+    failure = std::unexpected(next.error());
+    return false;
+  }
+  if (!*next) return false;
+  visited_.push_back(url_of(fetch_));
+  if (visited_.size() > kMostHops) {
+    failure = base::fail(base::ErrorCode::Unavailable, "the origin redirects too often");
+    return false;
+  }
+  if (std::find(visited_.begin(), visited_.end(), url_of(**next)) != visited_.end()) {
+    failure = base::fail(base::ErrorCode::Unavailable, "the origin redirects in a circle");
+    return false;
+  }
+  next_ = std::move(*next);
+  return true;
+}
+
+bool Transfer::follow() {
+  if (!next_ || !failure) return false;
+  release();
+  fetch_ = *std::exchange(next_, std::nullopt);
+  head_ = http::ResponseHeadReader();
+  head_done_ = false;
+  discarded_ = 0;
+  refused_address_ = {};
+  return true;
+}
+
+base::Status Transfer::outcome(int code) const {
+  if (!failure) return failure;
+  const auto result = static_cast<CURLcode>(code);
+  if (result == CURLE_OK) return {};
+  if (!refused_address_ && !head_done_) return refused_address_;
+  std::string text = curl_easy_strerror(result);
+  long proxy_status = 0;
+  if (uses_proxy() &&
+      curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status) == CURLE_OK &&
+      proxy_status >= 300) {
+    text = "the proxy answered " + std::to_string(proxy_status) + " to CONNECT";
+  }
+  return base::fail(kind_of(result), std::move(text));
+}
+
+void Transfer::set_method() {
+  if (fetch_.method == "HEAD") {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  } else if (!fetch_.body.empty() ||
+             (fetch_.method != "GET" && fetch_.method != "DELETE" && fetch_.method != "OPTIONS")) {
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, fetch_.body.data());
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(fetch_.body.size()));
+  }
+  if (fetch_.method != "HEAD") curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, fetch_.method.c_str());
+}
+
+void Transfer::set_trust() {
+  char* const none = nullptr;
+  if (!fetch_.ca_file.empty()) {
+    curl_easy_setopt(easy, CURLOPT_CAINFO, fetch_.ca_file.c_str());
+    curl_easy_setopt(easy, CURLOPT_CAPATH, none);  // else the system's store counts too
+  } else if (!settings_.extra_ca_file.empty()) {
+    // Beside the system's store, which libcurl finds as a folder.
+    curl_easy_setopt(easy, CURLOPT_CAINFO, settings_.extra_ca_file.c_str());
+  } else {
+    // The system's bundle alone is parsed once and kept; with a folder it is for every connection.
+    curl_easy_setopt(easy, CURLOPT_CAPATH, none);
+  }
+}
+
+// The way to the origin: by name, to a fixed address, or through the proxy.
+void Transfer::set_route() {
+  if (fetch_.connect_to) {
+    const std::string line = "::" + bracketed(fetch_.connect_to->first) + ":" +
+                             std::to_string(fetch_.connect_to->second);
+    connect_to_ = curl_slist_append(nullptr, line.c_str());
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to_);
+  }
+  if (!uses_proxy()) {
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, fetch_.target.c_str());
+    return;
+  }
+  const OriginProxy& proxy = *settings_.proxy;
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+  curl_easy_setopt(easy, CURLOPT_PROXY, proxy.url.c_str());
+  if (!proxy.user.empty()) {
+    curl_easy_setopt(easy, CURLOPT_PROXYAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, proxy.user.c_str());
+    curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, proxy.password.c_str());
+  }
+  if (!settings_.extra_ca_file.empty()) {
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, settings_.extra_ca_file.c_str());
+  }
+  // Absolute-form (RFC 9112 section 3.2.2), unless libcurl makes a tunnel: for https, and to a
+  // fixed address.
+  const bool tunnel = fetch_.https || fetch_.connect_to;
+  const std::string target = tunnel ? fetch_.target : url_of(fetch_);
+  curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target.c_str());
+}
+
+bool Transfer::prepare() {
+  easy = curl_easy_init();
+  if (easy == nullptr) return false;
+  const std::uint16_t port = fetch_.port != 0 ? fetch_.port : usual_port(fetch_.https);
+  const std::string url = std::string(fetch_.https ? "https://" : "http://") +
+                          bracketed(fetch_.host) + ":" + std::to_string(port) + "/";
+  curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, fetch_.https ? "https" : "http");
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(settings_.connect_timeout.count()));
+  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, static_cast<long>(settings_.dns_cache.count()));
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(settings_.low_speed));
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
+                   static_cast<long>(settings_.low_speed_time.count()));
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 512L * 1024);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, TransferCallbacks::open_socket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, TransferCallbacks::receive_head);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, TransferCallbacks::receive_body);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  set_trust();
+  set_route();
+  set_method();
+
+  // curl's own Accept, Expect and Content-Type are not part of the template.
+  for (const char* line : {"Accept:", "Expect:", "Content-Type:"}) {
+    fields_ = curl_slist_append(fields_, line);
+  }
+  fields_ = curl_slist_append(fields_, ("Host: " + authority_of(fetch_)).c_str());
+  for (const auto& [name, value] : fetch_.fields) {
+    const std::string line = value.empty() ? name + ";" : name + ": " + value;
+    fields_ = curl_slist_append(fields_, line.c_str());
+  }
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fields_);
+  return true;
+}
+
+}  // namespace larder::client
