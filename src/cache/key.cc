@@ -1,13 +1,18 @@
 #include "cache/key.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace larder::cache {
 
 namespace {
 
+std::string_view name_of(std::string_view parameter) {
+  return parameter.substr(0, parameter.find('='));
+}
+
 bool is_ignored(std::string_view parameter, std::span<const std::string> ignored) {
-  const std::string_view name = parameter.substr(0, parameter.find('='));
+  const std::string_view name = name_of(parameter);
   return std::find(ignored.begin(), ignored.end(), name) != ignored.end();
 }
 
@@ -23,24 +28,35 @@ bool write_key(std::string& out, const KeyParts& parts) {
   out += '\n';
   out += parts.path;
   if (!parts.has_query) return false;
-  if (parts.ignored_parameters.empty()) {
+  if (parts.ignored_parameters.empty() && !parts.sort_parameters) {
     out += '?';
     out += parts.query;
     return false;
   }
   bool stripped = false;
-  char separator = '?';
+  std::vector<std::string_view> kept;
   for (std::size_t begin = 0; begin <= parts.query.size();) {
     const std::size_t end = std::min(parts.query.find('&', begin), parts.query.size());
     const std::string_view parameter = parts.query.substr(begin, end - begin);
     if (is_ignored(parameter, parts.ignored_parameters)) {
       stripped = true;
     } else {
-      out += separator;
-      out += parameter;
-      separator = '&';
+      kept.push_back(parameter);
     }
     begin = end + 1;
+  }
+  if (parts.sort_parameters) {
+    // All point into one text: parameters of one name keep their order.
+    std::sort(kept.begin(), kept.end(), [](std::string_view left, std::string_view right) {
+      const int order = name_of(left).compare(name_of(right));
+      return order != 0 ? order < 0 : left.data() < right.data();
+    });
+  }
+  char separator = '?';
+  for (const std::string_view parameter : kept) {
+    out += separator;
+    out += parameter;
+    separator = '&';
   }
   return stripped;
 }

@@ -23,6 +23,8 @@ struct KeyParts {
   bool has_query = false;
   // Names of query parameters that do not choose the representation (signatures), exact spelling.
   std::span<const std::string> ignored_parameters{};
+  // Parameters in another order choose the same representation; those of one name keep theirs.
+  bool sort_parameters = false;
 };
 
 // Replaces the content of `out`, whose capacity is reused. True when a parameter was left out: then

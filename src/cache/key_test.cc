@@ -45,6 +45,20 @@ TEST(Key, LeavesOutIgnoredParameters) {
   EXPECT_FALSE(any);
 }
 
+TEST(Key, SortsParametersWhereTheOriginAllowsIt) {
+  const auto sorted = [](std::string_view query) {
+    std::string key;
+    write_key(
+        key,
+        {.host = "h", .path = "/", .query = query, .has_query = true, .sort_parameters = true});
+    return key.substr(std::string("http\nh\n/").size());
+  };
+  EXPECT_EQ(sorted("b=1&a=2"), "?a=2&b=1");
+  EXPECT_EQ(sorted("a=2&b=1"), "?a=2&b=1");
+  EXPECT_EQ(sorted("b=2&a&b=1"), "?a&b=2&b=1") << "values of one name keep their order";
+  EXPECT_EQ(sorted(""), "?");
+}
+
 TEST(CacheStatus, SaysWhatHappened) {
   std::array<char, 128> buffer{};
   EXPECT_EQ(write_cache_status(buffer, {.time_to_live = std::chrono::seconds{60}}),
