@@ -9,6 +9,7 @@
 #include "crypto/digest.h"
 #include "node/content_path.h"
 #include "node/node_parts.h"
+#include "node/origin_pool_settings.h"
 #include "node/request_path.h"
 #include "server/router_handler.h"
 
@@ -77,15 +78,12 @@ base::Status open_cache(Node::Parts& parts) {
   if (!store) return base::with_context("cannot open the cache", store.error());
   parts.store = std::move(*store);
 
-  client::OriginPoolSettings pool;
-  for (const auto* listeners : {&parts.settings.http_listen, &parts.settings.https_listen,
-                                &parts.settings.content_listen}) {
-    for (const base::ListenAddress& listener : *listeners) pool.own_ports.push_back(listener.port);
-  }
-  auto origins = client::OriginPool::start(std::move(pool));
+  auto pool = origin_pool_settings(parts.settings);
+  if (!pool) return std::unexpected(pool.error());
+  auto origins = client::OriginPool::start(std::move(*pool));
   if (!origins) return std::unexpected(origins.error());
   parts.origins = std::move(*origins);
-  parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.hosts);
+  parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.hosts, parts.settings);
   parts.disk = std::make_unique<net::WorkerPool>(kDiskThreads, kDiskQueue);
   parts.fills = std::make_unique<cache::FillTable>(*parts.origin, *parts.store, *parts.disk);
   parts.delivery =

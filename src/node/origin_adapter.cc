@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "node/origin_route.h"
+
 namespace larder::node {
 
 namespace {
@@ -34,17 +36,22 @@ class SinkAdapter final : public client::FetchSink {
 cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
                                             std::shared_ptr<cache::OriginSink> sink) {
   client::OriginFetch fetch;
-  if (const OriginSettings* origin = hosts_.find(request.host)) {
-    fetch.allow_addresses = origin->allow_addresses;
-    fetch.ca_file = origin->ca_file;
-    if (origin->url) fetch.connect_to = {origin->url->host, origin->url->port};
-  }
   fetch.method = std::move(request.method);
   fetch.https = request.https;
   fetch.host = std::move(request.host);
   fetch.target = std::move(request.target);
   fetch.fields = std::move(request.fields);
   fetch.body = std::move(request.body);
+  const OriginSettings* origin = hosts_.find(fetch.host);
+  if (origin != nullptr) {
+    set_route(fetch, *origin, settings_.no_proxy);
+    if (origin->follow_redirects) {
+      fetch.redirect = [this, https = fetch.https](const client::OriginFetch& hop,
+                                                   http::ResponseHead& head) {
+        return follow_redirect(hop, head, https, hosts_, settings_.no_proxy);
+      };
+    }
+  }
   return pool_.fetch(std::move(fetch), std::make_shared<SinkAdapter>(std::move(sink)));
 }
 

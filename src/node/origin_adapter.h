@@ -12,8 +12,9 @@ namespace larder::node {
 
 class OriginAdapter final : public cache::Origin {
  public:
-  // Both outlive the adapter.
-  OriginAdapter(client::OriginPool& pool, const HostTable& hosts) : pool_(pool), hosts_(hosts) {}
+  // All outlive the adapter.
+  OriginAdapter(client::OriginPool& pool, const HostTable& hosts, const NodeSettings& settings)
+      : pool_(pool), hosts_(hosts), settings_(settings) {}
 
   FetchId fetch(cache::OriginRequest request, std::shared_ptr<cache::OriginSink> sink) override;
   void resume(FetchId id) override { pool_.resume(id); }
@@ -22,6 +23,7 @@ class OriginAdapter final : public cache::Origin {
  private:
   client::OriginPool& pool_;
   const HostTable& hosts_;
+  const NodeSettings& settings_;
 };
 
 }  // namespace larder::node

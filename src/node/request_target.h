@@ -20,11 +20,13 @@ struct RequestTarget {
   http::OriginChoice choice;               // views point into the request or into `scratch`
   const OriginSettings* origin = nullptr;  // set when choice is an origin
   bool https = false;                      // of the connection to the origin
+  std::string_view canonical;              // host under which the object is kept
   http::Appearance appearance = http::Appearance::AsOrigin;
   cache::StorePolicy policy;
   std::string key_text;
   store::Key key;
   std::string scratch;
+  std::string path_scratch;
 };
 
 // Fills `target`, whose strings are reused. Pure. `client_tls`: the request came over TLS; it is
@@ -32,5 +34,11 @@ struct RequestTarget {
 // http.
 void resolve_target(const http::RequestHead& head, bool client_tls, const HostTable& hosts,
                     const std::array<std::uint8_t, 16>& secret, RequestTarget& target);
+
+// Whether bytes that came over verified TLS are as good an answer to this plain request: the table
+// leaves the scheme to the client.
+bool may_come_over_https(const RequestTarget& target);
+// From then on the request is for what comes over that scheme; with a key of its own.
+void set_scheme(RequestTarget& target, bool https, const std::array<std::uint8_t, 16>& secret);
 
 }  // namespace larder::node

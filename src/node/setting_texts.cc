@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/encoding.h"
-#include "node/profiles.h"
 
 namespace larder::node {
 
@@ -59,6 +58,9 @@ Result<std::string> parse_host_pattern(std::string_view text) {
   if (wildcard) name.remove_prefix(2);
   if (wildcard && name.find('.') == std::string_view::npos)
     return fail(ErrorCode::InvalidArgument, "is too wide: a suffix has two labels or more");
+  const bool numeric = name.find_last_not_of("0123456789.") == std::string_view::npos;
+  if (wildcard && numeric)
+    return fail(ErrorCode::InvalidArgument, "is no suffix of names but of addresses");
   if (is_dns_name(name) || (!wildcard && base::is_address(name))) return host;
   return fail(ErrorCode::InvalidArgument,
               "is no host: write \"packages.example.org\" or \"*.example.org\"");
@@ -113,14 +115,36 @@ Result<std::string> parse_method(std::string_view text) {
               "is no method that can be forwarded: write \"GET\", \"HEAD\", ... or \"*\"");
 }
 
-Result<std::string> parse_profile(std::string_view text) {
-  std::vector<std::string> names;
-  for (const Profile& profile : profiles()) {
-    if (profile.name == text) return std::string(text);
-    names.emplace_back(profile.name);
+Result<HostAlias> parse_host_alias(std::string_view text) {
+  const auto trimmed = [](std::string_view part) {
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    return part;
+  };
+  const std::size_t equals = text.find('=');
+  if (equals != std::string_view::npos) {
+    auto pattern = parse_host_pattern(trimmed(text.substr(0, equals)));
+    auto canonical = parse_host_pattern(trimmed(text.substr(equals + 1)));
+    if (pattern && canonical && !canonical->starts_with('*') && *pattern != *canonical)
+      return HostAlias{std::move(*pattern), std::move(*canonical)};
   }
   return fail(ErrorCode::InvalidArgument,
-              "is no profile" + base::settings_detail::advice(text, names));
+              "is no alias: write \"cdn2.example.org = cdn1.example.org\"");
+}
+
+std::string to_text(const HostAlias& alias) {
+  return alias.pattern + " = " + alias.canonical;
+}
+
+Result<ProxyException> parse_proxy_exception(std::string_view text) {
+  if (const auto range = base::parse_address_range(text)) return ProxyException{"", *range};
+  if (auto host = parse_host_pattern(text)) return ProxyException{std::move(*host), std::nullopt};
+  return fail(ErrorCode::InvalidArgument,
+              "is neither a host, nor \"*.suffix\", nor a range of addresses like 10.0.0.0/8");
+}
+
+std::string to_text(const ProxyException& exception) {
+  return exception.range ? base::to_text(*exception.range) : exception.host;
 }
 
 Result<std::string> parse_congestion_control(std::string_view text) {

@@ -16,7 +16,10 @@ base::Result<std::string> parse_host_pattern(std::string_view text);     // host
 base::Result<OriginUrl> parse_origin_url(std::string_view text);         // scheme://host[:port]
 std::string to_text(const OriginUrl& url);
 base::Result<std::string> parse_method(std::string_view text);
-base::Result<std::string> parse_profile(std::string_view text);
+base::Result<HostAlias> parse_host_alias(std::string_view text);  // "alias = host"
+std::string to_text(const HostAlias& alias);
+base::Result<ProxyException> parse_proxy_exception(std::string_view text);  // host pattern or CIDR
+std::string to_text(const ProxyException& exception);
 base::Result<std::string> parse_congestion_control(std::string_view text);
 
 }  // namespace larder::node

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "node/origin_settings.h"
 #include "node/profiles.h"
 #include "node/setting_texts.h"
 
@@ -22,11 +23,6 @@ constexpr std::uint64_t kDefaultDrive = 100'000'000'000;
 
 std::string shown(const std::string& text) {
   return text;
-}
-
-bool has_wildcard(const OriginSettings& origin) {
-  return std::any_of(origin.hosts.begin(), origin.hosts.end(),
-                     [](const std::string& host) { return host.starts_with('*'); });
 }
 
 // ---- The tables --------------------------------------------------------------------------------
@@ -125,80 +121,37 @@ SettingsSection<NodeSettings> make_node_section() {
   add_identity(s);
   add_listeners(s);
   std::string names;
-  for (const Profile& profile : profiles())
-    names +=
-        (names.empty() ? "" : "; ") + std::string(profile.name) + ": " + std::string(profile.text);
-  s.values("profiles", &NodeSettings::profiles, parse_profile, shown,
-           {.text = "Shipped sets of origins. " + names + ".", .limits = "names of profiles"});
+  for (const Profile& profile : shipped_profiles())
+    names += (names.empty() ? "" : "; ") + profile.name + ": " + profile.text;
+  s.values("profiles", &NodeSettings::profiles, parse_name, shown,
+           {.text = "Sets of origins. Shipped are " + names + ".", .limits = "names of profiles"});
+  s.optional_value("proxy", &NodeSettings::proxy, parse_origin_url,
+                   [](const OriginUrl& url) { return to_text(url); },
+                   {.text = "HTTP proxy on the way to origins. It resolves their names and so "
+                            "judges their addresses; its own address is not checked.",
+                    .limits = "http://host[:port] or https://host[:port]"});
+  s.text("proxy_credentials", &NodeSettings::proxy_credentials,
+         {.text = "File with the proxy's user:password in one line, readable by the node's user "
+                  "alone."});
+  s.values("no_proxy", &NodeSettings::no_proxy, parse_proxy_exception,
+           [](const ProxyException& exception) { return to_text(exception); },
+           {.text = "Origins that are asked directly. Ranges are compared with addresses in hosts "
+                    "and url, not with what names resolve to.",
+            .limits = "hosts, \"*.suffix\", CIDR"});
+  s.text("origin_ca_file", &NodeSettings::origin_ca_file,
+         {.text = "PEM roots that origins are verified with beside the system's store: those of a "
+                  "proxy that inspects TLS."});
+  s.text("profile_dir", &NodeSettings::profile_dir,
+         {.text = "Folder of *.toml files that replace shipped profiles of the same name and add "
+                  "others; one wrong file refuses them all."});
   add_limits(s);
   add_logs(s);
   s.tables("drive", &NodeSettings::drives, drive_section());
   return s;
 }
 
-void check_origin(const OriginSettings& origin, int line, SettingsErrors& errors) {
-  if (origin.hosts.empty()) errors.add(line, "[[origin]] hosts: empty; name at least one host");
-  if (!origin.ignore_query.empty() && !origin.is_public)
-    errors.add(
-        line,
-        "[[origin]] ignore_query: only for origins with public = true, because an answer to one "
-        "client's signature is then given to all");
-  if (!origin.allow_addresses.empty() && has_wildcard(origin) && !origin.url)
-    errors.add(
-        line,
-        "[[origin]] allow_addresses: not with a wildcard host, unless url is set: a name below "
-        "the suffix could lead anywhere inside these ranges");
-  if (origin.url && origin.scheme != OriginScheme::Same &&
-      origin.url->https != (origin.scheme == OriginScheme::Https))
-    errors.add(line, "[[origin]] scheme: contradicts the scheme of url; leave one of them out");
-}
-
-SettingsSection<OriginSettings> make_origin_section() {
-  SettingsSection<OriginSettings> s(
-      "[[origin]]", "Hosts that the node may fetch from and cache. Everything else is refused.");
-  s.value("name", &OriginSettings::name, parse_name, shown,
-          {.text = "Name in logs and metrics.",
-           .limits = "a to z, 0 to 9, - and _, at most 63",
-           .required = true});
-  s.values("hosts", &OriginSettings::hosts, parse_host_pattern, shown,
-           {.text = "Hosts as clients name them: exact, or \"*.suffix\" for all names below it.",
-            .limits = "at least one",
-            .required = true});
-  s.optional_value(
-      "url", &OriginSettings::url, parse_origin_url, to_text,
-      {.text = "Where to fetch from, if not from the host itself. Its scheme wins over "
-               "the client's: plain http:// here gives bytes that came over HTTP to HTTPS "
-               "clients too.",
-       .limits = "scheme://host[:port]"});
-  s.choice<OriginScheme>(
-      "scheme", &OriginSettings::scheme,
-      {{"same", OriginScheme::Same}, {"http", OriginScheme::Http}, {"https", OriginScheme::Https}},
-      {.text = "Scheme to the origin; \"same\": as the client asked."});
-  s.values("allow_addresses", &OriginSettings::allow_addresses, base::parse_address_range,
-           [](const base::AddressRange& range) { return base::to_text(range); },
-           {.text = "Addresses that are not public, yet may be fetched from.",
-            .limits = "CIDR; not with wildcard hosts unless url is set"});
-  s.text("ca_file", &OriginSettings::ca_file,
-         {.text = "PEM roots for this origin; empty: the system's store."});
-  s.values("methods", &OriginSettings::methods, parse_method, shown,
-           {.text = "Methods that are forwarded; \"*\": all. Only GET and HEAD are cached.",
-            .limits = "not CONNECT or TRACE"});
-  s.texts("ignore_query", &OriginSettings::ignore_query,
-          {.text = "Query parameters that are no part of the key.",
-           .limits = "only with public = true"});
-  s.boolean("public", &OriginSettings::is_public,
-            {.text = "What one client may see, all may see."});
-  s.check(check_origin);
-  return s;
-}
-
 const SettingsSection<NodeSettings>& node_section() {
   static const SettingsSection<NodeSettings> section = make_node_section();
-  return section;
-}
-
-const SettingsSection<OriginSettings>& origin_section() {
-  static const SettingsSection<OriginSettings> section = make_origin_section();
   return section;
 }
 
@@ -223,6 +176,9 @@ void complete_paths(NodeSettings& settings, const std::string& file_name) {
   resolve(settings.control_socket, folder);
   if (settings.access_log != "off") resolve(settings.access_log, folder);
   for (std::string& file : settings.client_trust) resolve(file, folder);
+  resolve(settings.profile_dir, folder);
+  resolve(settings.proxy_credentials, folder);
+  resolve(settings.origin_ca_file, folder);
   for (DriveSettings& drive : settings.drives) resolve(drive.path, folder);
   for (OriginSettings& origin : settings.origins) resolve(origin.ca_file, folder);
 }
@@ -237,6 +193,13 @@ void check_drives(const NodeSettings& settings, int line, SettingsErrors& errors
         errors.add(line, "[[node.drive]] path: " + settings.drives[index].path + " is given twice");
     }
   }
+}
+
+void check_proxy(const NodeSettings& settings, int line, SettingsErrors& errors) {
+  if (!settings.proxy && !settings.proxy_credentials.empty())
+    errors.add(line, "[node] proxy_credentials: there is no proxy");
+  if (!settings.proxy && !settings.no_proxy.empty())
+    errors.add(line, "[node] no_proxy: there is no proxy");
 }
 
 void check_listeners(const NodeSettings& settings, int line, SettingsErrors& errors) {
@@ -257,21 +220,30 @@ void check_listeners(const NodeSettings& settings, int line, SettingsErrors& err
   if (settings.admin_listen) take("admin_listen", *settings.admin_listen);
 }
 
-void check_origins(const std::vector<std::pair<OriginSettings, int>>& origins,
-                   SettingsErrors& errors) {
-  for (std::size_t index = 0; index < origins.size(); ++index) {
-    const auto& [origin, line] = origins[index];
-    for (std::size_t other = 0; other < index; ++other) {
-      const OriginSettings& earlier = origins[other].first;
-      if (!origin.name.empty() && origin.name == earlier.name)
-        errors.add(line, "[[origin]] name: \"" + origin.name + "\" is given twice");
-      for (const std::string& host : origin.hosts) {
-        if (std::find(earlier.hosts.begin(), earlier.hosts.end(), host) != earlier.hosts.end())
-          errors.add(line,
-                     "[[origin]] hosts: \"" + host + "\" belongs to \"" + earlier.name + "\" too");
-      }
+void add_profiles(NodeSettings& settings, int line, SettingsErrors& errors) {
+  std::vector<Profile> own;
+  if (!settings.profile_dir.empty()) {
+    auto loaded = load_profiles(settings.profile_dir);
+    if (!loaded) {
+      errors.add(line, "[node] profile_dir: " + loaded.error().message);
+      return;
     }
+    own = std::move(*loaded);
   }
+  const std::vector<Profile>& all = settings.profile_dir.empty() ? shipped_profiles() : own;
+  for (const std::string& name : settings.profiles) {
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [&](const Profile& profile) { return profile.name == name; });
+    if (found != all.end()) {
+      settings.origins.insert(settings.origins.end(), found->origins.begin(), found->origins.end());
+      continue;
+    }
+    std::vector<std::string> names;
+    for (const Profile& profile : all) names.push_back(profile.name);
+    errors.add(line, "[node] profiles: \"" + name + "\" is no profile" +
+                         base::settings_detail::advice(name, names));
+  }
+  settings.reserved_hosts = reserved_hosts(all, settings.origins);
 }
 
 }  // namespace
@@ -299,22 +271,15 @@ Result<NodeSettings> parse_node_settings(std::string_view text, const std::strin
     node_line = found.line;
     node_section().read(*found.table, found.line, settings, errors);
   }
-  std::vector<std::pair<OriginSettings, int>> origins;
-  for (const base::SettingsTableAt& found : base::find_tables(*file, "origin", true, errors)) {
-    OriginSettings& origin = origins.emplace_back(OriginSettings{}, found.line).first;
-    origin_section().read(*found.table, found.line, origin, errors);
-  }
+  std::vector<OriginAt> origins = read_origins(*file, errors);
   check_origins(origins, errors);
-  for (auto& [origin, line] : origins) settings.origins.push_back(std::move(origin));
+  for (OriginAt& found : origins) settings.origins.push_back(std::move(found.origin));
   complete_paths(settings, file_name);
   check_drives(settings, node_line, errors);
   check_listeners(settings, node_line, errors);
+  check_proxy(settings, node_line, errors);
+  add_profiles(settings, node_line, errors);
   if (base::Status status = errors.status(); !status) return std::unexpected(status.error());
-
-  for (const std::string& profile : settings.profiles) {
-    for (OriginSettings& origin : profile_origins(profile))
-      settings.origins.push_back(std::move(origin));
-  }
   return settings;
 }
 
@@ -322,25 +287,6 @@ Result<NodeSettings> load_node_settings(const std::string& path) {
   const auto text = base::read_file(path, base::kSettingsFileLimit);
   if (!text) return std::unexpected(text.error());
   return parse_node_settings(*text, path);
-}
-
-const OriginSettings* find_origin(const NodeSettings& settings, std::string_view host) {
-  const OriginSettings* best = nullptr;
-  std::size_t best_length = 0;
-  for (const OriginSettings& origin : settings.origins) {
-    for (const std::string& pattern : origin.hosts) {
-      if (pattern == host) return &origin;
-      // "*.example.org" matches what ends in ".example.org" and has something before it.
-      const std::string_view suffix = std::string_view(pattern).substr(1);
-      const bool matches =
-          pattern.starts_with('*') && host.size() > suffix.size() && host.ends_with(suffix);
-      if (matches && suffix.size() > best_length) {
-        best_length = suffix.size();
-        best = &origin;
-      }
-    }
-  }
-  return best;
 }
 
 std::vector<base::SettingsSectionFacts> describe_node_settings() {

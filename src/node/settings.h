@@ -35,9 +35,18 @@ struct OriginUrl {
   std::uint16_t port = 0;
 };
 
+// A path below `pattern` names the same object as below `canonical`, both as in `hosts`.
+struct HostAlias {
+  std::string pattern;
+  std::string canonical;  // no wildcard
+
+  bool operator==(const HostAlias&) const = default;
+};
+
 struct OriginSettings {
   std::string name;
   std::vector<std::string> hosts;  // lower case: "host", or "*.suffix" for every name below suffix
+  std::vector<HostAlias> aliases;
   std::optional<OriginUrl> url;
   OriginScheme scheme = OriginScheme::Same;
   // Ranges that connections may reach although they are not public. Never together with a wildcard
@@ -45,13 +54,24 @@ struct OriginSettings {
   std::vector<base::AddressRange> allow_addresses;
   std::string ca_file;  // PEM roots of the origin; empty: the system's store
   std::vector<std::string> methods = {"GET", "HEAD"};  // "*": every method
+  bool follow_redirects = false;                       // inside the allow list
   // Query parameters that are no part of the key. Only where `is_public`: bytes fetched with one
   // client's signature answer everybody.
   std::vector<std::string> ignore_query;
+  bool sort_query = false;
+  bool normalize_path = false;
   bool is_public = false;
   bool is_profile = false;  // shipped with the product, not written in the file
 
   bool allows_method(std::string_view method) const;
+};
+
+// Where the proxy is not used: a range of addresses, a host, or "*.suffix".
+struct ProxyException {
+  std::string host;  // as written, when there is no range
+  std::optional<base::AddressRange> range;
+
+  bool operator==(const ProxyException&) const = default;
 };
 
 struct NodeSettings {
@@ -65,7 +85,13 @@ struct NodeSettings {
   std::vector<std::string> connection_names;  // DNS names in lower case, or addresses
   std::vector<std::string> client_trust;      // CA files
   std::vector<std::string> profiles;
+  std::string profile_dir;                  // empty: only the shipped ones
+  std::vector<std::string> reserved_hosts;  // below profiles' wildcards, yet another profile's
   bool site_certificate_for_delivery = false;
+  std::optional<OriginUrl> proxy;  // on the way to origins
+  std::string proxy_credentials;   // file with one line, "user:password"
+  std::vector<ProxyException> no_proxy;
+  std::string origin_ca_file;  // PEM roots beside the system's
 
   int threads = 0;  // event loops; 0: one per core
   int max_connections = 20000;
@@ -88,11 +114,6 @@ struct NodeSettings {
 // the folder of `file_name`.
 base::Result<NodeSettings> parse_node_settings(std::string_view text, const std::string& file_name);
 base::Result<NodeSettings> load_node_settings(const std::string& path);
-
-// The origin that answers for `host` (lower case, without port): the one that names it exactly,
-// else the one with the longest matching suffix; null when no origin allows it. The pointer lives
-// as long as `settings`.
-const OriginSettings* find_origin(const NodeSettings& settings, std::string_view host);
 
 // The facts of every setting, for the manual.
 std::vector<base::SettingsSectionFacts> describe_node_settings();

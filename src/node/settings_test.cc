@@ -2,10 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
-
-#include "node/profiles.h"
-
 namespace larder::node {
 namespace {
 
@@ -65,7 +61,7 @@ name = "not for the node"
   EXPECT_FALSE(settings.admin_listen);
   EXPECT_EQ(settings.connection_names, (std::vector<std::string>{"node1.example.org", "10.1.2.3"}));
   EXPECT_EQ(settings.drives[0].size, 100'000'000'000ULL);
-  ASSERT_EQ(settings.origins.size(), 4U);
+  ASSERT_EQ(settings.origins.size(), 5U);
   EXPECT_EQ(settings.origins[0].hosts[0], "packages.example.org");
   ASSERT_TRUE(settings.origins[0].url);
   EXPECT_EQ(settings.origins[0].url->host, "10.0.0.5");
@@ -114,6 +110,40 @@ TEST(NodeSettings, RefusesWhatContradictsItself) {
       << "no [node]";
 }
 
+TEST(NodeSettings, AliasesNameHostsOfTheirTable) {
+  const std::string origin =
+      "[node]\nname = \"n\"\n[[origin]]\nname = \"o\"\nhosts = [\"a.example.org\", "
+      "\"*.b.example.org\", \"c.example.org\"]\n";
+  EXPECT_EQ(mistakes(origin + "aliases = [\"*.b.example.org = a.example.org\"]\n"), "none");
+  for (const char* wrong :
+       {"\"a.example.org\"", "\"a.example.org = *.b.example.org\"",
+        "\"d.example.org = a.example.org\"", "\"a.example.org = d.example.org\"",
+        "\"a.example.org = a.example.org\"",
+        "\"a.example.org = c.example.org\", \"c.example.org = a.example.org\"",
+        "\"*.b.example.org = a.example.org\", \"*.b.example.org = c.example.org\""}) {
+    EXPECT_NE(mistakes(origin + "aliases = [" + wrong + "]\n"), "none") << wrong;
+  }
+}
+
+TEST(NodeSettings, ProxyHasExceptions) {
+  const std::string node = "[node]\nname = \"n\"\n";
+  const NodeSettings settings =
+      good(node +
+           "proxy = \"http://proxy.example.org:3128\"\nproxy_credentials = \"secret\"\n"
+           "no_proxy = [\"10.0.0.0/8\", \"*.Example.org\", \"192.0.2.1\"]\n");
+  ASSERT_TRUE(settings.proxy);
+  EXPECT_EQ(settings.proxy->port, 3128);
+  EXPECT_EQ(settings.proxy_credentials, "/etc/larder/secret");
+  ASSERT_EQ(settings.no_proxy.size(), 3U);
+  EXPECT_TRUE(settings.no_proxy[0].range);
+  EXPECT_EQ(settings.no_proxy[1].host, "*.example.org");
+  EXPECT_TRUE(settings.no_proxy[2].range);
+  EXPECT_NE(mistakes(node + "no_proxy = [\"a.example.org\"]\n"), "none");
+  EXPECT_NE(mistakes(node + "proxy_credentials = \"secret\"\n"), "none");
+  EXPECT_NE(mistakes(node + "proxy = \"http://user:password@proxy.example.org\"\n"), "none");
+  EXPECT_NE(mistakes(node + "proxy = \"socks5://proxy.example.org\"\n"), "none");
+}
+
 TEST(NodeSettings, RefusesWrongValues) {
   for (const char* line : {"connection_names = [\"a b\"]", "profiles = [\"windows\"]",
                            "threads = -1", "congestion_control = \"../x\"", "log_level = \"loud\"",
@@ -124,39 +154,13 @@ TEST(NodeSettings, RefusesWrongValues) {
        {"url = \"ftp://example.org\"", "url = \"http://example.org/path\"",
         "url = \"http://u@example.org\"", "url = \"http://example.org:0\"", "url = \"http://[::1\"",
         "url = \"http://::1\"", "methods = [\"CONNECT\"]", "methods = [\"get\"]",
-        "hosts = [\"http://example.org\"]", "allow_addresses = [\"10.0.0.1/8\"]"}) {
+        "hosts = [\"http://example.org\"]", "hosts = [\"*.0.0.1\"]", "hosts = [\"example.org.\"]",
+        "hosts = [\"example.org:80\"]", "hosts = [\"*.com\"]",
+        "allow_addresses = [\"10.0.0.1/8\"]"}) {
     std::string text =
         "[node]\nname = \"n\"\n[[origin]]\nname = \"o\"\n" + std::string(line) + "\n";
     if (!std::string_view(line).starts_with("hosts")) text += "hosts = [\"example.org\"]\n";
     EXPECT_NE(mistakes(text), "none") << line;
-  }
-}
-
-TEST(FindOrigin, ExactHostWinsThenTheLongestSuffix) {
-  const NodeSettings settings = good("[node]\nname = \"n\"\nprofiles = [\"office\", \"teams\"]\n");
-  const auto name_of = [&](std::string_view host) -> std::string {
-    const OriginSettings* origin = find_origin(settings, host);
-    return origin == nullptr ? "none" : origin->name;
-  };
-  EXPECT_EQ(name_of("res.cdn.office.net"), "office");
-  EXPECT_EQ(name_of("a.statics.teams.cdn.office.net"), "teams");
-  EXPECT_EQ(name_of("statics.teams.cdn.office.net"), "teams");
-  EXPECT_EQ(name_of("cdn.office.net"), "none") << "a suffix does not match itself";
-  EXPECT_EQ(name_of("evilcdn.office.net"), "none");
-  EXPECT_EQ(name_of(".cdn.office.net"), "none");
-  EXPECT_EQ(name_of("example.org"), "none");
-}
-
-TEST(Profiles, EveryHostIsInOneProfileOnly) {
-  std::set<std::string> seen;
-  for (const Profile& profile : profiles()) {
-    const auto origins = profile_origins(profile.name);
-    EXPECT_FALSE(origins.empty()) << profile.name;
-    for (const OriginSettings& origin : origins) {
-      EXPECT_TRUE(origin.is_public);
-      EXPECT_TRUE(origin.ignore_query.empty() || origin.is_public);
-      for (const std::string& host : origin.hosts) EXPECT_TRUE(seen.insert(host).second) << host;
-    }
   }
 }
 
