@@ -6,6 +6,7 @@
 #include "http/cache_control.h"
 #include "http/characters.h"
 #include "http/field_line.h"
+#include "http/target.h"
 
 namespace larder::cache {
 
@@ -13,7 +14,7 @@ namespace {
 
 // "LRSR" and the version; a new version discards what older programs stored.
 constexpr std::uint32_t kMagic = 0x5253524c;
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 constexpr std::uint64_t kHeuristic = 1;
 constexpr std::uint64_t kMustRevalidate = 2;
@@ -156,6 +157,7 @@ base::Result<std::string> serialize(const StoredResponse& response) {
   writer.number(kMagic, 4);
   writer.number(kVersion, 4);
   writer.text(response.key);
+  writer.text(response.host);
   writer.number(static_cast<std::uint64_t>(response.status), 2);
   writer.number(flags_of(response), 1);
   writer.time(response.request_time);
@@ -192,6 +194,8 @@ base::Result<StoredResponse> parse_stored_response(std::span<const std::uint8_t>
 
   StoredResponse response;
   response.key = reader.text();
+  response.host = reader.text();
+  reader.expect(response.host.empty() || http::parse_authority(response.host).has_value());
   response.status = static_cast<int>(reader.number(2));
   reader.expect(response.status >= 200 && response.status <= 599);
   const std::uint64_t flags = reader.number(1);

@@ -53,7 +53,8 @@ struct NominatedField {
 };
 
 struct StoredResponse {
-  std::string key;  // the full text of key.h
+  std::string key;   // the full text of key.h
+  std::string host;  // that was asked: further parts come from there, whatever alias a client names
   int status = 200;
   // End-to-end fields in canonical spelling, without those that the node writes itself
   // (http::may_send_to_client) and without Set-Cookie.

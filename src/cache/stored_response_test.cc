@@ -12,6 +12,7 @@ using std::chrono::seconds;
 StoredResponse sample() {
   StoredResponse response;
   response.key = "https\na.example\n/x?y";
+  response.host = "cdn2.a.example";
   response.status = 404;
   response.fields = {{.name = "ETag", .value = "\"a\"", .id = http::FieldName::ETag},
                      {.name = "X-Other", .value = "", .id = http::FieldName::Other}};
@@ -38,6 +39,7 @@ TEST(StoredResponse, RoundTrips) {
   const auto parsed = parse_stored_response(base::as_bytes(*bytes));
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(parsed->key, response.key);
+  EXPECT_EQ(parsed->host, response.host);
   EXPECT_EQ(parsed->status, 404);
   ASSERT_EQ(parsed->fields.size(), 2u);
   EXPECT_EQ(parsed->etag(), "\"a\"");
@@ -84,7 +86,7 @@ TEST(StoredResponse, SurvivesEveryFlippedByte) {
 
 TEST(StoredResponse, RefusesAnotherVersionAndTextsThatWouldSplitAHead) {
   std::string bytes = *serialize(sample());
-  bytes[4] = 2;
+  bytes[4] = 1;
   EXPECT_FALSE(parse_stored_response(base::as_bytes(bytes)));
   StoredResponse split = sample();
   split.fields[1].value = "a\r\nSet-Cookie: b";

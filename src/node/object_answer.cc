@@ -60,7 +60,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     const auto index = static_cast<std::uint32_t>(at / kSliceSize);
     const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
     const auto first =
-        co_await (*fill)->slice(index, last, shared_request(work),
+        co_await (*fill)->slice(index, last, shared_request(work, stored.get()),
                                 stored->response.generation.validator, first_byte_deadline(work));
     if (!first) {
       if (first.error().code == base::ErrorCode::DataLoss) {
@@ -145,7 +145,7 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, const StoredObject& st
                                               std::uint64_t end) {
   const auto index = static_cast<std::uint32_t>(at / kSliceSize);
   const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
-  const auto source = co_await fill->slice(index, last, shared_request(work),
+  const auto source = co_await fill->slice(index, last, shared_request(work, &stored),
                                            stored.response.generation.validator, patience());
   if (!source) {
     base::log_warning("an answer was cut", {{"reason", source.error().message}});

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "http/forwarding.h"
 #include "http/head_writer.h"
+#include "http/reference.h"
 #include "node/request_path.h"
 
 namespace larder::node {
@@ -155,9 +156,14 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
   const std::string_view date = answer->field(http::FieldName::Date);
   head.field("Date", date.empty() ? server::http_date_now() : date);
   for (const http::ResponseField& field : answer->fields) {
-    if (http::may_send_to_client(*answer, field, work.target.appearance)) {
-      head.field(http::canonical_name(field.name), field.value);
+    if (!http::may_send_to_client(*answer, field, work.target.appearance)) continue;
+    if (field.id == http::FieldName::Location &&
+        work.target.appearance == http::Appearance::AsNode) {
+      head.field("Location",
+                 http::with_cache_host_origin(field.value, work.target.choice.authority.host()));
+      continue;
     }
+    head.field(http::canonical_name(field.name), field.value);
   }
   if (work.target.appearance == http::Appearance::AsNode) {
     head.field("X-Content-Type-Options", "nosniff");
@@ -256,10 +262,11 @@ net::Task<void> RequestPath::store_collected(Work& work, http::ResponseHead head
   if (work.exchange.head().method != http::Method::Get || body.empty()) co_return;
   head.content_length = body.size();
   head.chunked = false;
-  const cache::StoreDecision decision =
+  cache::StoreDecision decision =
       cache::decide_to_store(work.target.key_text, cache::describe_fill(work.exchange.head()), head,
                              {work.now, delivery_.clock.wall()}, work.target.policy);
   if (!decision.store) co_return;
+  decision.response.host = work.target.choice.authority.host();
   const base::Result<std::string> metadata = cache::serialize(decision.response);
   if (!metadata) co_return;
   store::Store& store = delivery_.store;

@@ -133,8 +133,11 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   const cache::UseDecision use =
       cache::decide_to_use(stored ? &stored->response : nullptr, work.target.key_text, head,
                            work.target.policy, work.now);
-  work.exchange.outcome.reason = use.reason;
   using Kind = cache::UseDecision::Kind;
+  if ((use.kind == Kind::Miss || use.kind == Kind::Unsatisfied) && co_await find_over_https(work)) {
+    co_return co_await answer_from_cache(work);
+  }
+  work.exchange.outcome.reason = use.reason;
   switch (use.kind) {
     case Kind::Serve:
       work.exchange.outcome.cache = "hit";
@@ -161,6 +164,23 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   co_return Answered::Yes;
 }
 
+// What came over verified TLS may answer a plain request too, never the other way round. True when
+// there is such an answer: the request is for it from then on.
+net::Task<bool> RequestPath::find_over_https(Work& work) {
+  if (!may_come_over_https(work.target)) co_return false;
+  set_scheme(work.target, true, delivery_.store.secret());
+  base::Result<std::shared_ptr<store::Object>> found = co_await find(work.target.key);
+  if (found && *found) {
+    const std::shared_ptr<const StoredObject> stored = loop_->hot.get(std::move(*found));
+    const cache::UseDecision use =
+        cache::decide_to_use(stored ? &stored->response : nullptr, work.target.key_text,
+                             work.exchange.head(), work.target.policy, work.now);
+    if (use.kind == cache::UseDecision::Kind::Serve) co_return true;
+  }
+  set_scheme(work.target, false, delivery_.store.secret());
+  co_return false;
+}
+
 // Asks the origin, together with everybody else who wants the same object.
 net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     Work& work, std::shared_ptr<const StoredObject> stale) {
@@ -180,28 +200,29 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
               static_cast<std::uint32_t>(range.last / kSliceSize)};
   }
   const cache::FillRequest fill_request = cache::describe_fill(head);
-  const bool leads =
-      fill->open(request, slices,
-                 [fill_request, key = work.target.key_text, policy = work.target.policy,
-                  sent = work.now, &clock = delivery_.clock](const http::ResponseHead& response) {
-                   cache::Opening opening;
-                   const cache::StoreDecision decision = cache::decide_to_store(
-                       key, fill_request, response, {sent, clock.wall()}, policy);
-                   opening.storable = decision.store;
-                   opening.reason = decision.reason;
-                   if (!decision.store) return opening;
-                   const base::Result<std::string> metadata = cache::serialize(decision.response);
-                   opening.storable = metadata && decision.response.length.value_or(0) > 0;
-                   if (!opening.storable) {
-                     opening.reason = "length-unknown";
-                     return opening;
-                   }
-                   opening.metadata = *metadata;
-                   opening.length = *decision.response.length;
-                   opening.combinable =
-                       decision.response.generation.kind != cache::GenerationKind::SingleResponse;
-                   return opening;
-                 });
+  const bool leads = fill->open(
+      request, slices,
+      [fill_request, host = request.host, key = work.target.key_text, policy = work.target.policy,
+       sent = work.now, &clock = delivery_.clock](const http::ResponseHead& response) {
+        cache::Opening opening;
+        cache::StoreDecision decision =
+            cache::decide_to_store(key, fill_request, response, {sent, clock.wall()}, policy);
+        decision.response.host = host;
+        opening.storable = decision.store;
+        opening.reason = decision.reason;
+        if (!decision.store) return opening;
+        const base::Result<std::string> metadata = cache::serialize(decision.response);
+        opening.storable = metadata && decision.response.length.value_or(0) > 0;
+        if (!opening.storable) {
+          opening.reason = "length-unknown";
+          return opening;
+        }
+        opening.metadata = *metadata;
+        opening.length = *decision.response.length;
+        opening.combinable =
+            decision.response.generation.kind != cache::GenerationKind::SingleResponse;
+        return opening;
+      });
   work.status.collapsed = !leads;
 
   const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));
@@ -394,10 +415,13 @@ net::Task<void> RequestPath::answer_locally(Work& work) {
   co_await refuse(work, 404, "there is nothing under that name on this node");
 }
 
-cache::OriginRequest RequestPath::shared_request(const Work& work) const {
+cache::OriginRequest RequestPath::shared_request(const Work& work,
+                                                 const StoredObject* stored) const {
   const http::RequestHead& head = work.exchange.head();
   cache::OriginRequest request;
-  request.host = work.target.choice.authority.host();
+  request.host = stored != nullptr && !stored->response.host.empty()
+                     ? std::string_view(stored->response.host)
+                     : work.target.choice.authority.host();
   request.https = work.target.https;
   request.target = work.target.choice.path;
   if (work.target.choice.has_query) request.target += "?" + std::string(work.target.choice.query);

@@ -42,6 +42,7 @@ class RequestPath final : public server::Handler {
   enum class Answered { Yes, TryAgain };
 
   net::Task<Answered> answer_from_cache(Work& work);
+  net::Task<bool> find_over_https(Work& work);
   net::Task<Answered> open_and_deliver(Work& work, std::shared_ptr<const StoredObject> stale);
   net::Task<std::shared_ptr<const StoredObject>> refresh(Work& work, const StoredObject& stale,
                                                          http::ResponseHead head, bool write_back);
@@ -70,7 +71,8 @@ class RequestPath final : public server::Handler {
   static base::SteadyTime first_byte_deadline(const Work& work) {
     return work.asked + std::chrono::seconds(18);
   }
-  cache::OriginRequest shared_request(const Work& work) const;
+  // With `stored`, to the host that its generation came from: edges behind aliases may differ.
+  cache::OriginRequest shared_request(const Work& work, const StoredObject* stored = nullptr) const;
   AnswerFacts facts(const Work& work) const;
   static std::string_view answer_id(const Work& work) {
     return {work.exchange.outcome.request_id.data(), work.exchange.outcome.request_id.size()};

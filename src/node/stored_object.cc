@@ -1,6 +1,7 @@
 #include "node/stored_object.h"
 
 #include "base/encoding.h"
+#include "http/reference.h"
 #include "store/mapped_guard.h"
 
 namespace larder::node {
@@ -17,7 +18,11 @@ std::string write_lines(const cache::StoredResponse& response, http::Appearance 
   std::string lines;
   for (const http::ResponseField& field : response.fields) {
     if (!http::may_send_to_client(head, field, appearance)) continue;
-    lines += field.name + ": " + field.value + "\r\n";
+    const bool relocates =
+        field.id == http::FieldName::Location && appearance == http::Appearance::AsNode;
+    lines += field.name + ": " +
+             (relocates ? http::with_cache_host_origin(field.value, response.host) : field.value) +
+             "\r\n";
   }
   if (appearance == http::Appearance::AsNode) {
     // Foreign bytes under the node's own name must not act as its pages.

@@ -34,7 +34,7 @@ def _table(name, values, array=False):
 def origin_table(origin, name="packages", hosts=("packages.test",), tls=False, **settings):
     """An [[origin]] that fetches from a test's nginx, which lives on this machine."""
     values = {"name": name, "hosts": list(hosts), "url": origin.tls_url if tls else origin.url,
-              "allow_addresses": [f"{origin.address}/32"]}
+              "allow_addresses": [f"{origin.address}/{128 if ':' in origin.address else 32}"]}
     if not tls:
         values["scheme"] = "http"
     values.update(settings)

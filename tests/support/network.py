@@ -9,6 +9,9 @@ import pytest
 
 from support.program import run
 
+# Addresses that are public by their look, for origins inside of namespaces; nothing of them is sent anywhere else.
+PUBLIC, PUBLIC2, PUBLIC6 = "93.184.216.34", "93.184.216.35", "2606:4700::1111"
+
 
 def require_root():
     if os.getuid() != 0:
@@ -33,6 +36,17 @@ class Namespace:
         lines = ["127.0.0.1 localhost"] + [f"{address} {name}" for name, address in hosts.items()]
         (self._etc / "hosts").write_text("\n".join(lines) + "\n")
         (self._etc / "resolv.conf").write_text("")
+
+    def set_resolver(self, address):
+        """Names of programs started in it are asked for there."""
+        (self._etc / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:1 attempts:1\n")
+
+    def add_address(self, address, device="lo"):
+        run("ip", "-n", self.name, "address", "add", address, "dev", device,
+            *(["nodad"] if ":" in address else []))
+
+    def add_route(self, network, gateway):
+        run("ip", "-n", self.name, *(["-6"] if ":" in network else []), "route", "add", network, "via", gateway)
 
     def set_trust(self, *roots):
         """The system's trust store of programs started in it, instead of the machine's."""
@@ -69,6 +83,7 @@ class Link:
         self.left, self.right = Namespace(f"{left_name}-{tag}"), Namespace(f"{right_name}-{tag}")
         self.left_address, self.right_address = str(network[1]), str(network[2])
         ends = (f"lv{tag}l"[:15], f"lv{tag}r"[:15])
+        self.left_device, self.right_device = ends
         run("ip", "link", "add", ends[0], "netns", self.left.name, "type", "veth",
             "peer", "name", ends[1], "netns", self.right.name)
         for space, end, address in ((self.left, ends[0], self.left_address),

@@ -34,23 +34,26 @@ http {{
 
 
 class Origin:
-    def __init__(self, folder, certificate=None, address="127.0.0.1", namespace=None, slow_rate="2m"):
+    def __init__(self, folder, certificate=None, address="127.0.0.1", namespace=None, slow_rate="2m", port=None,
+                 tls_port=None, extra=""):
+        """`extra` are further lines of the server's configuration; IPv6 addresses have no brackets."""
         self.folder = pathlib.Path(folder)
         self.files = self.folder / "files"
         self.files.mkdir(parents=True)
         # nginx's worker stays root here, yet a folder that nobody else can read is a common trap.
         os.chmod(self.folder, 0o755)
         self.address = address
-        self.port = free_port()
-        self.tls_port = free_port() if certificate else None
+        self.port = port or free_port()
+        self.tls_port = (tls_port or free_port()) if certificate else None
+        at = self._bracketed
         tls = ""
         if certificate:
-            tls = (f"listen {address}:{self.tls_port} ssl backlog=1024; "
+            tls = (f"listen {at}:{self.tls_port} ssl backlog=1024; "
                    f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};")
         conf = self.folder / "nginx.conf"
         user = "user root;" if os.getuid() == 0 else ""
         conf.write_text(user + _conf.format(folder=self.folder, files=self.files, port=self.port,
-                                            address=address, tls=tls, slow_rate=slow_rate))
+                                            address=at, tls=tls + extra, slow_rate=slow_rate))
         self.namespace = namespace
         self.program = Program(["nginx", "-p", self.folder, "-c", conf, "-e", self.folder / "error.log"],
                                self.folder / "output.log", namespace)
@@ -63,16 +66,20 @@ class Origin:
             self.program.wait_for(lambda: accepts(self.port, self.address))
         return self
 
+    @property
+    def _bracketed(self):
+        return f"[{self.address}]" if ":" in self.address else self.address
+
     def stop(self):
         self.program.stop()
 
     @property
     def url(self):
-        return f"http://{self.address}:{self.port}"
+        return f"http://{self._bracketed}:{self.port}"
 
     @property
     def tls_url(self):
-        return f"https://{self.address}:{self.tls_port}"
+        return f"https://{self._bracketed}:{self.tls_port}"
 
     def write(self, name, content, age=30 * 86400):
         """A file with these bytes, or with that many random ones; returns its bytes. It was last

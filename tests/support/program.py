@@ -78,7 +78,7 @@ class Program:
 
 def accepts(port, host="127.0.0.1"):
     """Whether something accepts TCP connections there."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.settimeout(2)
         return probe.connect_ex((host, port)) == 0
 
