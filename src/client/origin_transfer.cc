@@ -77,7 +77,8 @@ base::Status judge_address(const OriginFetch& fetch, const OriginPoolSettings& s
 // What a proxy says for itself is no answer of the origin: as a 4xx it would keep Delivery
 // Optimization clients away for 15 minutes.
 bool is_of_the_proxy(const http::ResponseHead& head) {
-  return head.status == 407 || !head.field("X-Squid-Error").empty();
+  return head.status == 407 || !head.field("X-Squid-Error").empty() ||
+         (head.status >= 400 && head.field("Server").starts_with("tinyproxy/"));
 }
 
 base::ErrorCode kind_of(CURLcode code) {

@@ -1,0 +1,119 @@
+"""Redirects of origins: passed to the client, or followed inside the allow list where a table says so."""
+
+import pytest
+
+from support.curl import curl
+from support.larder import Node
+from support.network import PUBLIC, PUBLIC2
+from support.origin import Origin
+
+
+@pytest.fixture(scope="module")
+def origins(folder, net):
+    """a.test follows nothing; b.test and c.test are followed; d.test is not allowed; e.test leads inside."""
+    net.left.set_hosts({"a.test": PUBLIC, "b.test": PUBLIC, "c.test": PUBLIC2, "d.test": PUBLIC2, "e.test": "127.0.0.1"})
+    first = Origin(folder / "first", address=PUBLIC, namespace=net.right, port=80, extra="""
+        absolute_redirect off;
+        location /relative { return 301 /file?x=1; }
+        location /other { return 302 http://c.test/file; }
+        location /temporary { return 307 http://c.test/file; }
+        location /permanent { return 308 http://c.test/file; }
+        location /see { return 303 http://c.test/file; }
+        location /outside { return 302 http://d.test/file; }
+        location /inside { return 302 http://e.test/file; }
+        location /port { return 302 http://c.test:8080/file; }
+        location /literal { return 302 http://169.254.169.254/latest; }
+        location /then-outside { return 302 http://c.test/outside; }
+        location /circle { return 302 http://c.test/circle; }
+        location /self { return 302 /self; }
+        location ~ ^/hop([0-8])$ { set $n $1; return 302 http://c.test/hop/$n; }
+        """).start()
+    second = Origin(folder / "second", address=PUBLIC2, namespace=net.right, port=80, extra="""
+        absolute_redirect off;
+        location /outside { return 302 http://d.test/file; }
+        location /circle { return 302 http://b.test/circle; }
+        location /hop/0 { return 302 /file; }
+        location /hop/1 { return 302 /hop/0; }
+        location /hop/2 { return 302 /hop/1; }
+        location /hop/3 { return 302 /hop/2; }
+        location /hop/4 { return 302 /hop/3; }
+        location /hop/5 { return 302 /hop/4; }
+        """).start()
+    first.write("file", b"first" * 100)
+    second.write("file", b"second" * 500_000)
+    yield first, second
+    first.stop()
+    second.stop()
+
+
+@pytest.fixture(scope="module")
+def node(folder, net, origins):
+    node = Node(folder / "node", address=net.left_address, namespace=net.left, origins=[
+        {"name": "passes", "hosts": ["a.test"], "scheme": "http"},
+        {"name": "follows", "hosts": ["b.test", "c.test"], "scheme": "http", "follow_redirects": True},
+        {"name": "inside", "hosts": ["e.test"], "scheme": "http"}]).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def get(node, net):
+    return lambda path, *options, host="b.test": node.get(path, *options, host=host, namespace=net.left)
+
+
+def test_redirects_are_passed_by_default(get, origins):
+    answer = get("/other", host="a.test")
+    assert (answer.status, answer.headers["location"]) == (302, "http://c.test/file")
+    assert get("/relative", host="a.test").headers["location"] == "/file?x=1"
+
+
+def test_relative_redirect_keeps_the_name_of_the_origin_for_clients_that_gave_it(node, net, origins):
+    """Else the client would ask the node for a path of its own, get 404, and stay away."""
+    for _ in range(2):
+        answer = curl(f"{node.http}/relative?cacheHostOrigin=a.test", namespace=net.left)
+        assert answer.headers["location"] == "/file?x=1&cacheHostOrigin=a.test"
+    followed = curl(f"{node.http}/relative?cacheHostOrigin=a.test", "--location", namespace=net.left)
+    assert followed.body == b"first" * 100
+
+
+@pytest.mark.parametrize("path", ["/other", "/temporary", "/permanent", "/see"])
+def test_redirect_to_an_allowed_host_is_followed(get, origins, path):
+    answer = get(path)
+    assert (answer.status, answer.body) == (200, b"second" * 500_000), answer
+    before = len(origins[1].requests())
+    again = get(path)
+    assert again.is_hit and again.body == answer.body
+    assert get(path, "-H", "Range: bytes=6-11").body == b"second"
+    assert len(origins[1].requests()) == before
+
+
+def test_parts_are_fetched_by_the_same_way(get, origins):
+    answer = get("/other?part", "-H", "Range: bytes=2000004-2000009")
+    assert (answer.status, answer.body) == (206, b"second")
+    assert get("/other?part").body == b"second" * 500_000
+
+
+@pytest.mark.parametrize("path, location", [
+    ("/outside", "http://d.test/file"), ("/port", "http://c.test:8080/file"),
+    ("/literal", "http://169.254.169.254/latest"), ("/then-outside", "http://d.test/file")])
+def test_redirect_that_leaves_the_allow_list_is_the_clients_to_follow(get, path, location):
+    answer = get(path)
+    assert (answer.status, answer.headers["location"]) == (302, location)
+
+
+def test_hop_to_an_address_that_is_not_allowed_is_refused(get):
+    assert get("/inside").status == 502
+
+
+@pytest.mark.parametrize("path", ["/circle", "/self"])
+def test_circles_end(get, origins, path):
+    before = len(origins[0].requests())
+    assert get(path).status == 502
+    assert len(origins[0].requests()) - before <= 6
+
+
+def test_five_hops_are_followed_and_not_six(get):
+    assert get("/hop3").status == 200
+    assert get("/hop4").status == 502
+
+
