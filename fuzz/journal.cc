@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "store/index.h"
 #include "store/journal_format.h"
 #include "store/layout.h"
 #include "store/replay.h"
@@ -21,7 +22,7 @@ void require(bool holds) {
 // Small numbers, so that records name each other's generations.
 Record any_record(FuzzedDataProvider& input) {
   Record record;
-  record.type = static_cast<RecordType>(input.ConsumeIntegralInRange<int>(1, 5));
+  record.type = static_cast<RecordType>(input.ConsumeIntegralInRange<int>(1, 7));
   record.generation = input.ConsumeIntegralInRange<std::uint64_t>(0, 7);
   const bool is_creation = record.type == RecordType::Large || record.type == RecordType::Packed;
   if (is_creation) {
@@ -30,6 +31,17 @@ Record any_record(FuzzedDataProvider& input) {
                                               0, 4 * larder::store::kSliceSize)
                                         : input.ConsumeIntegral<std::uint64_t>();
     record.location.slot_units = input.ConsumeIntegral<std::uint16_t>();
+    record.group = input.ConsumeIntegralInRange<std::uint16_t>(0, 2000);
+    record.age = input.ConsumeIntegral<std::uint8_t>();
+    record.is_snapshot = input.ConsumeBool();
+    record.was_hit = input.ConsumeBool();
+  }
+  if (is_creation || record.type == RecordType::Pin) record.is_pinned = input.ConsumeBool();
+  if (record.type == RecordType::Slices) {
+    record.slice = input.ConsumeIntegralInRange<std::uint32_t>(0, 6);
+    record.count = input.ConsumeIntegralInRange<std::uint32_t>(1, larder::store::kSlicesPerRecord);
+    for (std::uint32_t i = 0; i < record.count; ++i)
+      record.checksums[i] = input.ConsumeIntegral<std::uint64_t>();
   }
   if (record.type == RecordType::Packed) {
     record.location.segment = input.ConsumeIntegralInRange<std::uint32_t>(0, 2);
@@ -77,14 +89,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   written.resize(whole);
   require(read == written);
 
-  larder::store::ReplayTable table(nullptr);
-  for (const Record& record : read) table.apply(record);
-  std::uint64_t previous = 0;
-  for (const auto& generation : table.take()) {
-    require(generation->id >= previous && generation->length <= larder::store::kLengthLimit);
-    previous = generation->id;
-    for (const auto& slice : generation->slices)
-      require(slice.index < std::max(1U, larder::store::slice_count_of(generation->length)));
+  larder::store::Index index;
+  index.set_drives({nullptr});
+  larder::store::Replay replay(index, 0);
+  for (const Record& record : read) replay.apply(record);
+  std::uint64_t objects = 0;
+  std::uint64_t stored = 0;
+  larder::store::IndexPosition at;
+  while (index.visit(at, 64, [&](const larder::store::Entry& entry) {
+    ++objects;
+    stored += entry.stored_bytes();
+    require(entry.length <= larder::store::kLengthLimit);
+    if (entry.is_packed()) return;
+    for (const auto& slice : entry.list().view())
+      require(slice.index < larder::store::slice_count_of(entry.length));
+  })) {
   }
+  require(objects == index.objects() && stored == index.bytes());
   return 0;
 }

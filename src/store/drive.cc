@@ -7,11 +7,14 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
-#include <unordered_set>
+#include <functional>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "store/index.h"
+#include "store/replay.h"
 #include "store/store.h"
 
 namespace larder::store {
@@ -82,7 +85,10 @@ base::Status Drive::discard(const std::string& reason) {
   return {};
 }
 
-base::Status Drive::load(const std::array<std::uint8_t, 16>& secret, ReplayTable& table) {
+base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secret, Index& index,
+                                        std::uint32_t number) {
+  number_ = number;
+  evictor_ = std::make_unique<Evictor>(number, size_);
   if (identity_ && identity_->version != kFormatVersion) {
     LARDER_TRY(discard("format version " + std::to_string(identity_->version) + " is not known"));
   } else if (identity_ && identity_->secret != secret) {
@@ -97,42 +103,71 @@ base::Status Drive::load(const std::array<std::uint8_t, 16>& secret, ReplayTable
   LARDER_TRY(base::make_directories(path_ + "/objects", 0750));
   LARDER_TRY(base::make_directories(path_ + "/segments", 0750));
   segments_ = std::make_unique<SegmentSet>(path_, identity_->drive, segment_size_for(size_));
+  Replay replay(index, number);
   auto journal =
-      Journal::open(path_, identity_->drive, [&](const Record& record) { table.apply(record); });
+      Journal::open(path_, identity_->drive, [&](const Record& record) { replay.apply(record); });
   if (!journal) return std::unexpected(std::move(journal).error());
   journal_ = std::move(*journal);
+  return Loaded{.highest_generation = replay.highest_generation(),
+                .replaced = replay.take_replaced()};
+}
+
+namespace {
+
+// All entries of one drive, some at a time.
+void visit_drive(const Index& index, std::uint32_t drive,
+                 const std::function<void(const Entry&)>& visitor) {
+  IndexPosition at;
+  while (index.visit(at, 1024, [&](const Entry& entry) {
+    if (entry.drive == drive) visitor(entry);
+  })) {
+  }
+}
+
+}  // namespace
+
+base::Status Drive::settle(const Index& index) {
+  SegmentSet::Contents contents;
+  std::uint64_t charged = 0;
+  visit_drive(index, number_, [&](const Entry& entry) {
+    const std::uint64_t cost = entry.cost();
+    charged += cost;
+    if (!entry.is_packed()) {
+      kept_files_.push_back(entry.id);
+      return;
+    }
+    kept_pieces_.push_back({.segment = entry.number,
+                            .block = entry.block,
+                            .blocks = static_cast<std::uint32_t>(cost / kBlockSize)});
+    auto& segment = contents[entry.number];
+    ++segment.live;
+    segment.end = std::max(segment.end, base_offset(entry.location()) + cost);
+  });
+  LARDER_TRY(segments_->load(contents));
+  charged_ = charged + segments_->cost();
+  compaction_ended(true);
   return {};
 }
 
-base::Status Drive::sweep_large(std::span<const std::shared_ptr<Generation>> live) {
-  std::unordered_set<std::uint64_t> ids;
-  for (const auto& generation : live) {
-    if (!generation->is_packed()) ids.insert(generation->id);
-  }
+base::Status Drive::sweep_large(const std::atomic<bool>& stop) {
+  std::vector<std::uint64_t> ids = std::exchange(kept_files_, {});
+  std::ranges::sort(ids);
   std::error_code error;
   fs::recursive_directory_iterator entries(path_ + "/objects", error);
-  for (const auto end = fs::recursive_directory_iterator(); !error && entries != end;
+  for (const auto end = fs::recursive_directory_iterator(); !error && entries != end && !stop;
        entries.increment(error)) {
-    if (!entries->is_regular_file(error)) continue;
+    if (entries->is_directory(error)) continue;
     const auto id = parse_file_number(entries->path().filename().string());
-    if (id && !ids.contains(*id)) ::unlink(entries->path().c_str());
+    if (id && !std::ranges::binary_search(ids, *id)) ::unlink(entries->path().c_str());
   }
   if (error) return base::fail_errno("cannot list " + path_ + "/objects", error.value());
   return {};
 }
 
-base::Status Drive::settle(std::span<const std::shared_ptr<Generation>> live) {
-  LARDER_TRY(sweep_large(live));
-  std::vector<std::shared_ptr<Generation>> packed;
-  std::uint64_t charged = 0;
-  for (const auto& generation : live) {
-    charged += generation->cost();
-    if (generation->is_packed()) packed.push_back(generation);
-    add_candidate(generation);
-  }
-  LARDER_TRY(segments_->load(packed));
-  charged_ = charged + segments_->cost();
-  compaction_ended(true);
+base::Status Drive::sweep(const std::atomic<bool>& stop) {
+  LARDER_TRY(sweep_large(stop));
+  LARDER_TRY(segments_->sweep(std::exchange(kept_pieces_, {}), stop));
+  is_swept_ = true;
   return {};
 }
 
@@ -161,10 +196,10 @@ std::uint64_t Drive::shortage() const {
   return coming < low ? 2 * low - coming : 0;
 }
 
-void Drive::release(const Generation& generation) {
+void Drive::release(const Released& what) {
   {
     const std::lock_guard lock(released_mutex_);
-    released_.push_back({generation.id, generation.length, generation.location, generation.cost()});
+    released_.push_back(what);
   }
   wake();
 }
@@ -194,37 +229,6 @@ void Drive::free_released() {
     awaited_ -= next.cost;
     counters_.freed_bytes += back;
   }
-}
-
-void Drive::add_candidate(const std::shared_ptr<Generation>& generation) {
-  const std::lock_guard lock(candidates_mutex_);
-  candidates_.emplace_back(generation);
-  if (candidates_.size() > prune_above_) {
-    // A key that is replaced again and again must not fill the queue.
-    std::erase_if(candidates_, [](const std::weak_ptr<Generation>& candidate) {
-      const auto held = candidate.lock();
-      return !held || held->was_removed;
-    });
-    prune_above_ = std::max<std::size_t>(1024, 2 * candidates_.size());
-  }
-}
-
-std::shared_ptr<Generation> Drive::next_victim(const Generation* keep) {
-  std::vector<std::shared_ptr<Generation>> passed;  // last references go outside the lock
-  const std::lock_guard lock(candidates_mutex_);
-  // Twice around: the first round may only take hits away.
-  for (std::size_t left = 2 * candidates_.size(); left > 0 && !candidates_.empty(); --left) {
-    auto candidate = candidates_.front().lock();
-    candidates_.pop_front();
-    if (!candidate || candidate->was_removed) {
-      if (candidate) passed.push_back(std::move(candidate));
-      continue;
-    }
-    if (candidate.get() != keep && !candidate->was_hit.exchange(false)) return candidate;
-    candidates_.push_back(candidate);
-    passed.push_back(std::move(candidate));
-  }
-  return nullptr;
 }
 
 base::Result<std::shared_ptr<OpenFile>> Drive::create_large(const Generation& generation) {
@@ -258,6 +262,14 @@ base::Result<std::shared_ptr<OpenFile>> Drive::open_data(const Generation& gener
   return OpenFile::make(std::move(*fd), end);
 }
 
+base::Result<base::UniqueFd> Drive::open_to_read(std::uint64_t generation, const Location& at) {
+  const std::string path =
+      path_ + "/" + (at.segment != 0 ? segment_file_name(at.segment) : large_file_name(generation));
+  auto fd = open_at(path, O_RDONLY);
+  if (!fd) return std::unexpected(fd.error().to_error(path));
+  return std::move(*fd);
+}
+
 bool Drive::wants_compaction() const {
   return journal_->size() > compact_above_;
 }
@@ -269,6 +281,7 @@ void Drive::compaction_ended(bool succeeded) {
 }
 
 base::Error Drive::write_failed(base::Error error) {
+  if (error.code == base::ErrorCode::Unavailable) return error;
   ++counters_.write_errors;
   refuse_until_ = steady_now() + kRefusal.count();
   base::log_error("a drive did not take a write", {{"path", path_}, {"error", error.message}});
@@ -276,6 +289,7 @@ base::Error Drive::write_failed(base::Error error) {
 }
 
 base::Error Drive::read_failed(base::Error error) {
+  if (error.code == base::ErrorCode::Unavailable) return error;
   ++counters_.read_errors;
   base::log_error("a drive failed to read", {{"path", path_}, {"error", error.message}});
   return error;

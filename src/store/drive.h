@@ -11,28 +11,28 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/unique_fd.h"
+#include "store/eviction.h"
 #include "store/file_access.h"
 #include "store/generation.h"
 #include "store/journal.h"
 #include "store/layout.h"
 #include "store/open_file.h"
-#include "store/replay.h"
+#include "store/removed.h"
 #include "store/segment_set.h"
 
 namespace larder::store {
 
+class Index;
 struct DriveSettings;
 
 struct DriveCounters {
@@ -44,17 +44,40 @@ struct DriveCounters {
   std::atomic<std::uint64_t> lost_slices = 0;
 };
 
+// What a generation took on its drive, when nobody reads it any more.
+struct Released {
+  std::uint64_t id = 0;
+  Location location{};
+  std::uint64_t cost = 0;
+};
+
 class Drive {
  public:
-  // Makes and locks the folder and reads its identity. Blocking.
+  // Makes and locks the folder and reads its identity. Blocking. FailedPrecondition when another
+  // process or another product uses it; anything else is a drive that does not work.
   static base::Result<std::unique_ptr<Drive>> lock(const DriveSettings& settings,
                                                    const base::Clock& clock);
   // The secret of the cache that the folder holds, if it holds one of our version.
   std::optional<std::array<std::uint8_t, 16>> secret() const;
-  // Empties a folder of another version or secret, and replays the journal. Blocking.
-  base::Status load(const std::array<std::uint8_t, 16>& secret, ReplayTable& table);
-  // After load: unlinks and punches what none of `live` owns and sets the account. Blocking.
-  base::Status settle(std::span<const std::shared_ptr<Generation>> live);
+  // Empties a folder of another version or secret, and puts what its journal says into the index,
+  // where this drive has `number`. Blocking.
+  struct Loaded {
+    std::uint64_t highest_generation = 0;
+    std::vector<Removed> replaced{};  // by what another drive holds
+  };
+  base::Result<Loaded> load(const std::array<std::uint8_t, 16>& secret, Index& index,
+                            std::uint32_t number);
+  // After all drives were loaded: sets the account. Fast.
+  base::Status settle(const Index& index);
+  // Frees what belonged to no generation when settle was called. The drive takes no new objects
+  // before that, because such bytes are not in the account. Blocking, for seconds with a million
+  // files. What is removed meanwhile is left to free_released: somebody may be reading it.
+  base::Status sweep(const std::atomic<bool>& stop);
+  bool is_swept() const { return is_swept_; }
+
+  std::uint32_t number() const { return number_; }
+  // The data file of what may be no more, for reading; without a mapping. Blocking.
+  base::Result<base::UniqueFd> open_to_read(std::uint64_t generation, const Location& at);
 
   // --- space ---
   std::uint64_t size() const { return size_; }
@@ -66,17 +89,15 @@ class Drive {
   // upper one. Space that waits for its last reader counts as coming.
   std::uint64_t shortage() const;
   void expect_release(std::uint64_t bytes) { awaited_ += bytes; }
+  // True when it holds more than its size, because that was lowered.
+  bool is_overfull() const { return used() > size_; }
 
-  // Called by the last holder of a removed generation: never blocks.
-  void release(const Generation& generation);
+  // Called when nobody can read a removed generation any more, after its removal was recorded:
+  // never blocks.
+  void release(const Released& what);
   // Frees what was released. Blocking.
   void free_released();
-
-  // --- eviction order ---
-  void add_candidate(const std::shared_ptr<Generation>& generation);
-  // The oldest generation without a hit since it was last looked at, except `keep`; null when there
-  // is none. The caller removes it from the index.
-  std::shared_ptr<Generation> next_victim(const Generation* keep);
+  Evictor& evictor() { return *evictor_; }
 
   // --- files (blocking) ---
   base::Result<std::shared_ptr<OpenFile>> create_large(const Generation& generation);
@@ -93,6 +114,8 @@ class Drive {
 
   // --- failures ---
   // Counts a failed write or read; a drive that is broken or full takes no new objects for a while.
+  // Unavailable is a shortage of the process (descriptors, memory), which says nothing of the
+  // drive.
   base::Error write_failed(base::Error error);
   base::Error read_failed(base::Error error);
   bool is_failing() const;
@@ -112,7 +135,7 @@ class Drive {
  private:
   Drive(std::string path, std::uint64_t size, const base::Clock& clock);
   base::Status discard(const std::string& reason);
-  base::Status sweep_large(std::span<const std::shared_ptr<Generation>> live);
+  base::Status sweep_large(const std::atomic<bool>& stop);
 
   const std::string path_;
   const std::uint64_t size_;
@@ -121,6 +144,12 @@ class Drive {
   std::optional<Identity> identity_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<SegmentSet> segments_;
+  std::unique_ptr<Evictor> evictor_;
+  std::uint32_t number_ = 0;  // in the index
+  std::atomic<bool> is_swept_ = false;
+  // Between settle and sweep: what is not to be freed.
+  std::vector<std::uint64_t> kept_files_;
+  std::vector<SegmentSet::Piece> kept_pieces_;
   std::mutex upkeep_mutex_;
   std::shared_mutex compaction_gate_;
   std::atomic<std::uint64_t> compact_above_ = 0;
@@ -130,19 +159,9 @@ class Drive {
   std::atomic<std::int64_t> refuse_until_ = 0;  // steady microseconds
   DriveCounters counters_;
 
-  struct Released {
-    std::uint64_t id;
-    std::uint64_t length;
-    Location location;
-    std::uint64_t cost;
-  };
   std::mutex freeing_mutex_;  // one thread frees, others wait until the space is there
   std::mutex released_mutex_;
   std::vector<Released> released_;  // guarded by released_mutex_
-
-  std::mutex candidates_mutex_;
-  std::deque<std::weak_ptr<Generation>> candidates_;  // guarded by candidates_mutex_
-  std::size_t prune_above_ = 1024;                    // guarded by candidates_mutex_
 
   std::mutex work_mutex_;
   std::condition_variable work_;

@@ -14,7 +14,11 @@
 namespace larder::store {
 
 base::Error IoFailure::to_error(const std::string& path) const {
-  return base::fail_errno(std::string("cannot ") + what + " " + path, number).error();
+  base::Error error = base::fail_errno(std::string("cannot ") + what + " " + path, number).error();
+  if (number == EMFILE || number == ENFILE || number == ENOMEM) {
+    error.code = base::ErrorCode::Unavailable;
+  }
+  return error;
 }
 
 IoResult<void> write_at(int fd, std::span<const std::uint8_t> bytes, std::uint64_t offset) {

@@ -15,21 +15,39 @@ constexpr std::string_view kMagic = "LARDERJL";
 // checksum u64, type u8, size of the whole record u8
 constexpr std::size_t kFrame = 10;
 
-// Size of a whole record, 0 for a type that does not exist.
-std::size_t size_of(RecordType type) {
+// Bits of a creation's flags.
+constexpr std::uint8_t kIsPinned = 1;
+constexpr std::uint8_t kWasHit = 2;
+constexpr std::uint8_t kIsSnapshot = 4;
+
+constexpr std::size_t kSlicesHead = kFrame + 8 + 4;
+
+// Size of a whole record of `count` slices, 0 for a type that does not exist.
+std::size_t size_of(RecordType type, std::size_t count) {
   switch (type) {
     case RecordType::Large:
-      return kFrame + 8 + 16 + 8 + 2;
+      return kFrame + 8 + 16 + 8 + 2 + 2 + 1 + 1;
     case RecordType::Packed:
-      return kFrame + 8 + 16 + 8 + 4 + 4 + 2 + 8;
+      return kFrame + 8 + 16 + 8 + 2 + 2 + 1 + 1 + 4 + 4 + 8;
     case RecordType::Slice:
       return kFrame + 8 + 4 + 8;
     case RecordType::DropSlice:
       return kFrame + 8 + 4;
     case RecordType::Remove:
       return kFrame + 8;
+    case RecordType::Slices:
+      return kSlicesHead + count * 8;
+    case RecordType::Pin:
+      return kFrame + 8 + 1;
   }
   return 0;
+}
+
+// How many slices a record of this size holds.
+std::size_t slices_in(std::size_t size) {
+  if (size <= kSlicesHead) return 0;
+  const std::size_t count = (size - kSlicesHead) / 8;
+  return count <= kSlicesPerRecord ? count : 0;
 }
 
 std::uint64_t checksum_of(std::span<const std::uint8_t> record, std::uint64_t epoch,
@@ -64,22 +82,49 @@ class Reader {
   const std::uint8_t* bytes_;
 };
 
-Record parse_body(RecordType type, const std::uint8_t* body) {
+void get_creation(Reader& reader, Record& record) {
+  std::uint8_t flags = 0;
+  reader.get(record.key.high);
+  reader.get(record.key.low);
+  reader.get(record.length);
+  reader.get(record.location.slot_units);
+  reader.get(record.group);
+  reader.get(record.age);
+  reader.get(flags);
+  record.is_pinned = (flags & kIsPinned) != 0;
+  record.was_hit = (flags & kWasHit) != 0;
+  record.is_snapshot = (flags & kIsSnapshot) != 0;
+  if (record.type == RecordType::Large) return;
+  reader.get(record.location.segment);
+  reader.get(record.location.block);
+  reader.get(record.checksum);
+}
+
+void put_creation(Writer& writer, const Record& record) {
+  writer.put(record.key.high);
+  writer.put(record.key.low);
+  writer.put(record.length);
+  writer.put(record.location.slot_units);
+  writer.put(record.group);
+  writer.put(record.age);
+  writer.put(static_cast<std::uint8_t>((record.is_pinned ? kIsPinned : 0) |
+                                       (record.was_hit ? kWasHit : 0) |
+                                       (record.is_snapshot ? kIsSnapshot : 0)));
+  if (record.type == RecordType::Large) return;
+  writer.put(record.location.segment);
+  writer.put(record.location.block);
+  writer.put(record.checksum);
+}
+
+Record parse_body(RecordType type, const std::uint8_t* body, std::size_t size) {
   Record record{.type = type};
   Reader reader(body);
+  std::uint8_t flag = 0;
   reader.get(record.generation);
   switch (type) {
     case RecordType::Large:
     case RecordType::Packed:
-      reader.get(record.key.high);
-      reader.get(record.key.low);
-      reader.get(record.length);
-      if (type == RecordType::Packed) {
-        reader.get(record.location.segment);
-        reader.get(record.location.block);
-      }
-      reader.get(record.location.slot_units);
-      if (type == RecordType::Packed) reader.get(record.checksum);
+      get_creation(reader, record);
       break;
     case RecordType::Slice:
       reader.get(record.slice);
@@ -89,6 +134,15 @@ Record parse_body(RecordType type, const std::uint8_t* body) {
       reader.get(record.slice);
       break;
     case RecordType::Remove:
+      break;
+    case RecordType::Slices:
+      reader.get(record.slice);
+      record.count = static_cast<std::uint32_t>(slices_in(size));
+      for (std::uint32_t i = 0; i < record.count; ++i) reader.get(record.checksums[i]);
+      break;
+    case RecordType::Pin:
+      reader.get(flag);
+      record.is_pinned = flag != 0;
       break;
   }
   return record;
@@ -122,7 +176,7 @@ std::optional<JournalHeader> parse_journal_header(std::span<const std::uint8_t> 
 
 EncodedRecord encode(const Record& record, std::uint64_t epoch, std::uint64_t offset) {
   EncodedRecord out;
-  out.size = size_of(record.type);
+  out.size = size_of(record.type, record.count);
   out.bytes[8] = static_cast<std::uint8_t>(record.type);
   out.bytes[9] = static_cast<std::uint8_t>(out.size);
   Writer writer(out.bytes.data() + kFrame);
@@ -130,15 +184,7 @@ EncodedRecord encode(const Record& record, std::uint64_t epoch, std::uint64_t of
   switch (record.type) {
     case RecordType::Large:
     case RecordType::Packed:
-      writer.put(record.key.high);
-      writer.put(record.key.low);
-      writer.put(record.length);
-      if (record.type == RecordType::Packed) {
-        writer.put(record.location.segment);
-        writer.put(record.location.block);
-      }
-      writer.put(record.location.slot_units);
-      if (record.type == RecordType::Packed) writer.put(record.checksum);
+      put_creation(writer, record);
       break;
     case RecordType::Slice:
       writer.put(record.slice);
@@ -148,6 +194,13 @@ EncodedRecord encode(const Record& record, std::uint64_t epoch, std::uint64_t of
       writer.put(record.slice);
       break;
     case RecordType::Remove:
+      break;
+    case RecordType::Slices:
+      writer.put(record.slice);
+      for (std::uint32_t i = 0; i < record.count; ++i) writer.put(record.checksums[i]);
+      break;
+    case RecordType::Pin:
+      writer.put(static_cast<std::uint8_t>(record.is_pinned ? 1 : 0));
       break;
   }
   store_le(out.bytes.data(), checksum_of(out.view(), epoch, offset));
@@ -164,8 +217,12 @@ ParsedRecords parse_records(std::span<const std::uint8_t> bytes, std::uint64_t e
       return result;
     }
     const auto type = static_cast<RecordType>(rest[8]);
-    const std::size_t size = size_of(type);
-    if (size == 0 || rest[9] != size) return result;
+    const std::size_t size = rest[9];
+    const std::size_t count = slices_in(size);
+    if (size < kFrame || size_of(type, count) != size ||
+        (type == RecordType::Slices && count == 0)) {
+      return result;
+    }
     if (rest.size() < size) {
       result.needs_more = true;
       return result;
@@ -175,7 +232,7 @@ ParsedRecords parse_records(std::span<const std::uint8_t> bytes, std::uint64_t e
         checksum_of(record, epoch, offset + result.consumed)) {
       return result;
     }
-    sink(parse_body(type, record.data() + kFrame));
+    sink(parse_body(type, record.data() + kFrame, size));
     result.consumed += size;
   }
 }

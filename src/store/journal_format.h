@@ -15,9 +15,10 @@
 
 namespace larder::store {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
 inline constexpr std::size_t kJournalHeaderSize = 48;
 inline constexpr std::size_t kRecordLimit = 100;
+inline constexpr std::uint32_t kSlicesPerRecord = 9;
 
 enum class RecordType : std::uint8_t {  // stored on disk, do not renumber
   Large = 1,                            // a generation with a file of its own
@@ -25,6 +26,8 @@ enum class RecordType : std::uint8_t {  // stored on disk, do not renumber
   Slice = 3,                            // a slice of a large generation is stored
   DropSlice = 4,
   Remove = 5,
+  Slices = 6,  // neighbouring slices of a large generation, written by compaction
+  Pin = 7,     // a generation is pinned, or not any more
 };
 
 // Where a generation lies. `segment` 0 is a file of its own; block and slot are counts of
@@ -39,11 +42,18 @@ struct Location {
 struct Record {
   RecordType type = RecordType::Remove;
   std::uint64_t generation = 0;
-  Key key{};                   // Large, Packed
-  std::uint64_t length = 0;    // Large, Packed
-  Location location{};         // Large (slot_units), Packed
-  std::uint32_t slice = 0;     // Slice, DropSlice
+  Key key{};  // Large, Packed, and so down to `was_hit`
+  std::uint64_t length = 0;
+  Location location{};  // of Large only slot_units
+  std::uint16_t group = 0;
+  std::uint8_t age = 0;      // epochs since the last use (eviction.h), at most 255
+  bool is_snapshot = false;  // written by compaction: no bytes were written with it
+  bool was_hit = false;
+  bool is_pinned = false;      // Pin too
+  std::uint32_t slice = 0;     // Slice, DropSlice, Slices: the (first) index
   std::uint64_t checksum = 0;  // Slice, Packed: xxh3-64 of the bytes
+  std::uint32_t count = 0;     // Slices: at most kSlicesPerRecord
+  std::array<std::uint64_t, kSlicesPerRecord> checksums{};  // Slices
   friend bool operator==(const Record&, const Record&) = default;
 };
 

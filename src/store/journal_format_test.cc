@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "store/layout.h"
@@ -37,6 +38,23 @@ std::vector<Record> all_kinds() {
           packed(2, 20),
           slice(1, 2, ~0ULL),
           {.type = RecordType::DropSlice, .generation = 1, .slice = 2},
+          {.type = RecordType::Slices,
+           .generation = 1,
+           .slice = 0,
+           .count = 3,
+           .checksums = {7, ~0ULL, 9}},
+          {.type = RecordType::Pin, .generation = 1, .is_pinned = true},
+          {.type = RecordType::Packed,
+           .generation = 3,
+           .key = {.high = 1, .low = 2},
+           .length = 1,
+           .location = {.segment = 1, .block = 2, .slot_units = 3},
+           .group = 700,
+           .age = 200,
+           .is_snapshot = true,
+           .was_hit = true,
+           .is_pinned = true,
+           .checksum = 4},
           removed(2)};
 }
 
@@ -78,18 +96,57 @@ TEST(JournalFormat, HeaderTellsItsVersionAlsoWhenItIsNotOurs) {
   EXPECT_FALSE(parse_journal_header(std::span(bytes).first(47)));
 }
 
-std::vector<std::shared_ptr<Generation>> replay(const std::vector<Record>& records) {
-  ReplayTable table(nullptr);
-  for (const Record& record : records) table.apply(record);
-  return table.take();
+struct Left {
+  std::uint64_t id = 0;
+  Record creation{};
+  std::vector<StoredSlice> slices{};
+};
+
+// What is left after the records, in the order of ids.
+std::vector<Left> replay(const std::vector<Record>& records) {
+  Index index;
+  index.set_drives({nullptr});
+  Replay into(index, 0);
+  for (const Record& record : records) into.apply(record);
+  std::vector<Left> live;
+  IndexPosition at;
+  std::uint64_t bytes = 0;
+  while (index.visit(at, 64, [&](const Entry& entry) {
+    Left& left = live.emplace_back(Left{.id = entry.id});
+    left.creation = {.type = entry.is_packed() ? RecordType::Packed : RecordType::Large,
+                     .generation = entry.id,
+                     .key = entry.key,
+                     .length = entry.length,
+                     .location = entry.location()};
+    if (!entry.is_packed()) {
+      left.slices.assign(entry.list().view().begin(), entry.list().view().end());
+    } else if (entry.has_slice) {
+      left.slices.emplace_back(0, entry.checksum);
+    }
+    bytes += entry.stored_bytes();
+  })) {
+  }
+  EXPECT_EQ(index.objects(), live.size());
+  EXPECT_EQ(index.bytes(), bytes);
+  std::ranges::sort(live, {}, &Left::id);
+  return live;
 }
 
 TEST(Replay, KeepsTheNewestGenerationOfAKey) {
   const auto live = replay({large(1, 10), slice(1, 0), large(2, 10), slice(2, 1), slice(1, 2)});
   ASSERT_EQ(live.size(), 1U);
-  EXPECT_EQ(live[0]->id, 2U);
-  ASSERT_EQ(live[0]->slices.size(), 1U);
-  EXPECT_EQ(live[0]->slices[0].index, 1U);
+  EXPECT_EQ(live[0].id, 2U);
+  ASSERT_EQ(live[0].slices.size(), 1U);
+  EXPECT_EQ(live[0].slices[0].index, 1U);
+}
+
+TEST(Replay, ReadsNeighbouringSlicesFromOneRecord) {
+  const Record slices{
+      .type = RecordType::Slices, .generation = 1, .slice = 1, .count = 2, .checksums = {5, 6}};
+  const auto live = replay({large(1, 10), slices});
+  ASSERT_EQ(live[0].slices.size(), 2U);
+  EXPECT_EQ(live[0].slices[1].index, 2U);
+  EXPECT_EQ(live[0].slices[1].checksum(), 6U);
 }
 
 TEST(Replay, PassesOverWhatMakesNoSense) {
@@ -98,8 +155,8 @@ TEST(Replay, PassesOverWhatMakesNoSense) {
   const auto live = replay({slice(9, 0), removed(9), large(1, 10), slice(1, 3), large(2, 20, 100),
                             large(3, 30, kLengthLimit + 1), no_slot, packed(6, 60), slice(6, 0)});
   ASSERT_EQ(live.size(), 2U);
-  EXPECT_TRUE(live[0]->slices.empty()) << "slice 3 of 3 does not exist";
-  EXPECT_EQ(live[1]->slices[0].checksum(), 0x1122334455667788U);
+  EXPECT_TRUE(live[0].slices.empty()) << "slice 3 of 3 does not exist";
+  EXPECT_EQ(live[1].slices[0].checksum(), 0x1122334455667788U);
 }
 
 // What compaction relies on: a snapshot taken at any moment during a sequence, then the sequence.
@@ -118,12 +175,11 @@ TEST(Replay, OfASequenceAfterASnapshotWithPartOfItGivesTheSame) {
       removed(4),
       large(5, 10),
       removed(5)};
-  const auto text = [](const std::vector<std::shared_ptr<Generation>>& live) {
+  const auto text = [](const std::vector<Left>& live) {
     std::string out;
     for (const auto& generation : live) {
-      out += std::to_string(generation->id) + ":";
-      for (const StoredSlice& stored : generation->slices)
-        out += std::to_string(stored.index) + ",";
+      out += std::to_string(generation.id) + ":";
+      for (const StoredSlice& stored : generation.slices) out += std::to_string(stored.index) + ",";
     }
     return out;
   };
@@ -135,13 +191,10 @@ TEST(Replay, OfASequenceAfterASnapshotWithPartOfItGivesTheSame) {
       std::vector<Record> records;
       for (const auto& generation :
            replay({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut)})) {
-        records.push_back({.type = generation->is_packed() ? RecordType::Packed : RecordType::Large,
-                           .generation = generation->id,
-                           .key = generation->key,
-                           .length = generation->length,
-                           .location = generation->location});
-        for (const StoredSlice& stored : generation->slices) {
-          if (!generation->is_packed()) records.push_back(slice(generation->id, stored.index));
+        records.push_back(generation.creation);
+        for (const StoredSlice& stored : generation.slices) {
+          if (generation.creation.type == RecordType::Large)
+            records.push_back(slice(generation.id, stored.index));
         }
       }
       records.insert(records.end(), whole.begin(), whole.end());

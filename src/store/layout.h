@@ -63,6 +63,10 @@ constexpr std::uint64_t packed_size(const Location& at, std::uint64_t length) {
 constexpr std::uint64_t large_base_cost(const Location& at) {
   return round_up(2 * slot_size(at), kBlockSize) + 2 * kBlockSize;
 }
+// Of a generation; a packed one pays for its slice from the start.
+constexpr std::uint64_t cost_without_slices(const Location& at, std::uint64_t length) {
+  return is_packed_length(length) ? packed_size(at, length) : large_base_cost(at);
+}
 constexpr std::uint64_t slice_cost(std::uint64_t slice_length) {
   return round_up(slice_length, kBlockSize) + kBlockSize;
 }

@@ -19,7 +19,10 @@ class OpenFile {
   // Maps `length` bytes of the file, which may still be shorter.
   static base::Result<std::shared_ptr<OpenFile>> make(base::UniqueFd fd, std::size_t length) {
     auto region = MappedRegion::map(fd.get(), length);
-    if (!region) return std::unexpected(std::move(region).error());
+    if (!region) {
+      // A shortage of this process, not a fault of the drive.
+      return base::fail(base::ErrorCode::Unavailable, region.error().message);
+    }
     return std::make_shared<OpenFile>(std::move(fd), std::move(*region));
   }
 

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "base/encoding.h"
-#include "store/generation.h"
 #include "store/layout.h"
 
 namespace larder::store {
@@ -27,55 +27,77 @@ std::uint64_t SegmentSet::cost() const {
   return segments_.size() * segment_cost(segment_size_);
 }
 
-base::Status SegmentSet::load(std::span<const std::shared_ptr<Generation>> live) {
-  std::unordered_map<std::uint32_t, std::vector<std::shared_ptr<Generation>>> by_segment;
-  for (const auto& generation : live) {
-    by_segment[generation->location.segment].push_back(generation);
+namespace {
+
+// The segments in the folder, with their paths.
+base::Result<std::vector<std::pair<std::uint32_t, std::string>>> list_segments(
+    const std::string& folder) {
+  std::vector<std::pair<std::uint32_t, std::string>> all;
+  std::error_code error;
+  std::filesystem::directory_iterator entries(folder, error);
+  for (const auto end = std::filesystem::directory_iterator(); !error && entries != end;
+       entries.increment(error)) {
+    const auto number = parse_file_number(entries->path().filename().string());
+    if (!number || *number == 0 || *number > UINT32_MAX) continue;  // not a file of ours
+    all.emplace_back(static_cast<std::uint32_t>(*number), entries->path().string());
   }
+  if (error) return base::fail_errno("cannot list " + folder, error.value());
+  return all;
+}
+
+}  // namespace
+
+base::Status SegmentSet::load(const Contents& contents) {
+  const auto files = list_segments(folder_ + "/segments");
+  if (!files) return std::unexpected(files.error());
   const std::lock_guard lock(mutex_);
   // A number that is still named somewhere is not used again, even if its file is gone.
-  for (const auto& [segment, in_it] : by_segment) highest_ = std::max(highest_, segment);
-  std::error_code error;
-  std::filesystem::directory_iterator entries(folder_ + "/segments", error);
-  if (error) return base::fail_errno("cannot list " + folder_ + "/segments", error.value());
-  for (const auto end = std::filesystem::directory_iterator(); entries != end;
-       entries.increment(error)) {
-    const std::string name = entries->path().filename().string();
-    const auto number = parse_file_number(name);
-    if (!number || *number == 0 || *number > UINT32_MAX) continue;  // not a file of ours
-    const auto segment = static_cast<std::uint32_t>(*number);
+  for (const auto& [segment, content] : contents) highest_ = std::max(highest_, segment);
+  for (const auto& [segment, path] : *files) {
     highest_ = std::max(highest_, segment);
-    LARDER_TRY(load_one(entries->path().string(), by_segment[segment]));
+    if (const auto content = contents.find(segment); content != contents.end()) {
+      segments_[segment].live = content->second.live;
+    }
+  }
+  // The last one is filled further, behind everything that it holds.
+  if (segments_.contains(highest_)) {
+    const auto fd = open_at(path_of(highest_), O_RDWR);
+    if (!fd) return std::unexpected(fd.error().to_error(path_of(highest_)));
+    const auto size = file_size(fd->get());
+    if (!size) return std::unexpected(size.error().to_error(path_of(highest_)));
+    if (*size <= segment_size_) {
+      active_ = highest_;
+      next_offset_ = std::max({round_up(*size, kBlockSize), kBlockSize, contents.at(highest_).end});
+    }
   }
   return {};
 }
 
-base::Status SegmentSet::load_one(const std::string& name,
-                                  std::span<const std::shared_ptr<Generation>> in_it) {
-  if (in_it.empty()) {
+base::Status SegmentSet::sweep(std::vector<Piece> live, const std::atomic<bool>& stop) {
+  const auto files = list_segments(folder_ + "/segments");
+  if (!files) return std::unexpected(files.error());
+  std::ranges::sort(live, {}, [](const Piece& piece) {
+    return std::uint64_t{piece.segment} << 32 | piece.block;
+  });
+  for (const auto& [segment, path] : *files) {
+    if (stop) return {};
+    const auto in_it = std::ranges::equal_range(live, segment, {}, &Piece::segment);
+    LARDER_TRY(sweep_one(path, in_it));
+  }
+  return {};
+}
+
+base::Status SegmentSet::sweep_one(const std::string& name, std::span<const Piece> live) const {
+  if (live.empty()) {
     ::unlink(name.c_str());
     return {};
   }
-  const std::uint32_t segment = in_it.front()->location.segment;
   const auto fd = open_at(name, O_RDWR);
   if (!fd) return std::unexpected(fd.error().to_error(name));
   const auto size = file_size(fd->get());
   if (!size) return std::unexpected(size.error().to_error(name));
-  segments_[segment].live = in_it.size();
-  if (segment == highest_ && *size <= segment_size_) {
-    active_ = segment;
-    next_offset_ = std::max(round_up(*size, kBlockSize), kBlockSize);
-  }
-  // Punch the gaps between live objects that still hold data: written without a record, or removed
-  // by a process that died before it could free them.
-  std::vector<const Generation*> sorted;
-  for (const auto& generation : in_it) {
-    sorted.push_back(generation.get());
-    const Location& at = generation->location;
-    const std::uint64_t end = base_offset(at) + packed_size(at, generation->length);
-    if (segment == active_) next_offset_ = std::max(next_offset_, end);
-  }
-  std::ranges::sort(sorted, {}, [](const Generation* g) { return g->location.block; });
+  // Gaps that still hold data: written without a record, or removed by a process that died before
+  // it could free them.
   std::uint64_t gap = kBlockSize;
   const auto close_gap = [&](std::uint64_t end) {
     if (end <= gap) return;
@@ -85,10 +107,10 @@ base::Status SegmentSet::load_one(const std::string& name,
       static_cast<void>(punch(fd->get(), gap, end - gap));
     }
   };
-  for (const Generation* generation : sorted) {
-    close_gap(base_offset(generation->location));
-    gap = std::max(gap, base_offset(generation->location) +
-                            packed_size(generation->location, generation->length));
+  for (const Piece& piece : live) {
+    const std::uint64_t begin = piece.block * kBlockSize;
+    close_gap(begin);
+    gap = std::max(gap, begin + piece.blocks * kBlockSize);
   }
   close_gap(round_up(*size, kBlockSize));
   return {};

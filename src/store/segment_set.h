@@ -6,12 +6,14 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "store/file_access.h"
 #include "store/journal_format.h"
@@ -19,16 +21,26 @@
 
 namespace larder::store {
 
-struct Generation;
-
 class SegmentSet {
  public:
   SegmentSet(std::string folder, const std::array<std::uint8_t, 16>& drive,
              std::uint64_t segment_size);
 
-  // Looks through the folder at start: unlinks segments without live objects and punches out what
-  // belongs to none of `live` (all packed generations of the drive).
-  base::Status load(std::span<const std::shared_ptr<Generation>> live);
+  // What is live at start: by segment, how many objects, and where the last one ends.
+  struct Content {
+    std::uint32_t live = 0;
+    std::uint64_t end = 0;
+  };
+  using Contents = std::unordered_map<std::uint32_t, Content>;
+  base::Status load(const Contents& contents);
+  // Unlinks segments without live objects and punches out what is in none of `live`, the places of
+  // all packed generations. Before the first allocate.
+  struct Piece {
+    std::uint32_t segment = 0;
+    std::uint32_t block = 0;
+    std::uint32_t blocks = 0;
+  };
+  base::Status sweep(std::vector<Piece> live, const std::atomic<bool>& stop);
 
   struct Place {
     std::uint32_t segment = 0;
@@ -55,8 +67,7 @@ class SegmentSet {
   };
   std::string path_of(std::uint32_t segment) const;
   base::Result<std::shared_ptr<OpenFile>> open_locked(std::uint32_t segment);
-  base::Status load_one(const std::string& name,
-                        std::span<const std::shared_ptr<Generation>> in_it);
+  base::Status sweep_one(const std::string& name, std::span<const Piece> live) const;
   base::Status start_segment(Place& place);
   std::uint64_t drop(std::uint32_t segment);
 

@@ -1,44 +1,108 @@
 // Making space: eviction, removal, and the background pass over a drive.
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
+#include "store/generation.h"
+#include "store/layout.h"
 #include "store/store_parts.h"
 
 namespace larder::store {
+namespace {
+
+// Entries under one lock, and records of one write, while a journal is compacted.
+constexpr std::uint32_t kStep = 64;
+constexpr std::size_t kRecordsAtOnce = 8192;
+
+}  // namespace
 
 Drive* Store::Parts::choose_drive() const {
   Drive* best = nullptr;
   for (const auto& drive : drives) {
-    if (drive->is_failing()) continue;
+    if (drive->is_failing() || !drive->is_swept()) continue;
     if (best == nullptr || drive->available() > best->available()) best = drive.get();
   }
   return best;
 }
 
-void Store::Parts::record_removal(Generation& generation) {
-  if (!generation.is_recorded) return;
-  const std::shared_lock gate(generation.drive->compaction_gate());
-  const auto appended =
-      generation.drive->journal().append({.type = RecordType::Remove, .generation = generation.id});
-  // If the record is lost, the generation comes back after a restart; its bytes are freed anyway,
-  // so it is then found unreadable and dropped.
-  if (!appended) static_cast<void>(generation.drive->write_failed(appended.error()));
-}
-
-bool Store::Parts::retire(Generation& generation) {
-  if (!index.erase(generation)) return false;
-  record_removal(generation);
-  open_table.drop(generation.id);
+bool Store::Parts::retire(const Generation& generation) {
+  auto removed = index.erase(generation);
+  if (!removed) return false;
+  finish_removal(std::move(*removed));
   return true;
 }
 
+void Store::Parts::finish_removal(Removed removed) {
+  Drive& drive = *removed.drive;
+  drive.expect_release(removed.cost);
+  if (removed.is_recorded) {
+    const std::shared_lock gate(drive.compaction_gate());
+    const auto appended =
+        drive.journal().append({.type = RecordType::Remove, .generation = removed.id});
+    // If the record is lost, the generation comes back after a restart; its bytes are freed anyway,
+    // so it is then found unreadable and dropped.
+    if (!appended) static_cast<void>(drive.write_failed(appended.error()));
+  }
+  if (removed.live) {
+    // Whoever lets go of it last hands the space back.
+    open_table.drop(removed.id);
+  } else {
+    drive.release({.id = removed.id, .location = removed.location, .cost = removed.cost});
+  }
+}
+
 void Store::Parts::abandon(Generation& generation) {
-  generation.drive->expect_release(generation.cost());
+  generation.cost = cost_without_slices(generation.location, generation.length);
+  generation.drive->expect_release(generation.cost);
   generation.was_removed = true;
 }
 
-bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, const Generation* keep) {
+bool Store::Parts::evict_one(Evictor& evictor, std::uint64_t keep, std::uint64_t& evicted) {
+  auto victim = evictor.next(index, keep);
+  if (!victim) return false;
+  Drive& drive = *victim->drive;
+  ++drive.counters().evicted_objects;
+  drive.counters().evicted_bytes += victim->cost;
+  evicted += victim->cost;
+  finish_removal(std::move(*victim));
+  drive.free_released();
+  return true;
+}
+
+std::shared_ptr<const Quotas> Store::Parts::all_quotas() const {
+  const std::lock_guard lock(quotas_mutex);
+  return quotas;
+}
+
+std::shared_ptr<Quota> Store::Parts::quota_of(std::uint16_t group) const {
+  if (group == 0) return nullptr;
+  const auto all = all_quotas();
+  for (const auto& quota : *all) {
+    if (quota->group == group) return quota;
+  }
+  return nullptr;
+}
+
+bool Store::Parts::make_room_in(const Quota& quota, Drive& drive, std::uint64_t bytes,
+                                std::uint64_t keep) {
+  std::uint64_t evicted = 0;
+  while (index.group_cost(quota.group) + bytes > quota.bytes) {
+    bool found = evict_one(*quota.evictors[drive.number()], keep, evicted);
+    for (std::size_t other = 0; !found && other < quota.evictors.size(); ++other) {
+      found = evict_one(*quota.evictors[other], keep, evicted);
+    }
+    if (!found) return false;
+  }
+  return true;
+}
+
+bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, std::uint16_t group,
+                             std::uint64_t keep) {
+  if (const auto quota = quota_of(group); quota && !make_room_in(*quota, drive, bytes, keep)) {
+    return false;
+  }
   if (drive.reserve(bytes)) return true;
   drive.free_released();
   if (drive.reserve(bytes)) return true;
@@ -46,15 +110,7 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, const Generation
   // it gives up after evicting a small multiple of its need.
   const std::uint64_t limit = 2 * bytes + 4 * kSliceSize;
   for (std::uint64_t evicted = 0; evicted < limit;) {
-    auto victim = drive.next_victim(keep);
-    if (!victim) break;
-    const std::uint64_t cost = victim->cost();
-    if (!retire(*victim)) continue;
-    ++drive.counters().evicted_objects;
-    drive.counters().evicted_bytes += cost;
-    evicted += cost;
-    victim.reset();
-    drive.free_released();
+    if (!evict_one(drive.evictor(), keep, evicted)) break;
     if (drive.reserve(bytes)) return true;
   }
   return false;
@@ -63,15 +119,8 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, const Generation
 void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   const std::lock_guard one_at_a_time(drive.upkeep_mutex());
   drive.free_released();
-  while (drive.shortage() > 0) {
-    auto victim = drive.next_victim(nullptr);
-    if (!victim) break;
-    const std::uint64_t cost = victim->cost();
-    if (!retire(*victim)) continue;
-    ++drive.counters().evicted_objects;
-    drive.counters().evicted_bytes += cost;
-    victim.reset();
-    drive.free_released();
+  std::uint64_t evicted = 0;
+  while (drive.shortage() > 0 && evict_one(drive.evictor(), 0, evicted)) {
   }
   if (const auto synced = drive.sync(now_anyway); !synced) {
     static_cast<void>(drive.write_failed(synced.error()));
@@ -81,22 +130,35 @@ void Store::Parts::maintain(Drive& drive, bool now_anyway) {
 
 namespace {
 
-void add_records(const Generation& generation, std::vector<Record>& out) {
-  const bool is_packed = generation.is_packed();
-  out.push_back({.type = is_packed ? RecordType::Packed : RecordType::Large,
-                 .generation = generation.id,
-                 .key = generation.key,
-                 .length = generation.length,
-                 .location = generation.location,
-                 .checksum = is_packed && !generation.slices.empty()
-                                 ? generation.slices.front().checksum()
-                                 : 0});
+// The entry as compaction writes it: neighbouring slices share a record.
+void add_records(const Index& index, const Entry& entry, std::vector<Record>& out) {
+  const bool is_packed = entry.is_packed();
+  out.push_back(
+      {.type = is_packed ? RecordType::Packed : RecordType::Large,
+       .generation = entry.id,
+       .key = entry.key,
+       .length = entry.length,
+       .location = entry.location(),
+       .group = entry.group,
+       .age = static_cast<std::uint8_t>(std::min<std::uint16_t>(index.age_of(entry), 255)),
+       .is_snapshot = true,
+       .was_hit = entry.was_hit != 0,
+       .is_pinned = entry.is_pinned != 0,
+       .checksum = is_packed ? entry.checksum : 0});
   if (is_packed) return;
-  for (const StoredSlice& slice : generation.slices) {
-    out.push_back({.type = RecordType::Slice,
-                   .generation = generation.id,
-                   .slice = slice.index,
-                   .checksum = slice.checksum()});
+  for (const StoredSlice& slice : entry.list().view()) {
+    Record& last = out.back();
+    if (last.type == RecordType::Slices && last.count < kSlicesPerRecord &&
+        slice.index == last.slice + last.count) {
+      last.checksums[last.count++] = slice.checksum();
+      continue;
+    }
+    Record& next = out.emplace_back();
+    next.type = RecordType::Slices;
+    next.generation = entry.id;
+    next.slice = slice.index;
+    next.count = 1;
+    next.checksums[0] = slice.checksum();
   }
 }
 
@@ -111,12 +173,15 @@ void Store::Parts::compact(Drive& drive) {
     status = drive.journal().begin_compaction();
   }
   std::vector<Record> records;
-  for (std::size_t shard = 0; status && shard < Index::kShards; ++shard) {
-    records.clear();
-    index.visit(shard, [&](const Generation& generation) {
-      if (generation.drive == &drive && generation.is_recorded) add_records(generation, records);
+  IndexPosition at;
+  bool is_at_end = false;
+  while (status && !is_at_end) {
+    is_at_end = !index.visit(at, kStep, [&](const Entry& entry) {
+      if (entry.drive == drive.number() && entry.is_recorded) add_records(index, entry, records);
     });
+    if (records.size() < kRecordsAtOnce && !is_at_end) continue;
     status = drive.journal().add_live(records);
+    records.clear();
   }
   if (status) status = drive.journal().finish_compaction();
   if (!status) {

@@ -6,6 +6,7 @@
 
 #include "base/encoding.h"
 #include "base/log.h"
+#include "store/metadata_slots.h"
 #include "store/object_state.h"
 #include "store/store_parts.h"
 
@@ -18,66 +19,26 @@ base::Error full(const Drive& drive) {
   return {ErrorCode::ResourceExhausted, "no space can be freed on the drive " + drive.path()};
 }
 
-SlotContent slot_of(const Generation& generation, std::uint64_t sequence,
-                    std::string_view metadata) {
-  return {.sequence = sequence,
-          .key = generation.key,
-          .generation = generation.id,
-          .length = generation.length,
-          .metadata = metadata};
-}
-
-base::Status write_slot(const Generation& generation, int fd, std::uint64_t sequence,
-                        std::string_view metadata) {
-  const std::string slot = encode_slot(slot_of(generation, sequence, metadata));
-  const auto written =
-      write_at(fd, base::as_bytes(slot), slot_offset(generation.location, sequence));
-  if (!written) return std::unexpected(written.error().to_error(generation.drive->path()));
-  return {};
-}
-
-Record creation_record(const Generation& generation, std::uint64_t checksum) {
+Record creation_record(const Generation& generation, bool is_pinned, std::uint64_t checksum) {
   return {.type = generation.is_packed() ? RecordType::Packed : RecordType::Large,
           .generation = generation.id,
           .key = generation.key,
           .length = generation.length,
           .location = generation.location,
+          .group = generation.group,
+          .is_pinned = is_pinned,
           .checksum = checksum};
 }
 
-struct ReadSlot {
-  std::uint64_t sequence = 0;
-  std::string metadata;
-};
-
-// The newer of the slots that are whole and this generation's.
-base::Result<ReadSlot> read_slots(const Generation& generation, int fd) {
-  std::string slots(2 * slot_size(generation.location), '\0');
-  const auto got = read_at(fd, {reinterpret_cast<std::uint8_t*>(slots.data()), slots.size()},
-                           base_offset(generation.location));
-  if (!got) return std::unexpected(got.error().to_error(generation.drive->path()));
-  std::optional<SlotContent> best;
-  for (const std::uint64_t number : {0U, 1U}) {
-    const auto slot = parse_slot(std::string_view(slots).substr(
-        number * slot_size(generation.location), slot_size(generation.location)));
-    if (!slot || slot->key != generation.key || slot->generation != generation.id ||
-        slot->length != generation.length) {
-      continue;
-    }
-    if (!best || slot->sequence > best->sequence) best = slot;
-  }
-  if (!best) {
-    return base::fail(ErrorCode::DataLoss,
-                      "the metadata of an object on " + generation.drive->path() + " is not whole");
-  }
-  return ReadSlot{.sequence = best->sequence, .metadata = std::string(best->metadata)};
+Record removal_record(const Generation& generation) {
+  return {.type = RecordType::Remove, .generation = generation.id};
 }
 
 }  // namespace
 
 base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
                                                     std::span<const std::uint8_t> metadata,
-                                                    std::uint64_t length) {
+                                                    std::uint64_t length, std::string_view group) {
   if (metadata.size() > kMetadataLimit || length > kLengthLimit) {
     return base::fail(ErrorCode::InvalidArgument, "an object of this length is not stored");
   }
@@ -86,8 +47,10 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
   const bool is_packed = is_packed_length(length);
   Location at{.slot_units = slot_units_for(metadata.size(), is_packed)};
   const auto text = std::make_shared<const std::string>(base::as_text(metadata));
+  const std::uint16_t number = parts_->orders->group(group);
+  const bool is_pinned = parts_->orders->is_pinned(parts_->name_in(*text));
   const auto make_generation = [&] {
-    return std::make_shared<Generation>(drive, parts_->next_generation++, key, length, at);
+    return std::make_shared<Generation>(drive, parts_->next_generation++, key, length, at, number);
   };
 
   std::shared_ptr<Generation> generation;
@@ -95,7 +58,9 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
   if (is_packed) {
     const std::uint64_t bytes = packed_size(at, length);
     const std::uint64_t segment = segment_cost(drive->segments().segment_size());
-    if (!parts_->make_room(*drive, bytes + segment, nullptr)) return std::unexpected(full(*drive));
+    if (!parts_->make_room(*drive, bytes + segment, number, 0)) {
+      return std::unexpected(full(*drive));
+    }
     auto place = drive->segments().allocate(bytes);
     if (!place) {
       drive->give_back(bytes + segment);
@@ -107,7 +72,7 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
     file = std::move(place->file);
     generation = make_generation();
   } else {
-    if (!parts_->make_room(*drive, large_base_cost(at), nullptr)) {
+    if (!parts_->make_room(*drive, large_base_cost(at), number, 0)) {
       return std::unexpected(full(*drive));
     }
     generation = make_generation();
@@ -120,13 +85,13 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
   }
 
   auto object = std::make_shared<Object>(generation, file, text, 0);
-  generation->open = object;
   // A packed object is written, metadata and all, when its one slice comes.
   if (!is_packed || length == 0) {
-    base::Status written = write_slot(*generation, file->fd(), 0, *text);
+    base::Status written =
+        write_slot(SlotOwner::of(*generation), file->fd(), 0, *text, drive->path());
     if (written) {
       const std::shared_lock gate(drive->compaction_gate());
-      written = drive->journal().append(creation_record(*generation, 0));
+      written = drive->journal().append(creation_record(*generation, is_pinned, 0));
       generation->is_recorded = written.has_value();
     }
     if (!written) {
@@ -134,17 +99,11 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
       return std::unexpected(drive->write_failed(std::move(written).error()));
     }
   }
-  parts_->finish_create(generation);
+  if (auto replaced = parts_->index.insert(generation, object, drive->number(), is_pinned)) {
+    parts_->finish_removal(std::move(*replaced));
+  }
   parts_->open_table.add(object);
   return object;
-}
-
-void Store::Parts::finish_create(const std::shared_ptr<Generation>& generation) {
-  const auto replaced = index.insert(generation);
-  generation->drive->add_candidate(generation);
-  if (!replaced) return;
-  record_removal(*replaced);
-  open_table.drop(replaced->id);
 }
 
 base::Status Store::write_slice(Object& object, std::uint32_t index,
@@ -173,7 +132,9 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
   const bool is_packed = generation.is_packed();
   // A packed object's space was reserved as a whole when it was created.
   const std::uint64_t cost = is_packed ? 0 : slice_cost(bytes.size());
-  if (!make_room(drive, cost, &generation)) return std::unexpected(full(drive));
+  if (!make_room(drive, cost, generation.group, generation.id)) {
+    return std::unexpected(full(drive));
+  }
 
   const std::uint64_t offset = object.file_offset_of(slice * kSliceSize);
   const std::uint64_t checksum = checksum_of(bytes);
@@ -181,7 +142,8 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
   base::Status status;
   if (is_packed) {
     slots.lock();
-    status = write_slot(generation, object.fd(), state.sequence, *object.metadata());
+    status = write_slot(SlotOwner::of(generation), object.fd(), state.sequence, *object.metadata(),
+                        drive.path());
   }
   if (status) {
     const auto written = write_at(object.fd(), bytes, offset);
@@ -189,14 +151,20 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
   }
   if (status) {
     const std::shared_lock gate(drive.compaction_gate());
-    status = drive.journal().append(is_packed ? creation_record(generation, checksum)
-                                              : Record{.type = RecordType::Slice,
-                                                       .generation = generation.id,
-                                                       .slice = slice,
-                                                       .checksum = checksum});
+    status = drive.journal().append(
+        is_packed
+            ? creation_record(generation, orders->is_pinned(name_in(*object.metadata())), checksum)
+            : Record{.type = RecordType::Slice,
+                     .generation = generation.id,
+                     .slice = slice,
+                     .checksum = checksum});
     if (status) {
       generation.is_recorded = true;
-      index.add_slice(generation, slice, checksum);
+      if (const auto grown = index.add_slice(generation, slice, checksum)) {
+        drive.expect_release(*grown);
+        // Removed before it was recorded: the removal is still to be.
+        if (is_packed) status = drive.journal().append(removal_record(generation));
+      }
     }
   }
   if (!status) {
@@ -209,6 +177,7 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
   state.verified.set(slice);
   state.stored.set(slice);
   drive.wrote(bytes.size());
+  index.advance(bytes.size());
   return {};
 }
 
@@ -221,7 +190,8 @@ base::Status Store::update_metadata(Object& object, std::span<const std::uint8_t
   Object::State& state = *object.state_;
   const std::lock_guard slots(state.slots_mutex);
   if (generation.is_recorded) {
-    const auto written = write_slot(generation, object.fd(), state.sequence + 1, *text);
+    const auto written = write_slot(SlotOwner::of(generation), object.fd(), state.sequence + 1,
+                                    *text, generation.drive->path());
     if (!written) return std::unexpected(generation.drive->write_failed(written.error()));
     ++state.sequence;
   }
@@ -232,51 +202,57 @@ base::Status Store::update_metadata(Object& object, std::span<const std::uint8_t
 
 std::shared_ptr<Object> Store::find_open(const Key& key) {
   auto object = parts_->index.find_open(key);
-  if (object) {
-    object->generation_->was_hit = true;
-    OpenTable::note_use(*object);
-  }
+  if (object) OpenTable::note_use(*object);
   return object;
 }
 
 bool Store::contains(const Key& key) const {
-  return parts_->index.find(key) != nullptr;
+  return parts_->index.contains(key);
 }
 
 std::shared_ptr<Object> Store::find(const Key& key) {
   if (auto object = find_open(key)) return object;
-  const auto generation = parts_->index.find(key);
+  return parts_->find(key);
+}
+
+std::shared_ptr<Object> Store::Parts::find(const Key& key) {
+  const auto generation = index.find(key);
   if (!generation) return nullptr;
   if (!generation->is_recorded) {
     // Created, never filled, and nobody holds it any more.
-    parts_->retire(*generation);
+    retire(*generation);
     return nullptr;
   }
   Drive& drive = *generation->drive;
   auto file = drive.open_data(*generation);
-  auto slot = file ? read_slots(*generation, (*file)->fd())
+  auto slot = file ? read_slots(SlotOwner::of(*generation), (*file)->fd(), drive.path())
                    : base::Result<ReadSlot>(std::unexpected(file.error()));
   if (!slot) {
     if (generation->was_removed) return nullptr;  // gone meanwhile, and nothing is wrong
     const ErrorCode code = slot.error().code;
     static_cast<void>(drive.read_failed(slot.error()));
-    // A lack of descriptors passes; what is not there or not whole never comes back.
-    if (code != ErrorCode::ResourceExhausted) parts_->retire(*generation);
+    // What is not there or not whole never comes back; a drive that fails may, a lack of
+    // descriptors passes.
+    if (code == ErrorCode::NotFound || code == ErrorCode::DataLoss) retire(*generation);
     return nullptr;
   }
-  auto object = parts_->index.attach(std::make_shared<Object>(
+  auto object = index.attach(std::make_shared<Object>(
       generation, std::move(*file), std::make_shared<const std::string>(std::move(slot->metadata)),
       slot->sequence));
   if (!object) return nullptr;
-  generation->was_hit = true;
-  parts_->open_table.add(object);
+  // A purge sees the object that is attached, or we see its mark here.
+  if (orders->is_purged(name_in(*object->metadata()), object->id())) {
+    retire(*generation);
+    return nullptr;
+  }
+  open_table.add(object);
   // A removal between attach and add did not see the table.
-  if (object->is_removed()) parts_->open_table.drop(object->id());
+  if (object->is_removed()) open_table.drop(object->id());
   return object;
 }
 
 void Store::remove(const Key& key) {
-  if (const auto generation = parts_->index.find(key)) parts_->retire(*generation);
+  if (auto removed = parts_->index.erase(key)) parts_->finish_removal(std::move(*removed));
 }
 
 void Store::remove(const Object& object) {

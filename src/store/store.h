@@ -14,9 +14,13 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -35,19 +39,79 @@ struct DriveSettings {
 };
 
 struct StoreSettings {
-  std::vector<DriveSettings> drives;
+  std::vector<DriveSettings> drives;  // 1 to 32
   // Objects kept open (a descriptor and a mapping each) for find_open.
   std::size_t open_objects = 4096;
-  // Syncs journals, frees ahead and compacts on a thread per drive. Without it, call maintain().
+  // Syncs journals, frees ahead, compacts, works off purges and scrubs on threads of its own.
+  // Without it, call maintain().
   bool background = true;
+  // Bytes a second that the scrub reads to compare checksums; 0: none. A pass begins ten minutes
+  // after the start, then once a day at most.
+  std::uint64_t scrub_rate = 0;
+  // The name of an object, inside its metadata; for purges, pins and lists. Pure. Null: no names.
+  std::string_view (*name_of)(std::string_view metadata) = nullptr;
   const base::Clock* clock = nullptr;  // null: the machine's; must outlive the store
+};
+
+enum class DriveState {
+  Good,
+  Failing,  // full or broken: takes no new objects for a while, what is there is served
+  Missing,  // could not be opened at start: not used until the next start
 };
 
 struct DriveStatistics {
   std::string path;
   std::uint64_t size = 0;
-  std::uint64_t used = 0;  // bytes on disk, by accounting, journal included
-  bool is_failing = false;
+  std::uint64_t used = 0;     // bytes on disk, by accounting, journal included
+  std::uint64_t journal = 0;  // bytes of it
+  DriveState state = DriveState::Good;
+  std::uint64_t write_errors = 0;
+  std::uint64_t read_errors = 0;
+};
+
+struct GroupStatistics {
+  std::string name;
+  std::uint64_t used = 0;   // bytes on disk
+  std::uint64_t quota = 0;  // 0: none
+};
+
+struct ScrubStatistics {
+  bool is_running = false;
+  std::uint64_t passes = 0;         // whole ones since the start
+  std::uint64_t objects = 0;        // looked at in this pass, or in the last one
+  std::uint64_t bytes = 0;          // the same
+  std::uint64_t lost = 0;           // slices that were wrong, in that pass
+  std::uint64_t checked_bytes = 0;  // since the start
+  std::int64_t finished_at = 0;     // seconds since 1970; 0: no whole pass yet
+};
+
+// What is not to be evicted: the object of that name, or all whose name begins so.
+struct PinOrder {
+  std::string text;
+  bool is_prefix = false;
+  friend bool operator==(const PinOrder&, const PinOrder&) = default;
+};
+
+struct ListItem {
+  std::string name;   // empty when it cannot be read
+  std::string group;  // empty: none
+  std::string drive;  // path
+  std::uint64_t generation = 0;
+  std::uint64_t length = 0;
+  std::uint64_t stored = 0;  // bytes of the slices that are there
+  bool is_pinned = false;
+};
+
+struct ListQuery {
+  std::uint64_t cursor = 0;  // 0: from the start, else ListPage::next
+  std::uint32_t limit = 100;
+  std::string group{};   // empty: all
+  std::string prefix{};  // of the name; empty: all
+};
+
+struct ListPage {
+  std::vector<ListItem> items{};
+  std::uint64_t next = 0;  // 0: that was all
 };
 
 struct Statistics {
@@ -62,15 +126,20 @@ struct Statistics {
   std::uint64_t write_errors = 0;  // full drives included
   std::uint64_t read_errors = 0;
   std::uint64_t lost_slices = 0;  // wrong checksum
+  std::uint64_t pinned = 0;       // bytes on disk that are never evicted
+  std::uint64_t purges = 0;       // that the background has not worked off yet
+  ScrubStatistics scrub{};
   std::vector<DriveStatistics> drives{};
+  std::vector<GroupStatistics> groups{};
 };
 
 class Store {
  public:
   // Locks the folders and replays the journals; blocking, seconds at 10 TB. A drive that holds a
-  // cache of another format version or of another store is emptied, with a log message.
-  // FailedPrecondition when another process uses a drive, InvalidArgument for settings that can
-  // never be right.
+  // cache of another format version or of another store is emptied, with a log message. A drive
+  // that cannot be opened is left out, with an error in the log and in the statistics; without any,
+  // the store finds nothing and takes nothing. FailedPrecondition when another process or product
+  // uses a drive, InvalidArgument for settings that can never be right.
   static base::Result<std::unique_ptr<Store>> open(StoreSettings settings);
   ~Store();
   Store(const Store&) = delete;
@@ -80,11 +149,12 @@ class Store {
   const std::array<std::uint8_t, 16>& secret() const;
 
   // Opens a new generation without slices, which replaces the key's older one at once (who holds
-  // that keeps it). Blocking. ResourceExhausted when no space can be freed, Unavailable when every
-  // drive is failing, InvalidArgument beyond kMetadataLimit.
+  // that keeps it). `group` is whose quota it counts against and with whom it is purged; empty:
+  // nobody's. Blocking. ResourceExhausted when no space can be freed, Unavailable when every drive
+  // is failing, InvalidArgument beyond kMetadataLimit.
   base::Result<std::shared_ptr<Object>> create(const Key& key,
                                                std::span<const std::uint8_t> metadata,
-                                               std::uint64_t length);
+                                               std::uint64_t length, std::string_view group = {});
 
   // Stores one whole slice (slice_length(index) bytes); has_slice afterwards. Blocking. A slice
   // that is there already is left as it is: OK. FailedPrecondition when the generation was removed
@@ -123,12 +193,40 @@ class Store {
   // removed and the drive counted as failing.
   void report_fault(Object& object);
 
+  // --- administration; all of it blocking ---
+
+  // Bytes on disk that the objects of a group may take together; what is above goes first. Groups
+  // that are not named have none. Replaces what was set before.
+  void set_quotas(const std::vector<std::pair<std::string, std::uint64_t>>& quotas);
+
+  // From the return on, nothing is found that was created before the call: in a time that does not
+  // depend on how many objects there are, durably. Their space is freed in the background.
+  // NotFound for a group that never had an object; ResourceExhausted while a thousand purges wait.
+  base::Status purge_prefix(std::string_view prefix);
+  base::Status purge_group(std::string_view group);
+
+  // What is there and what comes is not evicted any more. Objects of a prefix are found in the
+  // background. `key` of a single object, so that it is pinned at once.
+  base::Status pin(const PinOrder& order, const std::vector<Key>& keys = {});
+  base::Status unpin(const PinOrder& order, const std::vector<Key>& keys = {});
+  std::vector<PinOrder> pins() const;
+
+  // A page of what is stored, in no order. What comes and goes meanwhile may be missing; the rest
+  // is listed once. Reads names from the disk and looks at no more than 20,000 objects, so a page
+  // may be short or empty and yet not the last one.
+  ListPage list(const ListQuery& query);
+
+  // Begins a pass of the scrub now, as fast as the drives allow. False when one runs already; it
+  // then goes on at full speed.
+  bool start_scrub();
+
   Statistics statistics() const;
 
-  // One pass of the background work over all drives: sync, free ahead, compact. Blocking.
+  // One pass of the background work over all drives: sync, free ahead, compact, purge.
   void maintain();
 
  private:
+  friend class Keeper;
   struct Parts;
   explicit Store(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;

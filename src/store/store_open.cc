@@ -1,13 +1,43 @@
 // Opening and closing a store: locks, secret, replay, background threads.
 #include <algorithm>
 #include <string>
+#include <thread>
 #include <utility>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "store/replay.h"
 #include "store/store_parts.h"
 
 namespace larder::store {
+namespace {
+
+using base::ErrorCode;
+
+constexpr std::uint64_t kLargestOrders = 16 << 20;
+// With fewer objects than this, what a dead process left is freed before the store opens.
+constexpr std::uint64_t kSweptAtOnce = 10'000;
+
+}  // namespace
+
+// A drive that does not work is left out: the others serve.
+base::Status Store::Parts::open_drives() {
+  for (const DriveSettings& drive : settings.drives) {
+    auto locked = Drive::lock(drive, clock());
+    if (locked) {
+      drives.push_back(std::move(*locked));
+      continue;
+    }
+    if (locked.error().code == ErrorCode::FailedPrecondition) {
+      return std::unexpected(std::move(locked).error());
+    }
+    base::log_error("a drive cannot be opened and is left out",
+                    {{"path", drive.path}, {"reason", locked.error().message}});
+    missing_drives.push_back(drive);
+  }
+  return {};
+}
 
 base::Status Store::Parts::load() {
   bool has_secret = false;
@@ -19,61 +49,159 @@ base::Status Store::Parts::load() {
   }
   if (!has_secret) base::random_bytes(secret);
 
-  std::vector<std::shared_ptr<Generation>> all;
-  std::uint64_t highest = 0;
+  std::vector<Drive*> numbered;
+  std::uint64_t size = 0;
   for (const auto& drive : drives) {
-    ReplayTable table(drive.get());
-    LARDER_TRY(drive->load(secret, table));
-    highest = std::max(highest, table.highest_generation());
-    auto live = table.take();
-    std::ranges::move(live, std::back_inserter(all));
+    numbered.push_back(drive.get());
+    size += drive->size();
   }
-  next_generation = highest + 1;
+  index.set_drives(std::move(numbered));
+  index.set_epoch_size(size / kEpochsPerTurn);
 
-  // In the order of ids, so that of two drives that both hold a key the newer generation stays.
-  std::ranges::sort(all, {}, [](const auto& generation) { return generation->id; });
-  for (const auto& generation : all) {
-    if (const auto replaced = index.insert(generation)) record_removal(*replaced);
+  std::vector<base::Result<Drive::Loaded>> loaded(drives.size());
+  {
+    std::vector<std::jthread> loaders;
+    const auto load_one = [&](std::size_t i) {
+      loaded[i] = drives[i]->load(secret, index, static_cast<std::uint32_t>(i));
+    };
+    for (std::size_t i = 1; i < drives.size(); ++i) loaders.emplace_back(load_one, i);
+    if (!drives.empty()) load_one(0);
   }
-  for (const auto& drive : drives) {
-    std::vector<std::shared_ptr<Generation>> live;
-    for (const auto& generation : all) {
-      if (generation->drive == drive.get()) live.push_back(generation);
+  std::uint64_t highest = 0;
+  for (std::size_t i = 0; i < drives.size(); ++i) {
+    if (!loaded[i]) return unreadable(*drives[i], loaded[i].error());
+    highest = std::max(highest, loaded[i]->highest_generation);
+  }
+  for (auto& each : loaded) {
+    for (const Removed& replaced : each->replaced) {
+      // Nothing was charged for it yet, and the sweep frees it.
+      static_cast<void>(replaced.drive->journal().append(
+          {.type = RecordType::Remove, .generation = replaced.id}));
     }
-    LARDER_TRY(drive->settle(live));
+  }
+  // Numbers grow with the time as well, so that what a drive holds that was away is older than all
+  // that was created meanwhile.
+  const auto seconds =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, base::to_unix_seconds(clock().wall())));
+  next_generation = std::max(highest + 1, std::min(seconds << 16, kGenerationLimit / 2));
+  for (const auto& drive : drives) {
+    if (const auto settled = drive->settle(index); !settled) {
+      return unreadable(*drive, settled.error());
+    }
+  }
+  LARDER_TRY(load_orders());
+  for (const auto& drive : drives) {
+    if (const auto ready = make_ready(*drive); !ready) return unreadable(*drive, ready.error());
   }
   return {};
 }
 
-base::Result<std::unique_ptr<Store>> Store::open(StoreSettings settings) {
-  if (settings.drives.empty()) {
-    return base::fail(base::ErrorCode::InvalidArgument, "a store needs at least one drive");
+base::Status Store::Parts::unreadable(const Drive& drive, base::Error error) {
+  for (std::size_t i = 0; i < settings.drives.size(); ++i) {
+    if (settings.drives[i].path == drive.path()) unreadable_drive = i;
   }
-  auto parts = std::make_unique<Parts>(settings.open_objects);
-  const base::Clock& clock = settings.clock != nullptr ? *settings.clock : parts->system_clock;
+  return std::unexpected(std::move(error));
+}
+
+base::Status Store::Parts::load_orders() {
+  OrderBook newest;
+  bool is_everywhere = true;
+  for (const auto& drive : drives) {
+    const auto file = base::read_file(drive->path() + "/orders", kLargestOrders);
+    const auto book = file ? parse_orders(*file) : std::nullopt;
+    if (file && !book) {
+      base::log_warning("purges, pins and groups on a drive cannot be read",
+                        {{"path", drive->path() + "/orders"}});
+    }
+    if (!book || (drive != drives.front() && book->sequence != newest.sequence)) {
+      is_everywhere = false;
+    }
+    if (book && book->sequence > newest.sequence) newest = *book;
+  }
+  if (!is_everywhere && newest.sequence > 0) {
+    LARDER_TRY(save_orders(encode_orders(newest)));
+  }
+  bool has_work = !newest.purges.empty() || !newest.pins.empty() || index.pinned_cost() > 0;
+  for (std::size_t i = 0; i < newest.groups.size(); ++i) {
+    const auto number = static_cast<std::uint16_t>(i + 1);
+    index.purge_below(number, newest.groups[i].purged_below);
+    has_work = has_work || newest.groups[i].purged_below > 0;
+  }
+  orders = std::make_unique<Orders>(std::move(newest),
+                                    [this](std::string_view file) { return save_orders(file); });
+  if (has_work) keeper.want_walk();
+  return {};
+}
+
+base::Status Store::Parts::save_orders(std::string_view file) {
+  base::Status failed = base::fail(ErrorCode::Unavailable, "no drive works");
+  bool is_saved = false;
+  for (const auto& drive : drives) {
+    const auto written = base::write_file_atomically(drive->path() + "/orders", file, 0600);
+    if (written) {
+      is_saved = true;
+    } else {
+      failed = std::unexpected(drive->write_failed(written.error()));
+    }
+  }
+  return is_saved ? base::Status() : failed;
+}
+
+base::Status Store::Parts::make_ready(Drive& drive) {
+  // Without a thread for it, or with little to look through, leftovers are freed at once.
+  if (!settings.background || index.objects() < kSweptAtOnce) {
+    LARDER_TRY(drive.sweep(false));
+  }
+  // A drive whose size was lowered is brought below it before anything is served.
+  if (!settings.background || drive.is_overfull()) maintain(drive, true);
+  return {};
+}
+
+base::Result<std::unique_ptr<Store>> Store::open(StoreSettings settings) {
+  if (settings.drives.empty() || settings.drives.size() > kDriveLimit) {
+    return base::fail(ErrorCode::InvalidArgument, "a store needs one to 32 drives");
+  }
   for (const DriveSettings& drive : settings.drives) {
     if (drive.size < kSmallestDrive) {
-      return base::fail(base::ErrorCode::InvalidArgument,
-                        "the drive " + drive.path + " needs a size of at least " +
-                            std::to_string(kSmallestDrive) + " bytes");
+      return base::fail(ErrorCode::InvalidArgument, "the drive " + drive.path +
+                                                        " needs a size of at least " +
+                                                        std::to_string(kSmallestDrive) + " bytes");
     }
-    auto locked = Drive::lock(drive, clock);
-    if (!locked) return std::unexpected(std::move(locked).error());
-    parts->drives.push_back(std::move(*locked));
   }
-  LARDER_TRY(parts->load());
-  for (const auto& drive : parts->drives) {
-    // A drive whose size was lowered is brought below it before anything is served.
-    parts->maintain(*drive, true);
-    if (!settings.background) continue;
-    parts->threads.emplace_back([all = parts.get(), at = drive.get()](const std::stop_token& stop) {
-      all->run(stop, *at);
-    });
+  std::vector<DriveSettings> unreadable;
+  for (;;) {
+    auto parts = std::make_unique<Parts>(settings);
+    parts->missing_drives = unreadable;
+    base::Status opened = parts->open_drives();
+    if (opened) opened = parts->load();
+    if (opened) {
+      parts->start_threads();
+      return std::unique_ptr<Store>(new Store(std::move(parts)));
+    }
+    if (!parts->unreadable_drive) return std::unexpected(std::move(opened).error());
+    // What it said so far is not to stay in the index: the others are read once more without it.
+    const DriveSettings drive = settings.drives.at(*parts->unreadable_drive);
+    base::log_error("a drive cannot be read and is left out",
+                    {{"path", drive.path}, {"reason", opened.error().message}});
+    unreadable.push_back(drive);
+    std::erase_if(settings.drives, [&](const auto& other) { return other.path == drive.path; });
   }
-  base::log_info("store opened", {{"drives", std::to_string(parts->drives.size())},
-                                  {"objects", std::to_string(parts->index.objects())},
-                                  {"slices", std::to_string(parts->index.slices())}});
-  return std::unique_ptr<Store>(new Store(std::move(parts)));
+}
+
+void Store::Parts::start_threads() {
+  if (settings.background) {
+    for (const auto& drive : drives) {
+      threads.emplace_back(
+          [this, at = drive.get()](const std::stop_token& stop) { run(stop, *at); });
+    }
+    threads.emplace_back([this](const std::stop_token& stop) { keeper.run(stop); });
+  } else {
+    keeper.work_off();
+  }
+  base::log_info("store opened", {{"drives", std::to_string(drives.size())},
+                                  {"missing", std::to_string(missing_drives.size())},
+                                  {"objects", std::to_string(index.objects())},
+                                  {"slices", std::to_string(index.slices())}});
 }
 
 void Store::Parts::run(const std::stop_token& stop, Drive& drive) {
@@ -84,6 +212,7 @@ void Store::Parts::run(const std::stop_token& stop, Drive& drive) {
 }
 
 Store::Parts::~Parts() {
+  keeper.stop();
   for (auto& thread : threads) thread.request_stop();
   for (const auto& drive : drives) drive->wake();
   threads.clear();
@@ -102,29 +231,8 @@ const std::array<std::uint8_t, 16>& Store::secret() const {
 }
 
 void Store::maintain() {
+  parts_->keeper.work_off();
   for (const auto& drive : parts_->drives) parts_->maintain(*drive, true);
-}
-
-Statistics Store::statistics() const {
-  Statistics all{.objects = parts_->index.objects(),
-                 .slices = parts_->index.slices(),
-                 .bytes = parts_->index.bytes()};
-  for (const auto& drive : parts_->drives) {
-    const DriveCounters& counters = drive->counters();
-    all.evicted_objects += counters.evicted_objects;
-    all.evicted_bytes += counters.evicted_bytes;
-    all.freed_bytes += counters.freed_bytes;
-    all.write_errors += counters.write_errors;
-    all.read_errors += counters.read_errors;
-    all.lost_slices += counters.lost_slices;
-    all.size += drive->size();
-    all.used += drive->used();
-    all.drives.push_back({.path = drive->path(),
-                          .size = drive->size(),
-                          .used = drive->used(),
-                          .is_failing = drive->is_failing()});
-  }
-  return all;
 }
 
 }  // namespace larder::store

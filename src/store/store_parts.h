@@ -5,28 +5,51 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "store/drive.h"
 #include "store/index.h"
+#include "store/keeper.h"
 #include "store/open_table.h"
+#include "store/orders.h"
 #include "store/store.h"
 
 namespace larder::store {
 
+// The share of one group, with a hand per drive.
+struct Quota {
+  std::uint16_t group = 0;
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::vector<std::unique_ptr<Evictor>> evictors;  // by drive
+};
+using Quotas = std::vector<std::shared_ptr<Quota>>;
+
 struct Store::Parts {
-  explicit Parts(std::size_t open_objects) : open_table(open_objects) {}
+  explicit Parts(StoreSettings store_settings)
+      : settings(std::move(store_settings)), open_table(settings.open_objects) {}
   ~Parts();
 
   // --- store_open.cc ---
+  base::Status open_drives();
   base::Status load();
+  base::Status load_orders();
+  base::Status save_orders(std::string_view file);
+  base::Status make_ready(Drive& drive);
+  void start_threads();
+  // Notes which drive it is that cannot be read, and passes the error on.
+  base::Status unreadable(const Drive& drive, base::Error error);
 
   // --- store.cc, verify.cc ---
+  std::shared_ptr<Object> find(const Key& key);
+  base::Status verify(Object& object, std::uint32_t slice);
   base::Status store_slice(Object& object, std::uint32_t slice,
                            std::span<const std::uint8_t> bytes);
-  // Makes a new generation visible; the one that it replaces is removed.
-  void finish_create(const std::shared_ptr<Generation>& generation);
   // Forgets a slice whose bytes are wrong and frees them. Returns the DataLoss.
   base::Status drop_slice(Object& object, std::uint32_t slice);
   bool punch_slice(Object& object, std::uint32_t slice);
@@ -34,25 +57,49 @@ struct Store::Parts {
   // --- space.cc ---
   // The drive with the most free space that takes writes; null when there is none.
   Drive* choose_drive() const;
-  // Reserves bytes, evicting from the drive if it must; never evicts `keep`.
-  bool make_room(Drive& drive, std::uint64_t bytes, const Generation* keep);
+  // Reserves bytes for an object of the group, evicting if it must; never evicts generation `keep`.
+  bool make_room(Drive& drive, std::uint64_t bytes, std::uint16_t group, std::uint64_t keep);
+  bool make_room_in(const Quota& quota, Drive& drive, std::uint64_t bytes, std::uint64_t keep);
+  bool evict_one(Evictor& evictor, std::uint64_t keep, std::uint64_t& evicted);
   // Removes a generation from the index and, if it was there, from the journal.
-  bool retire(Generation& generation);
-  void record_removal(Generation& generation);
+  bool retire(const Generation& generation);
+  // Records what was taken out of the index and hands its space back.
+  void finish_removal(Removed removed);
   // Undoes the creation of a generation that never reached the index.
   static void abandon(Generation& generation);
   // One pass of the background work.
   void maintain(Drive& drive, bool now_anyway);
   void compact(Drive& drive);
   void run(const std::stop_token& stop, Drive& drive);
+  std::shared_ptr<const Quotas> all_quotas() const;
+  std::shared_ptr<Quota> quota_of(std::uint16_t group) const;
 
+  // --- administration.cc ---
+  std::string_view name_in(std::string_view metadata) const {
+    return settings.name_of != nullptr ? settings.name_of(metadata) : std::string_view();
+  }
+  // The name of what may be no more; empty when it cannot be read.
+  std::string read_name(Drive& drive, const Entry& entry);
+  void set_pinned(const Entry& entry, bool is_pinned);
+  void drop_purged_objects();
+
+  const StoreSettings settings;
   base::SystemClock system_clock;
+  const base::Clock& clock() const {
+    return settings.clock != nullptr ? *settings.clock : system_clock;
+  }
   // Destroyed last to first: the threads, then the open objects, the index, the drives.
   std::vector<std::unique_ptr<Drive>> drives;
+  std::vector<DriveSettings> missing_drives;
+  std::optional<std::size_t> unreadable_drive;  // in the settings
   std::array<std::uint8_t, 16> secret{};
   std::atomic<std::uint64_t> next_generation = 1;
   Index index;
+  std::unique_ptr<Orders> orders;
+  mutable std::mutex quotas_mutex;
+  std::shared_ptr<const Quotas> quotas = std::make_shared<Quotas>();  // guarded by quotas_mutex
   OpenTable open_table;
+  Keeper keeper{*this};
   std::vector<std::jthread> threads;
 };
 

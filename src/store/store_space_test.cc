@@ -164,7 +164,7 @@ TEST(StoreSpace, AFullDiskIsAnErrorAndWhatIsThereIsServed) {
     EXPECT_GT(seed, 5U);
     EXPECT_LT(seed, 13U);
     EXPECT_GT(store->statistics().write_errors, 0U);
-    EXPECT_TRUE(store->statistics().drives[0].is_failing);
+    EXPECT_EQ(store->statistics().drives[0].state, DriveState::Failing);
     EXPECT_EQ(store->create(key_of(77), {}, 10).error().code, base::ErrorCode::Unavailable);
     for (std::uint64_t there = 1; there < seed; ++there) {
       const auto object = store->find(key_of(there));

@@ -12,22 +12,27 @@ namespace larder::store {
 using base::ErrorCode;
 
 base::Status Store::verify(Object& object, std::uint32_t index) {
+  return parts_->verify(object, index);
+}
+
+base::Status Store::Parts::verify(Object& object, std::uint32_t slice) {
   Generation& generation = *object.generation_;
   Drive& drive = *generation.drive;
-  const auto expected = parts_->index.checksum(generation, index);
+  const auto expected = index.checksum(generation, slice);
   if (!expected) return base::fail(ErrorCode::NotFound, "the slice is not stored");
-  const auto found = checksum_at(object.fd(), object.file_offset_of(index * kSliceSize),
-                                 object.slice_length(index));
+  const auto found = checksum_at(object.fd(), object.file_offset_of(slice * kSliceSize),
+                                 object.slice_length(slice));
   if (!found) {
     // A slice that cannot be read cannot safely be written again in its place either.
-    parts_->retire(generation);
-    return std::unexpected(drive.read_failed(found.error().to_error(drive.path())));
+    base::Error error = found.error().to_error(drive.path());
+    if (error.code != ErrorCode::Unavailable) retire(generation);
+    return std::unexpected(drive.read_failed(std::move(error)));
   }
   if (*found == *expected) {
-    object.state_->verified.set(index);
+    object.state_->verified.set(slice);
     return {};
   }
-  return parts_->drop_slice(object, index);
+  return drop_slice(object, slice);
 }
 
 base::Status Store::Parts::drop_slice(Object& object, std::uint32_t slice) {

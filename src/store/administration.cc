@@ -1,0 +1,213 @@
+// What an administrator asks of the store: lists, purges, pins, quotas.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "store/generation.h"
+#include "store/metadata_slots.h"
+#include "store/store_parts.h"
+
+namespace larder::store {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+constexpr std::uint32_t kStep = 64;              // entries copied under one lock
+constexpr std::uint32_t kLongestPage = 500;      // items
+constexpr std::uint32_t kMostLookedAt = 20'000;  // entries for one page
+
+}  // namespace
+
+std::string Store::Parts::read_name(Drive& drive, const Entry& entry) {
+  if (settings.name_of == nullptr) return "";
+  const auto fd = drive.open_to_read(entry.id, entry.location());
+  if (!fd) return "";
+  const auto slot = read_slots({.key = entry.key,
+                                .generation = entry.id,
+                                .length = entry.length,
+                                .location = entry.location()},
+                               fd->get(), drive.path());
+  return slot ? std::string(name_in(slot->metadata)) : "";
+}
+
+void Store::Parts::set_pinned(const Entry& entry, bool is_pinned) {
+  Drive& drive = *drives[entry.drive];
+  const std::shared_lock gate(drive.compaction_gate());
+  if (!index.set_pinned(entry.key, entry.id, is_pinned)) return;
+  const auto appended = drive.journal().append(
+      {.type = RecordType::Pin, .generation = entry.id, .is_pinned = is_pinned});
+  if (!appended) static_cast<void>(drive.write_failed(appended.error()));
+}
+
+// What is open is found without a look at the marks, so it is removed by the purge itself. Bounded
+// by what is open, however much is stored.
+void Store::Parts::drop_purged_objects() {
+  for (const auto& object : index.open_objects()) {
+    const Generation& generation = *object->generation_;
+    const bool is_purged = generation.id < index.purge_bound(generation.group) ||
+                           orders->is_purged(name_in(*object->metadata()), generation.id);
+    if (is_purged) retire(generation);
+  }
+  keeper.want_walk();
+}
+
+base::Status Store::purge_prefix(std::string_view prefix) {
+  if (parts_->settings.name_of == nullptr)
+    return fail(ErrorCode::FailedPrecondition, "objects of this store have no names");
+  LARDER_TRY(parts_->orders->purge_prefix(prefix, parts_->next_generation));
+  parts_->drop_purged_objects();
+  return {};
+}
+
+base::Status Store::purge_group(std::string_view group) {
+  const auto number = parts_->orders->known_group(group);
+  if (!number) return fail(ErrorCode::NotFound, "nothing was ever stored for that");
+  const std::uint64_t below = parts_->next_generation;
+  LARDER_TRY(parts_->orders->purge_group(*number, below));
+  parts_->index.purge_below(*number, below);
+  parts_->drop_purged_objects();
+  return {};
+}
+
+namespace {
+
+// The entry of a key, copied; nothing when there is none.
+std::optional<Entry> entry_of(const Index& index, const Key& key) {
+  std::optional<Entry> copy;
+  index.look_at(key, [&](const Entry& entry) { copy = entry; });
+  return copy;
+}
+
+}  // namespace
+
+base::Status Store::pin(const PinOrder& order, const std::vector<Key>& keys) {
+  LARDER_TRY(parts_->orders->pin(order));
+  for (const Key& key : keys) {
+    if (const auto entry = entry_of(parts_->index, key)) parts_->set_pinned(*entry, true);
+  }
+  if (order.is_prefix) parts_->keeper.want_walk();
+  return {};
+}
+
+base::Status Store::unpin(const PinOrder& order, const std::vector<Key>& keys) {
+  LARDER_TRY(parts_->orders->unpin(order));
+  // Another order may still apply to them, so the walk decides about all.
+  static_cast<void>(keys);
+  parts_->keeper.want_walk();
+  return {};
+}
+
+std::vector<PinOrder> Store::pins() const {
+  return parts_->orders->book().pins;
+}
+
+void Store::set_quotas(const std::vector<std::pair<std::string, std::uint64_t>>& quotas) {
+  auto all = std::make_shared<Quotas>();
+  for (const auto& [name, bytes] : quotas) {
+    auto quota = std::make_shared<Quota>();
+    quota->group = parts_->orders->group(name);
+    if (quota->group == 0) continue;
+    quota->name = name;
+    quota->bytes = bytes;
+    for (const auto& drive : parts_->drives) {
+      quota->evictors.push_back(std::make_unique<Evictor>(drive->number(), bytes, quota->group));
+    }
+    all->push_back(std::move(quota));
+  }
+  const std::lock_guard lock(parts_->quotas_mutex);
+  parts_->quotas = std::move(all);
+}
+
+ListPage Store::list(const ListQuery& query) {
+  ListPage page;
+  const std::size_t limit = std::clamp<std::uint32_t>(query.limit, 1, kLongestPage);
+  std::optional<std::uint16_t> group;
+  if (!query.group.empty()) {
+    group = parts_->orders->known_group(query.group);
+    if (!group) return page;
+  }
+  // The cursor is the place of the first entry that was not looked at, plus one.
+  IndexPosition at;
+  if (query.cursor > 0) {
+    at = {.shard = static_cast<std::uint32_t>((query.cursor - 1) >> 32),
+          .slot = static_cast<std::uint32_t>(query.cursor - 1)};
+  }
+  std::uint32_t looked_at = 0;
+  while (page.items.size() < limit && looked_at < kMostLookedAt) {
+    // One entry at a time towards the end of a page, so that none is passed over.
+    const auto step =
+        std::min<std::uint32_t>(kStep, static_cast<std::uint32_t>(limit - page.items.size()));
+    std::vector<Entry> entries;
+    if (!parts_->index.visit(at, step, [&](const Entry& entry) {
+          ++looked_at;
+          if (parts_->index.is_purged(entry) || (group && entry.group != *group)) return;
+          entries.push_back(entry);
+          // Behind the lock the slices may change.
+          entries.back().checksum = entry.stored_bytes();
+        })) {
+      return page;
+    }
+    for (const Entry& entry : entries) {
+      Drive& drive = *parts_->drives[entry.drive];
+      std::string name = parts_->read_name(drive, entry);
+      if (!name.starts_with(query.prefix) || parts_->orders->is_purged(name, entry.id)) continue;
+      page.items.push_back({.name = std::move(name),
+                            .group = parts_->orders->group_name(entry.group),
+                            .drive = drive.path(),
+                            .generation = entry.id,
+                            .length = entry.length,
+                            .stored = entry.checksum,
+                            .is_pinned = entry.is_pinned != 0});
+    }
+  }
+  page.next = (static_cast<std::uint64_t>(at.shard) << 32 | at.slot) + 1;
+  return page;
+}
+
+bool Store::start_scrub() {
+  return parts_->keeper.start_scrub();
+}
+
+Statistics Store::statistics() const {
+  const Index& index = parts_->index;
+  Statistics all{.objects = index.objects(),
+                 .slices = index.slices(),
+                 .bytes = index.bytes(),
+                 .pinned = index.pinned_cost(),
+                 .scrub = parts_->keeper.scrub_statistics()};
+  for (const auto& drive : parts_->drives) {
+    const DriveCounters& counters = drive->counters();
+    all.evicted_objects += counters.evicted_objects;
+    all.evicted_bytes += counters.evicted_bytes;
+    all.freed_bytes += counters.freed_bytes;
+    all.write_errors += counters.write_errors;
+    all.read_errors += counters.read_errors;
+    all.lost_slices += counters.lost_slices;
+    all.size += drive->size();
+    all.used += drive->used();
+    all.drives.push_back({.path = drive->path(),
+                          .size = drive->size(),
+                          .used = drive->used(),
+                          .journal = drive->journal().size(),
+                          .state = drive->is_failing() ? DriveState::Failing : DriveState::Good,
+                          .write_errors = counters.write_errors,
+                          .read_errors = counters.read_errors});
+  }
+  for (const DriveSettings& drive : parts_->missing_drives) {
+    all.drives.push_back({.path = drive.path, .size = drive.size, .state = DriveState::Missing});
+  }
+  const OrderBook book = parts_->orders->book();
+  all.purges = book.purges.size();
+  for (std::size_t i = 0; i < book.groups.size(); ++i) {
+    const auto number = static_cast<std::uint16_t>(i + 1);
+    const auto quota = parts_->quota_of(number);
+    all.groups.push_back({.name = book.groups[i].name,
+                          .used = index.group_cost(number),
+                          .quota = quota ? quota->bytes : 0});
+  }
+  return all;
+}
+
+}  // namespace larder::store

@@ -1,0 +1,226 @@
+#include "store/keeper.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <vector>
+
+#include "base/log.h"
+#include "store/store_parts.h"
+
+namespace larder::store {
+namespace {
+
+// Entries copied under one lock.
+constexpr std::uint32_t kStep = 64;
+constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kFirstScrub = 600 * kSecond;
+constexpr std::int64_t kScrubEvery = 86'400 * kSecond;
+
+// An entry without its slices, and those.
+struct Copy {
+  Entry entry;
+  std::vector<StoredSlice> slices{};
+};
+
+std::vector<Copy> copy_some(const Index& index, IndexPosition& at, bool with_slices,
+                            bool& is_at_end) {
+  std::vector<Copy> copies;
+  is_at_end = !index.visit(at, kStep, [&](const Entry& entry) {
+    Copy& copy = copies.emplace_back(Copy{.entry = entry});
+    if (!with_slices) return;
+    if (entry.is_packed()) {
+      if (entry.has_slice) copy.slices.emplace_back(0, entry.checksum);
+    } else {
+      const auto slices = entry.list().view();
+      copy.slices.assign(slices.begin(), slices.end());
+    }
+  });
+  return copies;
+}
+
+// Yields to everything else that wants the processor or the drives.
+void lower_priority() {
+  constexpr int kWhoThread = 1;
+  constexpr int kIdleClass = 3 << 13;
+  static_cast<void>(::setpriority(PRIO_PROCESS, 0, 10));
+  static_cast<void>(::syscall(SYS_ioprio_set, kWhoThread, 0, kIdleClass));
+}
+
+}  // namespace
+
+void Keeper::stop() {
+  stopped_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    has_work_ = true;
+  }
+  work_.notify_all();
+}
+
+bool Keeper::pause(std::int64_t microseconds) {
+  std::unique_lock lock(mutex_);
+  work_.wait_for(lock, std::chrono::microseconds(microseconds), [this] { return has_work_; });
+  has_work_ = false;
+  return !stopped_;
+}
+
+void Keeper::want_walk() {
+  wants_walk_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    has_work_ = true;
+  }
+  work_.notify_all();
+}
+
+bool Keeper::start_scrub() {
+  at_full_speed_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (scrub_.is_running) return false;
+    // Whoever asks next sees that it runs.
+    const auto passes = scrub_.passes;
+    const auto checked = scrub_.checked_bytes;
+    const auto finished = scrub_.finished_at;
+    scrub_ = {
+        .is_running = true, .passes = passes, .checked_bytes = checked, .finished_at = finished};
+    wants_scrub_ = true;
+    has_work_ = true;
+  }
+  work_.notify_all();
+  return true;
+}
+
+ScrubStatistics Keeper::scrub_statistics() const {
+  const std::lock_guard lock(mutex_);
+  return scrub_;
+}
+
+bool Keeper::is_scrub_due() const {
+  if (wants_scrub_) return true;
+  return parts_.settings.scrub_rate > 0 && !parts_.drives.empty() &&
+         parts_.drives.front()->steady_now() >= next_scrub_;
+}
+
+void Keeper::run(const std::stop_token& stop) {
+  lower_priority();
+  if (!parts_.drives.empty()) next_scrub_ = parts_.drives.front()->steady_now() + kFirstScrub;
+  while (!stop.stop_requested() && !stopped_) {
+    work_off();
+    if (is_scrub_due()) {
+      scrub();
+      if (!parts_.drives.empty()) next_scrub_ = parts_.drives.front()->steady_now() + kScrubEvery;
+    }
+    if (!wants_walk_ && !wants_scrub_ && !pause(kSecond)) return;
+  }
+}
+
+void Keeper::work_off() {
+  sweep_drives();
+  if (wants_walk_) walk();
+}
+
+void Keeper::sweep_drives() {
+  for (const auto& drive : parts_.drives) {
+    if (drive->is_swept() || drive->is_failing() || stopped_) continue;
+    if (const auto swept = drive->sweep(stopped_); !swept) {
+      static_cast<void>(drive->write_failed(swept.error()));
+    }
+  }
+}
+
+void Keeper::walk() {
+  const std::lock_guard one_at_a_time(walk_mutex_);
+  wants_walk_ = false;
+  const OrderBook book = parts_.orders->book();
+  const bool needs_names =
+      !book.purges.empty() || !book.pins.empty() || parts_.index.pinned_cost() > 0;
+  IndexPosition at;
+  for (bool is_at_end = false; !is_at_end && !stopped_;) {
+    for (const Copy& copy : copy_some(parts_.index, at, false, is_at_end)) {
+      const Entry& entry = copy.entry;
+      bool is_purged = parts_.index.is_purged(entry);
+      if (!is_purged && needs_names && entry.is_recorded) {
+        const std::string name = parts_.read_name(*parts_.drives[entry.drive], entry);
+        if (name.empty()) continue;
+        is_purged = parts_.orders->is_purged(name, entry.id);
+        if (!is_purged) parts_.set_pinned(entry, parts_.orders->is_pinned(name));
+      }
+      if (!is_purged) continue;
+      if (auto removed = parts_.index.erase(entry.key, entry.id)) {
+        parts_.finish_removal(std::move(*removed));
+      }
+    }
+    for (const auto& drive : parts_.drives) drive->free_released();
+  }
+  // A drive that is away may hold older objects: the marks wait for it.
+  if (!stopped_ && !book.purges.empty() && parts_.missing_drives.empty()) {
+    parts_.orders->purges_done(book.purges);
+  }
+}
+
+void Keeper::scrub() {
+  at_full_speed_ = wants_scrub_.exchange(false);
+  {
+    const std::lock_guard lock(mutex_);
+    scrub_ = {.is_running = true,
+              .passes = scrub_.passes,
+              .checked_bytes = scrub_.checked_bytes,
+              .finished_at = scrub_.finished_at};
+  }
+  IndexPosition at;
+  for (bool is_at_end = false; !is_at_end && !stopped_;) {
+    for (const Copy& copy : copy_some(parts_.index, at, true, is_at_end)) {
+      if (stopped_) break;
+      Drive& drive = *parts_.drives[copy.entry.drive];
+      const auto fd = drive.open_to_read(copy.entry.id, copy.entry.location());
+      if (!fd) continue;  // gone meanwhile, or found out when somebody asks for it
+      for (const StoredSlice& slice : copy.slices) {
+        if (!check_slice(fd->get(), copy.entry, slice.index, slice.checksum())) break;
+      }
+      const std::lock_guard lock(mutex_);
+      ++scrub_.objects;
+    }
+    if (wants_walk_) walk();
+  }
+  const std::lock_guard lock(mutex_);
+  scrub_.is_running = false;
+  at_full_speed_ = false;
+  if (stopped_) return;
+  ++scrub_.passes;
+  scrub_.finished_at = base::to_unix_seconds(parts_.clock().wall());
+}
+
+bool Keeper::check_slice(int fd, const Entry& entry, std::uint32_t index, std::uint64_t expected) {
+  const std::uint64_t offset = data_offset(entry.location()) + index * kSliceSize;
+  const std::uint64_t length = slice_length_of(entry.length, index);
+  const auto found = checksum_at(fd, offset, length);
+  bool is_lost = false;
+  if (!found || *found != expected) {
+    // It may have been evicted or written anew meanwhile: the object itself decides.
+    const auto object = parts_.find(entry.key);
+    if (object && object->id() == entry.id && object->has_slice(index)) {
+      const auto verified = parts_.verify(*object, index);
+      is_lost = !verified && verified.error().code != base::ErrorCode::NotFound;
+    }
+  } else if (!parts_.index.is_open(entry.key)) {
+    // The scrub must not drive out of memory what clients ask for.
+    static_cast<void>(::posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length),
+                                      POSIX_FADV_DONTNEED));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    scrub_.bytes += length;
+    scrub_.checked_bytes += length;
+    if (is_lost) ++scrub_.lost;
+  }
+  const std::uint64_t rate = parts_.settings.scrub_rate;
+  if (at_full_speed_ || rate == 0) return !stopped_;
+  return pause(static_cast<std::int64_t>(length * kSecond / rate));
+}
+
+}  // namespace larder::store

@@ -1,0 +1,57 @@
+// Keeper: the slow background work of a store, on one thread of low priority: what the start left
+// to be freed, purges, pins by prefix, and the scrub. Inside the store only.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+
+#include "store/entry_table.h"
+#include "store/store.h"
+
+namespace larder::store {
+
+class Keeper {
+ public:
+  explicit Keeper(Store::Parts& parts) : parts_(parts) {}
+
+  // The thread's work, until stopped.
+  void run(const std::stop_token& stop);
+  void stop();
+
+  // One pass of everything but the scrub, at once.
+  void work_off();
+  // There are new purges or pins: their walk over all objects begins soon.
+  void want_walk();
+  // False when a pass runs already.
+  bool start_scrub();
+  ScrubStatistics scrub_statistics() const;
+
+ private:
+  void sweep_drives();
+  void walk();
+  void scrub();
+  // Waits as the rate wants; false when stopped.
+  bool check_slice(int fd, const Entry& entry, std::uint32_t index, std::uint64_t expected);
+  // Waits; false when stopped.
+  bool pause(std::int64_t microseconds);
+  bool is_scrub_due() const;
+
+  Store::Parts& parts_;
+  std::atomic<bool> stopped_ = false;
+  std::mutex walk_mutex_;  // one walk at a time
+  std::atomic<bool> wants_walk_ = false;
+  std::atomic<bool> wants_scrub_ = false;  // now and at full speed
+  std::atomic<bool> at_full_speed_ = false;
+  std::int64_t next_scrub_ = 0;  // steady microseconds; of the thread
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable work_;
+  bool has_work_ = false;
+  ScrubStatistics scrub_;
+};
+
+}  // namespace larder::store

@@ -1,0 +1,84 @@
+// Orders: what was said about objects by name rather than object by object: the names of their
+// groups, what was purged, what is pinned. Kept as one small file on every drive (docs/formats.md),
+// so that they hold for a drive that was away, too.
+//
+// A purge is a mark: objects older than it whose name begins so are not found from then on, however
+// many there are, and are freed in the background; then the mark goes. A purged group keeps the
+// number of its last purge for ever.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "store/store.h"
+
+namespace larder::store {
+
+// What the file says. Plain data.
+struct OrderBook {
+  struct Group {
+    std::string name;
+    std::uint64_t purged_below = 0;  // generation
+    friend bool operator==(const Group&, const Group&) = default;
+  };
+  struct Purge {
+    std::string prefix;
+    std::uint64_t below = 0;  // generation
+    friend bool operator==(const Purge&, const Purge&) = default;
+  };
+
+  std::uint64_t sequence = 0;   // of two books the one with the higher number counts
+  std::vector<Group> groups{};  // group i + 1
+  std::vector<Purge> purges{};
+  std::vector<PinOrder> pins{};
+  friend bool operator==(const OrderBook&, const OrderBook&) = default;
+};
+std::string encode_orders(const OrderBook& book);
+// Nothing when the bytes are not whole, or of another version.
+std::optional<OrderBook> parse_orders(std::string_view file);
+
+// Thread-safe. Changes are on disk, or have failed, when a call returns.
+class Orders {
+ public:
+  // `save` writes the encoded book to the drives; an error means that no drive took it.
+  using Save = std::function<base::Status(std::string_view)>;
+  Orders(OrderBook book, Save save);
+
+  // The number of a group, given out when it has none. 0, which is no group, when there are no
+  // numbers left or the drives do not take it.
+  std::uint16_t group(std::string_view name);
+  std::optional<std::uint16_t> known_group(std::string_view name) const;
+  std::string group_name(std::uint16_t group) const;
+  OrderBook book() const;
+
+  base::Status purge_prefix(std::string_view prefix, std::uint64_t below);
+  base::Status purge_group(std::uint16_t group, std::uint64_t below);
+  // Forgets marks that have done their work.
+  void purges_done(const std::vector<OrderBook::Purge>& done);
+  bool has_purges() const { return has_purges_; }
+  bool is_purged(std::string_view name, std::uint64_t generation) const;
+
+  // AlreadyExists; NotFound.
+  base::Status pin(const PinOrder& order);
+  base::Status unpin(const PinOrder& order);
+  bool is_pinned(std::string_view name) const;
+
+ private:
+  template <typename Change>
+  base::Status change(Change&& change);
+
+  const Save save_;
+  mutable std::mutex mutex_;  // guards all below; held while saving, so keep it off loop threads
+  OrderBook book_;
+  std::atomic<bool> has_purges_ = false;
+  std::atomic<bool> has_pins_ = false;
+};
+
+}  // namespace larder::store

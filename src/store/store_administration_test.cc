@@ -1,0 +1,373 @@
+// Lists, purges, pins, quotas, the scrub, and drives that are not there.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "store/orders.h"
+#include "store/testing.h"
+
+namespace larder::store {
+namespace {
+
+using namespace testing;
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+std::string_view whole(std::string_view metadata) {
+  return metadata;
+}
+
+StoreSettings settings_for(const std::string& path, std::uint64_t size = 64 * kMiB) {
+  return {.drives = {{.path = path, .size = size}}, .background = false, .name_of = whole};
+}
+
+std::unique_ptr<Store> open_named(const std::string& path, std::uint64_t size = 64 * kMiB) {
+  auto store = Store::open(settings_for(path, size));
+  EXPECT_TRUE(store) << (store ? "" : store.error().message);
+  return store ? std::move(*store) : nullptr;
+}
+
+// An object whose metadata is its name.
+std::shared_ptr<Object> put_named(Store& store, std::uint64_t seed, const std::string& name,
+                                  const std::string& group, std::uint64_t length = 3000) {
+  const auto object = store.create(key_of(seed), base::as_bytes(name), length, group);
+  if (!object) return nullptr;
+  for (std::uint32_t i = 0; i < (*object)->slice_count(); ++i) {
+    if (!write_pattern(store, **object, i, seed)) return nullptr;
+  }
+  return *object;
+}
+
+std::set<std::string> names(Store& store, ListQuery query = {}) {
+  std::set<std::string> all;
+  do {
+    const ListPage page = store.list(query);
+    for (const ListItem& item : page.items) EXPECT_TRUE(all.insert(item.name).second) << item.name;
+    query.cursor = page.next;
+  } while (query.cursor != 0);
+  return all;
+}
+
+TEST(Orders, ReadBackWhatTheyWroteAndNothingElse) {
+  const OrderBook book{.sequence = 9,
+                       .groups = {{"one", 0}, {"two", 77}},
+                       .purges = {{"http\nhost\n/a", 5}},
+                       .pins = {{"http\nhost\n/b", true}, {"x", false}}};
+  const std::string file = encode_orders(book);
+  EXPECT_EQ(parse_orders(file), book);
+  for (std::size_t at = 0; at < file.size(); ++at) {
+    EXPECT_FALSE(parse_orders(std::string_view(file).substr(0, at)));
+    std::string damaged = file;
+    damaged[at] = static_cast<char>(damaged[at] ^ 4);
+    EXPECT_FALSE(parse_orders(damaged)) << at;
+  }
+}
+
+TEST(StoreList, GivesEverythingOnceInPages) {
+  const TemporaryFolder folder;
+  auto store = open_named(folder.path());
+  std::set<std::string> expected;
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    const std::string name = (seed % 3 == 0 ? "a/" : "b/") + std::to_string(seed);
+    ASSERT_TRUE(put_named(*store, seed, name, seed % 2 == 0 ? "even" : "odd"));
+    expected.insert(name);
+  }
+  EXPECT_EQ(names(*store, {.limit = 7}), expected);
+  EXPECT_EQ(names(*store, {.limit = 500}), expected);
+  EXPECT_EQ(names(*store, {.limit = 9, .prefix = "a/"}).size(), 50U);
+  EXPECT_EQ(names(*store, {.limit = 9, .group = "odd"}).size(), 75U);
+  EXPECT_TRUE(names(*store, {.group = "unknown"}).empty());
+  const ListItem item = store->list({.limit = 1}).items.at(0);
+  EXPECT_EQ(item.length, 3000U);
+  EXPECT_EQ(item.stored, 3000U);
+  EXPECT_EQ(item.drive, folder.path());
+  EXPECT_TRUE(item.group == "odd" || item.group == "even");
+}
+
+TEST(StorePurge, OfAPrefixHidesWhatIsThereAndSparesWhatComes) {
+  const TemporaryFolder folder;
+  {
+    auto store = open_named(folder.path());
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      ASSERT_TRUE(
+          put_named(*store, seed, (seed % 2 == 0 ? "a/" : "b/") + std::to_string(seed), "g"));
+    }
+    const auto held = store->find(key_of(2));
+    ASSERT_TRUE(held);
+    ASSERT_TRUE(store->purge_prefix("a/"));
+    EXPECT_FALSE(store->find_open(key_of(2)));
+    EXPECT_FALSE(store->find(key_of(2)));
+    EXPECT_FALSE(store->find(key_of(4)));
+    EXPECT_TRUE(store->find(key_of(3)));
+    EXPECT_TRUE(holds_pattern(*store, *held, 2)) << "who has it keeps it";
+    EXPECT_EQ(names(*store).size(), 10U);
+    EXPECT_EQ(store->statistics().purges, 1U);
+    ASSERT_TRUE(put_named(*store, 6, "a/6", "g"));
+    EXPECT_TRUE(store->find(key_of(6)));
+  }
+  // The mark is there after a restart, and is worked off.
+  auto store = open_named(folder.path());
+  EXPECT_FALSE(store->find(key_of(4)));
+  EXPECT_TRUE(store->find(key_of(6)));
+  store->maintain();
+  EXPECT_EQ(store->statistics().objects, 11U);
+  EXPECT_EQ(store->statistics().purges, 0U);
+  EXPECT_FALSE(store->find(key_of(4)));
+}
+
+TEST(StorePurge, BeforeItsWorkIsDoneHoldsAfterARestart) {
+  const TemporaryFolder folder;
+  const TemporaryFolder copy;
+  {
+    auto store = open_named(folder.path());
+    ASSERT_TRUE(put_named(*store, 1, "a/1", "g"));
+    ASSERT_TRUE(put_named(*store, 2, "b/2", "h", kMiB + 5));
+    ASSERT_TRUE(store->purge_prefix("a/"));
+    ASSERT_TRUE(store->purge_group("h"));
+    // As a kill leaves it.
+    fs::copy(folder.path(), copy.path() + "/drive", fs::copy_options::recursive);
+  }
+  auto store = Store::open({.drives = {{.path = copy.path() + "/drive", .size = 64 * kMiB}},
+                            .background = true,
+                            .name_of = whole});
+  ASSERT_TRUE(store);
+  EXPECT_FALSE((*store)->find(key_of(1)));
+  EXPECT_FALSE((*store)->find(key_of(2)));
+}
+
+TEST(StorePurge, OfAGroupTouchesNoOther) {
+  const TemporaryFolder folder;
+  auto store = open_named(folder.path());
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    ASSERT_TRUE(put_named(*store, seed, "n" + std::to_string(seed), seed % 2 == 0 ? "e" : "o"));
+  }
+  EXPECT_EQ(store->purge_group("none").error().code, base::ErrorCode::NotFound);
+  ASSERT_TRUE(store->purge_group("e"));
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    EXPECT_EQ(store->find(key_of(seed)) != nullptr, seed % 2 != 0) << seed;
+    EXPECT_EQ(store->contains(key_of(seed)), seed % 2 != 0) << seed;
+  }
+  store->maintain();
+  EXPECT_EQ(store->statistics().objects, 10U);
+}
+
+TEST(StorePin, KeepsOldAndNewObjectsWhateverComes) {
+  const TemporaryFolder folder;
+  constexpr std::uint64_t kSize = 32 * kMiB;
+  {
+    auto store = open_named(folder.path(), kSize);
+    ASSERT_TRUE(put_named(*store, 1, "keep/1", "g", 2 * kMiB));
+    ASSERT_TRUE(put_named(*store, 2, "other", "g", 2 * kMiB));
+    ASSERT_TRUE(store->pin({.text = "keep/", .is_prefix = true}));
+    ASSERT_TRUE(store->pin({.text = "one"}, {key_of(3)}));
+    EXPECT_EQ(store->pin({.text = "one"}).error().code, base::ErrorCode::AlreadyExists);
+    store->maintain();
+    ASSERT_TRUE(put_named(*store, 3, "one", "g"));
+    ASSERT_TRUE(put_named(*store, 4, "keep/4", "g", 2 * kMiB));
+  }
+  auto store = open_named(folder.path(), kSize);
+  EXPECT_EQ(store->pins().size(), 2U);
+  for (std::uint64_t seed = 10; seed < 60; ++seed) {
+    ASSERT_TRUE(put_named(*store, seed, "n" + std::to_string(seed), "g", 2 * kMiB)) << seed;
+  }
+  for (const std::uint64_t pinned : {1U, 3U, 4U}) EXPECT_TRUE(store->contains(key_of(pinned)));
+  EXPECT_FALSE(store->contains(key_of(2)));
+  EXPECT_GT(store->statistics().pinned, 4 * kMiB);
+  ASSERT_TRUE(store->unpin({.text = "keep/", .is_prefix = true}));
+  EXPECT_EQ(store->unpin({.text = "keep/"}).error().code, base::ErrorCode::NotFound);
+  store->maintain();
+  EXPECT_LT(store->statistics().pinned, kMiB);
+}
+
+TEST(StorePin, OfTheWholeDriveEndsInAnError) {
+  const TemporaryFolder folder;
+  auto store = open_named(folder.path(), 16 * kMiB);
+  ASSERT_TRUE(store->pin({.text = "n", .is_prefix = true}));
+  std::uint64_t seed = 1;
+  while (seed < 30 && put_named(*store, seed, "n" + std::to_string(seed), "g", 2 * kMiB)) ++seed;
+  EXPECT_LT(seed, 10U);
+  for (std::uint64_t there = 1; there < seed; ++there) EXPECT_TRUE(store->contains(key_of(there)));
+}
+
+TEST(StoreQuota, IsKeptByEvictingOfTheSameGroup) {
+  const TemporaryFolder folder;
+  auto store = open_named(folder.path(), 64 * kMiB);
+  constexpr std::uint64_t kQuota = 10 * kMiB;
+  store->set_quotas({{"small", kQuota}});
+  for (std::uint64_t seed = 1; seed <= 5; ++seed)
+    ASSERT_TRUE(put_named(*store, seed, "o" + std::to_string(seed), "other", 2 * kMiB));
+  for (std::uint64_t seed = 10; seed < 40; ++seed) {
+    ASSERT_TRUE(put_named(*store, seed, "s" + std::to_string(seed), "small", 2 * kMiB)) << seed;
+    for (const GroupStatistics& group : store->statistics().groups) {
+      if (group.name == "small") EXPECT_LE(group.used, kQuota);
+    }
+  }
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) EXPECT_TRUE(store->contains(key_of(seed)));
+  EXPECT_TRUE(store->contains(key_of(39)));
+  EXPECT_FALSE(store->contains(key_of(10)));
+  // An object that alone is above it is stored as far as it goes.
+  const auto large = store->create(key_of(99), base::as_bytes("l"), 30 * kMiB, "small");
+  ASSERT_TRUE(large);
+  std::uint32_t slices = 0;
+  while (slices < 30 && write_pattern(*store, **large, slices, 99)) ++slices;
+  EXPECT_GT(slices, 5U);
+  EXPECT_LT(slices, 11U);
+}
+
+TEST(StoreScrub, FindsAFlippedBitThatNobodyAskedFor) {
+  const TemporaryFolder folder;
+  base::configure_log({.level = base::LogLevel::Error});
+  std::string path;
+  std::uint64_t offset = 0;
+  {
+    auto store = open_named(folder.path());
+    const auto object = put_named(*store, 1, "large", "g", 2 * kMiB);
+    ASSERT_TRUE(object);
+    ASSERT_TRUE(put_named(*store, 2, "small", "g"));
+    offset = object->file_offset_of(kMiB + 9);
+    path = fs::read_symlink("/proc/self/fd/" + std::to_string(object->fd())).string();
+  }
+  const base::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(::pwrite(fd.get(), "!", 1, static_cast<off_t>(offset)), 1);
+  StoreSettings settings = settings_for(folder.path());
+  settings.background = true;
+  auto store = Store::open(std::move(settings));
+  ASSERT_TRUE(store);
+  EXPECT_TRUE((*store)->start_scrub());
+  ScrubStatistics scrub;
+  do {
+    scrub = (*store)->statistics().scrub;
+  } while (scrub.is_running);
+  EXPECT_EQ(scrub.passes, 1U);
+  EXPECT_EQ(scrub.objects, 2U);
+  EXPECT_EQ(scrub.bytes, 2 * kMiB + 3000);
+  EXPECT_EQ(scrub.lost, 1U);
+  const auto object = (*store)->find(key_of(1));
+  ASSERT_TRUE(object);
+  EXPECT_TRUE(object->has_slice(0));
+  EXPECT_FALSE(object->has_slice(1)) << "that slice alone is fetched anew";
+  EXPECT_TRUE((*store)->contains(key_of(2)));
+  base::configure_log({});
+}
+
+TEST(StoreDrives, ADriveThatDoesNotWorkIsLeftOut) {
+  const TemporaryFolder good;
+  const TemporaryFolder bad;
+  base::configure_log({.level = base::LogLevel::Error});
+  // A file where the folder should be.
+  base::UniqueFd(::open((bad.path() + "/file").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  const std::vector<DriveSettings> drives = {{.path = bad.path() + "/file/x", .size = 32 * kMiB},
+                                             {.path = good.path(), .size = 32 * kMiB}};
+  {
+    auto store = Store::open({.drives = drives, .background = false});
+    ASSERT_TRUE(store) << store.error().message;
+    ASSERT_TRUE(put(**store, 1, 5000));
+    const Statistics statistics = (*store)->statistics();
+    ASSERT_EQ(statistics.drives.size(), 2U);
+    EXPECT_EQ(statistics.drives[0].state, DriveState::Good);
+    EXPECT_EQ(statistics.drives[1].state, DriveState::Missing);
+    EXPECT_EQ(statistics.drives[1].path, drives[0].path);
+  }
+  auto none = Store::open({.drives = {drives[0]}, .background = false});
+  ASSERT_TRUE(none) << "without any drive it passes through";
+  EXPECT_FALSE((*none)->find(key_of(1)));
+  EXPECT_EQ((*none)->create(key_of(1), {}, 10).error().code, base::ErrorCode::Unavailable);
+  base::configure_log({});
+}
+
+TEST(StoreDrives, ADriveWhoseJournalCannotBeReadIsLeftOut) {
+  const TemporaryFolder one;
+  const TemporaryFolder two;
+  base::configure_log({.level = base::LogLevel::Error});
+  const std::vector<DriveSettings> drives = {{.path = one.path(), .size = 32 * kMiB},
+                                             {.path = two.path(), .size = 32 * kMiB}};
+  {
+    auto store = Store::open({.drives = drives, .background = false});
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) ASSERT_TRUE(put(**store, seed, 2 * kMiB));
+  }
+  fs::remove(one.path() + "/journal");
+  fs::create_directory(one.path() + "/journal");
+  auto store = Store::open({.drives = drives, .background = false});
+  ASSERT_TRUE(store) << store.error().message;
+  EXPECT_EQ((*store)->statistics().drives.size(), 2U);
+  std::uint64_t there = 0;
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    const auto object = (*store)->find(key_of(seed));
+    if (!object) continue;
+    ++there;
+    EXPECT_TRUE(holds_pattern(**store, *object, seed));
+  }
+  EXPECT_GT(there, 2U);
+  EXPECT_LT(there, 8U);
+  base::configure_log({});
+}
+
+TEST(StoreDrives, WhatADriveHeldThatWasAwayIsOlderThanWhatCameMeanwhile) {
+  const TemporaryFolder one;
+  const TemporaryFolder two;
+  base::configure_log({.level = base::LogLevel::Error});
+  base::ManualClock clock(base::from_unix_seconds(1'800'000'000));
+  const auto open = [&](std::vector<DriveSettings> drives) {
+    return Store::open(
+        {.drives = std::move(drives), .background = false, .name_of = whole, .clock = &clock});
+  };
+  const DriveSettings first{.path = one.path(), .size = 32 * kMiB};
+  const DriveSettings away{.path = one.path() + "/lock/x", .size = 32 * kMiB};
+  const DriveSettings second{.path = two.path(), .size = 32 * kMiB};
+  {
+    auto store = open({first, second});
+    for (std::uint64_t seed = 1; seed <= 6; ++seed)
+      ASSERT_TRUE(put_named(**store, seed, "old/" + std::to_string(seed), "g", 2 * kMiB));
+  }
+  clock.advance(std::chrono::seconds(60));
+  {
+    auto store = open({away, second});
+    ASSERT_TRUE((*store)->purge_prefix("old/1"));
+    ASSERT_TRUE((*store)->purge_prefix("old/2"));
+    for (std::uint64_t seed = 3; seed <= 4; ++seed)
+      ASSERT_TRUE(put_named(**store, seed, "new/" + std::to_string(seed), "g", 5000));
+    (*store)->maintain();
+  }
+  clock.advance(std::chrono::seconds(60));
+  auto store = open({first, second});
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) EXPECT_FALSE((*store)->find(key_of(seed)));
+  for (std::uint64_t seed = 3; seed <= 4; ++seed) {
+    const auto object = (*store)->find(key_of(seed));
+    ASSERT_TRUE(object);
+    EXPECT_EQ(*object->metadata(), "new/" + std::to_string(seed));
+  }
+  base::configure_log({});
+}
+
+TEST(StoreDrives, ALackOfDescriptorsIsNotTheDrivesFault) {
+  const TemporaryFolder folder;
+  base::configure_log({.level = base::LogLevel::Error});
+  {
+    auto store = open_named(folder.path());
+    ASSERT_TRUE(put_named(*store, 1, "one", "g", 2 * kMiB));
+  }
+  auto store = open_named(folder.path());
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
+  rlimit none = old;
+  none.rlim_cur = 3;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_FALSE(store->find(key_of(1)));
+  EXPECT_FALSE(put_named(*store, 2, "two", "g", 2 * kMiB));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  EXPECT_EQ(store->statistics().drives[0].state, DriveState::Good);
+  EXPECT_EQ(store->statistics().write_errors, 0U);
+  EXPECT_TRUE(store->find(key_of(1))) << "it was not given up";
+  EXPECT_TRUE(put_named(*store, 2, "two", "g", 2 * kMiB));
+  base::configure_log({});
+}
+
+}  // namespace
+}  // namespace larder::store
