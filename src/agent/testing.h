@@ -1,31 +1,19 @@
-// What the agent's tests share: a temporary folder, a listener that remembers, sample bytes.
+// What the agent's tests share: a temporary folder, a listener that remembers.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "agent/progress.h"
-#include "base/file.h"
+#include "base/testing.h"
 
 namespace larder::agent {
 
-class FolderTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "larder-agent-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+using base::sample_bytes;
 
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
-  std::string content_of(const std::string& name) const {
-    return base::read_file(path(name), 1ULL << 30).value_or("cannot be read");
-  }
+class FolderTest : public base::FolderTest {
+ protected:
   std::vector<std::string> names() const {
     std::vector<std::string> found;
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
@@ -33,8 +21,6 @@ class FolderTest : public testing::Test {
     }
     return found;
   }
-
-  std::string folder_;
 };
 
 class RememberingListener final : public ProgressListener {
@@ -48,15 +34,5 @@ class RememberingListener final : public ProgressListener {
   std::vector<std::string> failed;
   std::vector<base::Error> errors;
 };
-
-inline std::string sample_bytes(std::size_t size, unsigned seed = 1) {
-  std::string bytes(size, '\0');
-  unsigned state = seed * 2654435761U + 1;
-  for (auto& byte : bytes) {
-    state = state * 1664525U + 1013904223U;
-    byte = static_cast<char>(state >> 24);
-  }
-  return bytes;
-}
 
 }  // namespace larder::agent

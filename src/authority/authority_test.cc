@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <thread>
 
 #include "authority/ledger.h"
 #include "authority/signing.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "crypto/request.h"
 #include "crypto/verify.h"
 
@@ -19,11 +19,6 @@ namespace {
 using base::ErrorCode;
 
 const base::WallTime kNow = base::from_unix_seconds(1'800'000'000);
-
-std::string new_folder() {
-  char folder[] = "/tmp/larder-authority-XXXXXX";
-  return ::mkdtemp(folder) == nullptr ? std::string() : std::string(folder);
-}
 
 AuthoritySettings settings_in(const std::string& folder) {
   return {folder + "/pki", "Example", {{"larder.example.org"}, {"10.0.0.0/8", "fd00::/8"}}};
@@ -69,8 +64,8 @@ class MemoryRecords final : public IssueRecords {
 };
 
 struct Fixture {
-  std::string folder = new_folder();
-  AuthoritySettings settings = settings_in(folder);
+  base::TemporaryFolder folder;
+  AuthoritySettings settings = settings_in(folder.path());
   std::unique_ptr<Authority> authority = open_authority(settings);
   Policy policy{settings.constraints};
   MemoryRecords records;

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
@@ -9,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "base/testing.h"
 
 namespace larder::base {
 namespace {
@@ -65,9 +65,8 @@ TEST(Json, BuildsTheSameValueAsTheLibrary) {
 }
 
 TEST(File, AtomicWriteReplacesContentAndKeepsTheMode) {
-  char folder[] = "/tmp/larder-base-XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string path = std::string(folder) + "/secret";
+  const TemporaryFolder folder;
+  const std::string path = folder.path("secret");
   ASSERT_TRUE(write_file_atomically(path, "one", 0600));
   ASSERT_TRUE(write_file_atomically(path, "two", 0600));
   EXPECT_EQ(read_file(path, 100).value(), "two");
@@ -79,9 +78,8 @@ TEST(File, AtomicWriteReplacesContentAndKeepsTheMode) {
 }
 
 TEST(File, ASecondLockIsRefusedWithItsName) {
-  char folder[] = "/tmp/larder-base-XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string path = std::string(folder) + "/lock";
+  const TemporaryFolder folder;
+  const std::string path = folder.path("lock");
   const auto first = lock_file(path, "the state folder");
   ASSERT_TRUE(first);
   const auto second = lock_file(path, "the state folder");

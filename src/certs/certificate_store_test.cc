@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 
 #include "base/file.h"
+#include "base/testing.h"
 #include "crypto/issue.h"
 #include "crypto/request.h"
 
@@ -73,18 +73,14 @@ class Authority {
   std::vector<Certificate> issuing_;
 };
 
-class Store : public ::testing::Test {
+class Store : public base::FolderTest {
  protected:
   void SetUp() override {
-    char folder[] = "/tmp/larder-certs-XXXXXX";
-    ASSERT_NE(::mkdtemp(folder), nullptr);
-    folder_ = folder;
     ASSERT_TRUE(base::write_file_atomically(folder_ + "/root.pem", authority_.root_pem(), 0644));
     settings_ = {.folder = folder_ + "/certificates",
                  .connection_names = {"node1.example.org", "10.0.0.5"},
                  .client_trust = {folder_ + "/root.pem"}};
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   CertificateStore open() const { return CertificateStore::open(settings_).value(); }
 
@@ -113,7 +109,6 @@ class Store : public ::testing::Test {
   }
 
   Authority authority_;
-  std::string folder_;
   StoreSettings settings_;
 };
 

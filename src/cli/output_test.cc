@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/testing.h"
 #include "cli/control.h"
 #include "cli/get_progress.h"
 #include "cli/secret_input.h"
@@ -48,14 +49,7 @@ TEST(Progress, SaysWhatPeopleAskFor) {
             "tool.msi  42 %  4.2 MB of 10.0 MB  1.5 MB/s  node1  4 s left");
 }
 
-class SecretFile : public testing::Test {
- protected:
-  SecretFile() {
-    std::string pattern = testing::TempDir() + "secretXXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  std::string folder_;
-};
+using SecretFile = base::FolderTest;
 
 TEST_F(SecretFile, IsNewAndForItsOwnerOnly) {
   const std::string file = folder_ + "/token";

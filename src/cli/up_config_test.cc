@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
 #include "base/file.h"
+#include "base/testing.h"
 #include "node/settings.h"
 #include "site/settings.h"
 
@@ -38,8 +37,8 @@ TEST(UpConfig, PortsFollowTheirBase) {
 }
 
 TEST(UpConfig, LeavesAnExistingFileAlone) {
-  std::string pattern = testing::TempDir() + "upXXXXXX";
-  const std::string folder = std::string(mkdtemp(pattern.data())) + "/data";
+  const base::TemporaryFolder temporary;
+  const std::string folder = temporary.path("data");
   const auto path = ensure_up_config(folder, kDefaultPortBase);
   ASSERT_TRUE(path);
   ASSERT_TRUE(base::write_file_atomically(*path, "# mine\n", 0640));

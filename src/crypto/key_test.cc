@@ -4,28 +4,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/testing.h"
 
 namespace larder::crypto {
 namespace {
 
 using base::ErrorCode;
 
-class KeyFile : public ::testing::Test {
+class KeyFile : public base::FolderTest {
  protected:
-  void SetUp() override {
-    char folder[] = "/tmp/larder-key-XXXXXX";
-    ASSERT_NE(::mkdtemp(folder), nullptr);
-    folder_ = folder;
-    path_ = folder_ + "/key.pem";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string folder_;
-  std::string path_;
+  const std::string path_ = path("key.pem");
 };
 
 TEST(PrivateKey, EveryAlgorithmMakesAPairThatSurvivesPem) {

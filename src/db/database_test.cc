@@ -4,21 +4,20 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <thread>
+
+#include "base/testing.h"
 
 namespace larder::db {
 namespace {
 
 using base::ErrorCode;
 
-std::string new_folder() {
-  char folder[] = "/tmp/larder-db-XXXXXX";
-  return ::mkdtemp(folder) == nullptr ? std::string() : std::string(folder);
-}
-
 const std::vector<Migration> kMigrations = {
     {1, {"CREATE TABLE thing (name TEXT PRIMARY KEY, amount BIGINT, note TEXT)"}}};
+
+using DatabaseTest = base::FolderTest;
+using Migrations = base::FolderTest;
 
 std::unique_ptr<Database> open_at(const std::string& path) {
   auto database = Database::open({path, 2}, kMigrations);
@@ -40,13 +39,13 @@ std::int64_t count(Database& database) {
   return rows ? rows->front().integer(0) : -1;
 }
 
-TEST(Database, KeepsValuesOfEveryKindOverAReopening) {
-  const std::string path = new_folder() + "/site.db";
+TEST_F(DatabaseTest, KeepsValuesOfEveryKindOverAReopening) {
+  const std::string file = path("site.db");
   {
-    const auto database = open_at(path);
+    const auto database = open_at(file);
     ASSERT_TRUE(insert(*database, "it's :name \xc3\xa9", std::int64_t{1} << 62));
   }
-  const auto database = open_at(path);
+  const auto database = open_at(file);
   const auto rows = database->read([](Session& session) {
     return session.query("SELECT name, amount, note FROM thing WHERE amount > :limit",
                          {std::int64_t{5}});
@@ -57,20 +56,20 @@ TEST(Database, KeepsValuesOfEveryKindOverAReopening) {
   EXPECT_EQ(rows->front().integer(1), std::int64_t{1} << 62);
   EXPECT_TRUE(rows->front().is_null(2));
   struct stat facts{};
-  ASSERT_EQ(::stat(path.c_str(), &facts), 0);
+  ASSERT_EQ(::stat(file.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777U, 0600U);
 }
 
-TEST(Database, ASecondProcessIsRefused) {
-  const std::string path = new_folder() + "/site.db";
-  const auto first = open_at(path);
-  const auto second = Database::open({path, 1}, kMigrations);
+TEST_F(DatabaseTest, ASecondProcessIsRefused) {
+  const std::string file = path("site.db");
+  const auto first = open_at(file);
+  const auto second = Database::open({file, 1}, kMigrations);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::FailedPrecondition);
 }
 
-TEST(Database, AFailingClosureIsUndoneAloneAndReportsItsOwnError) {
-  const auto database = open_at(new_folder() + "/site.db");
+TEST_F(DatabaseTest, AFailingClosureIsUndoneAloneAndReportsItsOwnError) {
+  const auto database = open_at(path("site.db"));
   auto bad = database->write_later([](Session& session) -> base::Status {
     LARDER_TRY(session.execute("INSERT INTO thing (name) VALUES ('half')"));
     return base::fail(ErrorCode::PermissionDenied, "no");
@@ -85,8 +84,8 @@ TEST(Database, AFailingClosureIsUndoneAloneAndReportsItsOwnError) {
   EXPECT_EQ(count(*database), 1);
 }
 
-TEST(Database, ABrokenUniquenessRuleIsAlreadyExists) {
-  const auto database = open_at(new_folder() + "/site.db");
+TEST_F(DatabaseTest, ABrokenUniquenessRuleIsAlreadyExists) {
+  const auto database = open_at(path("site.db"));
   ASSERT_TRUE(insert(*database, "a", 1));
   const auto again = insert(*database, "a", 2);
   ASSERT_FALSE(again);
@@ -97,8 +96,8 @@ TEST(Database, ABrokenUniquenessRuleIsAlreadyExists) {
   EXPECT_EQ(wrong.error().code, ErrorCode::Unavailable);
 }
 
-TEST(Database, OnlyOneOfManyThreadsWinsAConditionalUpdate) {
-  const auto database = open_at(new_folder() + "/site.db");
+TEST_F(DatabaseTest, OnlyOneOfManyThreadsWinsAConditionalUpdate) {
+  const auto database = open_at(path("site.db"));
   ASSERT_TRUE(insert(*database, "token", 0));
   std::atomic<int> winners = 0;
   {
@@ -115,8 +114,8 @@ TEST(Database, OnlyOneOfManyThreadsWinsAConditionalUpdate) {
   EXPECT_EQ(winners.load(), 1);
 }
 
-TEST(Database, ReadersCannotWriteAndLargeAnswersAreRefused) {
-  const auto database = open_at(new_folder() + "/site.db");
+TEST_F(DatabaseTest, ReadersCannotWriteAndLargeAnswersAreRefused) {
+  const auto database = open_at(path("site.db"));
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(insert(*database, std::to_string(i), i));
   EXPECT_FALSE(
       database->read([](Session& session) { return session.execute("DELETE FROM thing"); }));
@@ -127,8 +126,8 @@ TEST(Database, ReadersCannotWriteAndLargeAnswersAreRefused) {
   EXPECT_EQ(count(*database), 5);
 }
 
-TEST(Database, ChangesCountUpWithoutGaps) {
-  const auto database = open_at(new_folder() + "/site.db");
+TEST_F(DatabaseTest, ChangesCountUpWithoutGaps) {
+  const auto database = open_at(path("site.db"));
   const auto append = [](Session& session) { return append_change(session, "block", 7); };
   EXPECT_EQ(database->read(last_change).value(), 0);
   EXPECT_EQ(database->write(append).value(), 1);
@@ -136,35 +135,35 @@ TEST(Database, ChangesCountUpWithoutGaps) {
   EXPECT_EQ(database->read(last_change).value(), 2);
 }
 
-TEST(Migrations, GoForwardAfterACopyAndRefuseANewerSchema) {
-  const std::string path = new_folder() + "/site.db";
+TEST_F(Migrations, GoForwardAfterACopyAndRefuseANewerSchema) {
+  const std::string file = path("site.db");
   {
-    const auto database = open_at(path);
+    const auto database = open_at(file);
     ASSERT_TRUE(insert(*database, "kept", 1));
   }
   auto more = kMigrations;
   more.push_back({2, {"ALTER TABLE thing ADD COLUMN colour TEXT"}});
   {
-    const auto database = Database::open({path, 1}, more);
+    const auto database = Database::open({file, 1}, more);
     ASSERT_TRUE(database) << database.error().message;
     EXPECT_EQ(count(**database), 1);
   }
   struct stat facts{};
-  EXPECT_EQ(::stat((path + ".before-2").c_str(), &facts), 0);
-  const auto older = Database::open({path, 1}, kMigrations);
+  EXPECT_EQ(::stat((file + ".before-2").c_str(), &facts), 0);
+  const auto older = Database::open({file, 1}, kMigrations);
   ASSERT_FALSE(older);
   EXPECT_EQ(older.error().code, ErrorCode::FailedPrecondition);
 }
 
-TEST(Migrations, AFailingStepLeavesTheVersionAsItWas) {
-  const std::string path = new_folder() + "/site.db";
+TEST_F(Migrations, AFailingStepLeavesTheVersionAsItWas) {
+  const std::string file = path("site.db");
   {
-    open_at(path);
+    open_at(file);
   }
   auto broken = kMigrations;
   broken.push_back({2, {"CREATE TABLE half (a BIGINT)", "NOT SQL"}});
-  EXPECT_FALSE(Database::open({path, 1}, broken));
-  const auto database = open_at(path);
+  EXPECT_FALSE(Database::open({file, 1}, broken));
+  const auto database = open_at(file);
   EXPECT_FALSE(
       database->read([](Session& session) { return session.query("SELECT * FROM half"); }));
 }

@@ -152,7 +152,7 @@ TEST_F(NodeRoutes, ALongPollAnswersAtOnceOnAChange) {
   EXPECT_EQ(changes(identity, -1).status, 400);
   // A clock that stands still would let the wait end at once: this one is the machine's.
   base::SystemClock machine;
-  auto live = Site::open(make_settings(), machine);
+  auto live = Site::open(settings_in(folder.path("other")), machine);
   ASSERT_TRUE(live) << live.error().message;
   std::swap(site, *live);
   const std::string live_identity = joined();

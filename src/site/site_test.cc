@@ -54,7 +54,7 @@ TEST_F(SiteTest, ASecondProcessIsRefusedAndAReopeningKeepsEverything) {
 TEST_F(SiteTest, RefusesAPublicUrlThatItsRootCannotVouchFor) {
   for (const char* url : {"https://site.example.org", "http://site.larder.test",
                           "https://site.larder.test/path", "https://192.0.2.1:8443", ""}) {
-    SiteSettings wrong = make_settings();
+    SiteSettings wrong = settings_in(folder.path("other"));
     wrong.public_url = url;
     EXPECT_FALSE(Site::open(wrong, clock)) << url;
   }
@@ -139,7 +139,7 @@ TEST_F(SiteTest, ChangesNeedTheControlSocket) {
 
 TEST_F(SiteTest, StoppingEndsTheTimerAndTheLongPolls) {
   base::SystemClock machine;
-  auto live = Site::open(make_settings(), machine);
+  auto live = Site::open(settings_in(folder.path("other")), machine);
   ASSERT_TRUE(live) << live.error().message;
   std::swap(site, *live);
   site->start();

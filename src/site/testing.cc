@@ -1,6 +1,5 @@
 #include "site/testing.h"
 
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -30,11 +29,6 @@ std::string secret_of(const Reply& reply, std::string_view prefix) {
 
 }  // namespace
 
-std::string new_folder() {
-  char folder[] = "/tmp/larder-site-XXXXXX";
-  return ::mkdtemp(folder) == nullptr ? std::string() : std::string(folder);
-}
-
 crypto::PrivateKey new_key() {
   return crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
 }
@@ -63,10 +57,10 @@ void SiteTest::open() {
   site = std::move(*opened);
 }
 
-SiteSettings SiteTest::make_settings() {
+SiteSettings settings_in(const std::string& state_dir) {
   SiteSettings made;
   made.name = "Example";
-  made.state_dir = new_folder() + "/state";
+  made.state_dir = state_dir;
   made.public_url = kUrl;
   made.dns_suffixes = {"larder.test"};
   made.address_ranges = {"127.0.0.0/8"};

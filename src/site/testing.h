@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/testing.h"
 #include "crypto/key.h"
 #include "server/router.h"
 #include "site/site.h"
@@ -22,7 +23,7 @@ namespace larder::site {
 const base::WallTime kStart = base::from_unix_seconds(1'800'000'000);
 const std::string kUrl = "https://site.larder.test:8443";
 
-std::string new_folder();
+SiteSettings settings_in(const std::string& state_dir);
 crypto::PrivateKey new_key();
 // A certificate request in PEM that wishes for this name.
 std::string request_for(const crypto::PrivateKey& key, const std::string& wish = "wish.test");
@@ -70,9 +71,8 @@ struct SiteTest : testing::Test {
   std::string certificate_over(const crypto::PrivateKey& key) const;
   server::Reply ask_token(const crypto::PrivateKey& key, const std::string& certificate) const;
 
-  static SiteSettings make_settings();
-
-  SiteSettings settings = make_settings();
+  base::TemporaryFolder folder;
+  SiteSettings settings = settings_in(folder.path("state"));
   base::ManualClock clock{kStart};
   std::unique_ptr<Site> site;
 };
