@@ -101,6 +101,7 @@ void Fill::Fetch::pass_on(const http::ResponseHead& head) {
     pass->set_fetch(id_);
     pass_ = pass;
     fill_->pass_ = pass;
+    fill_->head_ = head;
     fill_->phase_ = Phase::Unshared;
     unwanted = fill_->pass_dropped_;
   }

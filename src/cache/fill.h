@@ -65,7 +65,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
     Open,         // object() is there and slices arrive
     NotModified,  // the origin confirmed the stored object: head() is the 304
     Unshared,  // the answer may not be shared: the one who opened has it in pass(), others ask for
-               // themselves
+               // themselves; head() is its head
     Failed,    // error() says why
   };
 

@@ -12,6 +12,8 @@
 
 #include "cache/generation.h"
 #include "cache/stored_response.h"
+#include "http/forwarding.h"
+#include "http/reference.h"
 #include "http/request_head.h"
 #include "http/response_head.h"
 
@@ -26,8 +28,15 @@ struct FillRequest {
   bool no_store = false;
   std::vector<http::ResponseField> sent{};
 };
-// With the fields of a shared fill (http::Exchange::SharedFill).
-FillRequest describe_fill(const http::RequestHead& request);
+// With the fields of a shared fill of that kind: SharedFill or DeclaredFill.
+FillRequest describe_fill(const http::RequestHead& request, http::Exchange fill);
+
+// The answer to a POST that may be kept as the answer to a GET, when it names the target as its own
+// place (RFC 9110 section 9.3.3): what decide_to_store is then told. Nothing otherwise.
+std::optional<FillRequest> describe_post_as_get(const http::RequestHead& request,
+                                                const http::ResponseHead& response,
+                                                const http::HttpAddress& target,
+                                                http::Exchange fill);
 
 // When the fill's request was sent and its response head received.
 struct ExchangeTimes {
@@ -37,7 +46,11 @@ struct ExchangeTimes {
 
 // What an origin's settings say.
 struct StorePolicy {
-  bool key_is_stripped = false;  // write_key left something out
+  bool key_is_stripped = false;                      // write_key left something out
+  http::Exchange fill = http::Exchange::SharedFill;  // which fields fills send; never Pass
+  // Set-Cookie is kept and given to everybody where freshness is explicit (RFC 9111 section 7.3).
+  // Otherwise such an answer is kept only where `public` or `s-maxage` says so, without the field.
+  bool shares_cookies = false;
   std::optional<std::chrono::seconds>
       lifetime{};  // instead of what a 200 says; no-store still wins
   std::chrono::seconds heuristic_limit{24 * 3600};
@@ -51,7 +64,10 @@ struct StoreDecision {
   StoredResponse response{};  // complete when `store`
 };
 
-// Storing is for 200, 206 (as a part of the representation), 301, 308, 404 and 410.
+// RFC 9111 section 3. With explicit freshness or `public` every final status is stored, apart from
+// those that are about one request (401, 407, 412, 416) or that clients get as 503 (408, 425, 429);
+// without, only those that RFC 9110 section 15.1 calls heuristically cacheable. A 206 is stored as
+// a part of the representation.
 StoreDecision decide_to_store(std::string_view key, const FillRequest& request,
                               const http::ResponseHead& response, ExchangeTimes times,
                               const StorePolicy& policy);
@@ -60,7 +76,7 @@ struct UseDecision {
   enum class Kind {
     Serve,
     ServeStaleWhileRevalidate,  // serve now, and revalidate in the background
-    Revalidate,                 // ask the origin with the stored validators first
+    Revalidate,                 // ask the origin first, with the stored validators if any
     Miss,                       // fetch, share, maybe store
     Pass,                       // forward for this client alone; do not store
     Unsatisfied,                // only-if-cached: 504
@@ -76,10 +92,8 @@ UseDecision decide_to_use(const StoredResponse* stored, std::string_view key,
                           const http::RequestHead& request, const StorePolicy& policy,
                           base::WallTime now);
 
-// Whether the stored response is the one that a shared fill for this request would get: the fields
-// named by Vary are the same, as far as fills send them. decide_to_use includes it; a request that
-// waited for the fill of another one asks this before it takes that answer.
-bool matches_vary(const StoredResponse& stored, const http::RequestHead& request);
+// What the stored lifetime is made of, for people: "s-maxage", "Expires", "a tenth of its age", ...
+std::string_view lifetime_source(const StoredResponse& stored, const StorePolicy& policy);
 
 std::chrono::seconds current_age(const StoredResponse& stored, base::WallTime now);
 
@@ -94,10 +108,15 @@ std::vector<http::ResponseField> validation_fields(const StoredResponse& stored)
 
 enum class Refreshed {
   Updated,  // `stored` has new fields and times: write it back
-  NotThis,  // the 304 is about another representation: fetch anew
+  NotThis,  // the answer is about another representation: fetch anew
   Drop,     // it may be used for this answer, but must no longer be stored
 };
 Refreshed update_after_304(StoredResponse& stored, const http::ResponseHead& response,
                            ExchangeTimes times, const StorePolicy& policy);
+
+// A 200 to HEAD (RFC 9111 section 4.3.5). NotThis: what is stored is another representation and
+// must not be used any more.
+Refreshed update_after_head(StoredResponse& stored, const http::ResponseHead& response,
+                            ExchangeTimes times, const StorePolicy& policy);
 
 }  // namespace larder::cache

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/encoding.h"
+#include "cache/variant.h"
 #include "http/date.h"
 
 namespace larder::cache {
@@ -13,6 +14,7 @@ using Kind = UseDecision::Kind;
 
 const base::WallTime kNow = base::from_unix_seconds(1795300000);
 constexpr std::string_view kKey = "http\na.example\n/";
+constexpr http::Exchange kFill = http::Exchange::SharedFill;
 
 std::string date_field(std::string_view name, seconds from_now) {
   return std::string(name) + ": " + http::date_text(kNow + from_now) + "\r\n";
@@ -38,8 +40,8 @@ struct Request {
 StoreDecision store(const std::string& fields, const std::string& request_fields = "",
                     int status = 200, const StorePolicy& policy = {}) {
   const Request request(request_fields);
-  return decide_to_store(kKey, describe_fill(request.head), response(fields, status), {kNow, kNow},
-                         policy);
+  return decide_to_store(kKey, describe_fill(request.head, kFill), response(fields, status),
+                         {kNow, kNow}, policy);
 }
 
 TEST(Store, KeepsOnlyWhatMayBeShared) {
@@ -60,16 +62,46 @@ TEST(Store, KeepsOnlyWhatMayBeShared) {
       {"", "", 200, "neither fresh nor verifiable"},
       {"Expires: 0\r\n", "", 200, "neither fresh nor verifiable"},
       {date_field("Last-Modified", seconds{-1000}), "", 200, ""},
-      {fresh, "", 204, "status"},
-      {fresh, "", 302, "status"},
-      {fresh, "", 500, "status"},
-      {fresh, "", 403, "status"},
+      {fresh, "", 204, ""},
+      {fresh, "", 302, ""},
+      {fresh, "", 307, ""},
+      {fresh, "", 500, ""},
+      {fresh, "", 403, ""},
+      {fresh, "", 599, ""},
+      {fresh, "", 299, ""},
+      {fresh, "", 401, "status"},
+      {fresh, "", 407, "status"},
+      {fresh, "", 408, "status"},
+      {fresh, "", 412, "status"},
+      {fresh, "", 416, "status"},
+      {fresh, "", 425, "status"},
+      {fresh, "", 429, "status"},
+      {fresh, "", 304, "status"},
+      {tag, "", 302, "status without a lifetime"},
+      {tag, "", 201, "status without a lifetime"},
+      {tag, "", 503, "status without a lifetime"},
+      {"Cache-Control: max-age=0\r\n" + tag, "", 302, ""},
+      {"Cache-Control: max-age=0\r\n" + tag, "", 503, "an error that is not fresh"},
+      {"Cache-Control: public\r\n" + date_field("Last-Modified", seconds{-1000}), "", 599, ""},
+      {date_field("Last-Modified", seconds{-1000}), "", 599, "status without a lifetime"},
+      {date_field("Last-Modified", seconds{-1000}), "", 405, ""},
+      {"Cache-Control: no-store, must-understand, max-age=60\r\n", "", 200, ""},
+      {"Cache-Control: no-store, must-understand, max-age=60\r\n", "", 599,
+       "must-understand of an unknown status"},
+      {"Cache-Control: must-understand, max-age=60\r\n", "", 299,
+       "must-understand of an unknown status"},
+      {"Cache-Control: max-age=0, stale-if-error=60\r\n", "", 200, ""},
+      {"Cache-Control: max-age=0, stale-while-revalidate=60\r\n", "", 200, ""},
       {"Cache-Control: no-store, max-age=60\r\n", "", 200, "no-store"},
       {"Cache-Control: private\r\n" + tag, "", 200, "private"},
-      {"Cache-Control: private=\"A\", max-age=60\r\n", "", 200, "private"},
+      {"Cache-Control: private=\"A\", max-age=60\r\n", "", 200, ""},
+      {"Cache-Control: private=\"A B\", max-age=60\r\n", "", 200, "private"},
       {"Cache-Control: max-age=60 x\r\n", "", 200, "malformed Cache-Control"},
       {"CDN-Cache-Control: no-store\r\n" + fresh, "", 200, "no-store"},
       {"CDN-Cache-Control: max-age=60\r\nCache-Control: no-store\r\n", "", 200, ""},
+      {"CDN-Cache-Control: private\r\n" + fresh, "", 200, "private"},
+      {"CDN-Cache-Control: max-age=60, &&\r\nCache-Control: no-store\r\n", "", 200, "no-store"},
+      {"CDN-Cache-Control: max-age=\"60\"\r\nCache-Control: no-store\r\n", "", 200, "no-store"},
       {"Vary: *\r\n" + fresh, "", 200, "Vary: *"},
       {"Vary: a, *\r\n" + fresh, "", 200, "Vary: *"},
       {"Vary: a b\r\n" + fresh, "", 200, "malformed Vary"},
@@ -79,6 +111,9 @@ TEST(Store, KeepsOnlyWhatMayBeShared) {
       {"Set-Cookie: a\r\n" + fresh, "", 200, "Set-Cookie"},
       {"Set-Cookie: a\r\nCache-Control: public, max-age=60\r\n", "", 200, ""},
       {fresh, "Authorization: Basic x\r\n", 200, "request with Authorization"},
+      {"Cache-Control: public, max-age=60\r\n", "Authorization: Basic x\r\n", 200, ""},
+      {"Cache-Control: s-maxage=60\r\n", "Authorization: Basic x\r\n", 200, ""},
+      {"Cache-Control: must-revalidate, max-age=60\r\n", "Authorization: Basic x\r\n", 200, ""},
       {fresh, "Cache-Control: no-store\r\n", 200, "no-store of the request"},
       {fresh, "Content-Length: 5\r\n", 200, "request with a body"},
       {fresh + "Content-Range: bytes 0-4/*\r\n", "", 206, "206 without a complete length"},
@@ -91,7 +126,56 @@ TEST(Store, KeepsOnlyWhatMayBeShared) {
   }
   const Request head("", "HEAD");
   EXPECT_FALSE(
-      decide_to_store(kKey, describe_fill(head.head), response(fresh), {kNow, kNow}, {}).store);
+      decide_to_store(kKey, describe_fill(head.head, kFill), response(fresh), {kNow, kNow}, {})
+          .store);
+}
+
+TEST(Store, SharesCookiesOnlyWithExplicitFreshnessAndPolicy) {
+  const auto cookies = [](const std::string& fields, bool shares) {
+    const StorePolicy policy{.shares_cookies = shares};
+    const StoreDecision decision = store("Set-Cookie: a=b\r\n" + fields, "", 200, policy);
+    if (!decision.store) return std::string(decision.reason);
+    return std::string(decision.response.field(http::FieldName::SetCookie));
+  };
+  const std::string guess = date_field("Last-Modified", seconds{-1000});
+  EXPECT_EQ(cookies("Cache-Control: max-age=60\r\n", true), "a=b");
+  EXPECT_EQ(cookies(date_field("Expires", seconds{60}), true), "a=b");
+  EXPECT_EQ(cookies(guess, true), "Set-Cookie");
+  EXPECT_EQ(cookies("Cache-Control: max-age=60\r\n", false), "Set-Cookie");
+  EXPECT_EQ(cookies("Cache-Control: public, max-age=60\r\n", false), "");
+  EXPECT_EQ(cookies("Cache-Control: max-age=60, no-cache=\"Set-Cookie\"\r\n", true), "");
+  EXPECT_EQ(cookies("Cache-Control: private=\"Set-Cookie\", max-age=60\r\n", false), "");
+}
+
+TEST(Store, LeavesOutTheFieldsOfQualifiedDirectives) {
+  const auto stored = store(
+                          "Cache-Control: max-age=60, private=\"X-A\", no-cache=\"x-b\"\r\n"
+                          "X-A: 1\r\nX-B: 2\r\nX-C: 3\r\n")
+                          .response;
+  ASSERT_EQ(stored.fields.size(), 2u);
+  EXPECT_EQ(stored.fields[1].name, "X-C");
+  EXPECT_FALSE(stored.freshness.always_revalidate);
+}
+
+TEST(Store, TakesAPostForAGetOnlyWhereItSaysThatItIsOne) {
+  const http::HttpAddress target{
+      .https = false, .authority = *http::parse_authority("a"), .target = "/x?q"};
+  const auto kept = [&](const std::string& fields, const char* method = "POST", int status = 200) {
+    const Request request("Content-Length: 3\r\n", method);
+    const auto head = response(fields, status);
+    const auto as_get = describe_post_as_get(request.head, head, target, kFill);
+    return as_get && decide_to_store(kKey, *as_get, head, {kNow, kNow}, {}).store;
+  };
+  const std::string fresh = "Cache-Control: max-age=60\r\n";
+  EXPECT_TRUE(kept(fresh + "Content-Location: /x?q\r\n"));
+  EXPECT_TRUE(kept(fresh + "Content-Location: http://a/x?q\r\n"));
+  EXPECT_FALSE(kept(fresh + "Content-Location: /x\r\n"));
+  EXPECT_FALSE(kept(fresh + "Content-Location: http://b/x?q\r\n"));
+  EXPECT_FALSE(kept(fresh));
+  EXPECT_FALSE(kept("ETag: \"a\"\r\nContent-Location: /x?q\r\n"));
+  EXPECT_FALSE(kept("Cache-Control: no-store, max-age=60\r\nContent-Location: /x?q\r\n"));
+  EXPECT_FALSE(kept(fresh + "Content-Location: /x?q\r\n", "PUT"));
+  EXPECT_FALSE(kept(fresh + "Content-Location: /x?q\r\n", "POST", 201));
 }
 
 TEST(Store, SharesOnlySuccessUnderAStrippedKey) {
@@ -133,6 +217,21 @@ TEST(Lifetime, FollowsTheStandardsOrder) {
   EXPECT_EQ(lifetime("Expires: -1\r\n" + date_field("Last-Modified", seconds{-1000})), seconds{0});
   EXPECT_EQ(lifetime("Cache-Control: max-age=x\r\n"), seconds{0});
   EXPECT_EQ(lifetime(""), seconds{0});
+  EXPECT_EQ(lifetime("Expires: THU, 18 AUG 2050 02:01:18 gmt\r\n") > seconds{0}, true);
+}
+
+TEST(Lifetime, SaysWhereItComesFrom) {
+  const auto source = [](const std::string& fields, const StorePolicy& policy = {}) {
+    return lifetime_source(store("ETag: \"a\"\r\n" + fields, "", 200, policy).response, policy);
+  };
+  EXPECT_EQ(source("Cache-Control: max-age=60, s-maxage=90\r\n"), "s-maxage");
+  EXPECT_EQ(source("Cache-Control: max-age=60\r\n"), "max-age");
+  EXPECT_EQ(source("CDN-Cache-Control: max-age=60\r\n"), "max-age of CDN-Cache-Control");
+  EXPECT_EQ(source(date_field("Expires", seconds{60})), "Expires");
+  EXPECT_EQ(source("Expires: 0\r\n"), "an Expires that is no date");
+  EXPECT_EQ(source(date_field("Last-Modified", seconds{-1000})), "a tenth of its age when it came");
+  EXPECT_EQ(source(""), "nothing");
+  EXPECT_EQ(source("", {.lifetime = seconds{5}}), "the origin's setting");
 }
 
 TEST(Lifetime, IsATenthOfTheAgeWithinALimitWhenNothingIsSaid) {
@@ -140,6 +239,8 @@ TEST(Lifetime, IsATenthOfTheAgeWithinALimitWhenNothingIsSaid) {
   EXPECT_EQ(lifetime(date + date_field("Last-Modified", seconds{-1000})), seconds{100});
   EXPECT_EQ(lifetime(date + date_field("Last-Modified", seconds{-100'000'000})), seconds{86400});
   EXPECT_EQ(lifetime(date + date_field("Last-Modified", seconds{1000})), seconds{0});
+  EXPECT_EQ(lifetime(date + date_field("Last-Modified", seconds{-1000}) + "Pragma: no-cache\r\n"),
+            seconds{0});
 }
 
 TEST(Lifetime, CanBeTheOriginsSetting) {
@@ -151,7 +252,7 @@ TEST(Lifetime, CanBeTheOriginsSetting) {
 TEST(Age, CountsTransitAndApparentAge) {
   const Request request;
   const auto age = [&](const std::string& fields, seconds delay) {
-    const auto decision = decide_to_store(kKey, describe_fill(request.head),
+    const auto decision = decide_to_store(kKey, describe_fill(request.head, kFill),
                                           response("Cache-Control: max-age=60\r\n" + fields),
                                           {kNow, kNow + delay}, {});
     return current_age(decision.response, kNow + delay + seconds{10});
@@ -181,7 +282,8 @@ TEST(Use, ServesWhileFreshThenRevalidates) {
   EXPECT_EQ(use(stored, "", seconds{0}, "HEAD"), Kind::Serve);
   EXPECT_EQ(use(stored, "", seconds{0}, "POST"), Kind::Pass);
   EXPECT_EQ(use(stored, "Content-Length: 5\r\n", seconds{0}), Kind::Pass);
-  EXPECT_EQ(use(store("Cache-Control: max-age=60\r\n").response, "", seconds{60}), Kind::Miss);
+  EXPECT_EQ(use(store("Cache-Control: max-age=60\r\n").response, "", seconds{60}),
+            Kind::Revalidate);
   const Request request;
   EXPECT_EQ(decide_to_use(nullptr, kKey, request.head, {}, kNow).kind, Kind::Miss);
   EXPECT_EQ(decide_to_use(&stored, "other", request.head, {}, kNow).kind, Kind::Miss);
@@ -214,7 +316,8 @@ TEST(Use, ObeysTheOriginsDirectives) {
     return store("Cache-Control: " + control + "\r\nETag: \"a\"\r\n").response;
   };
   EXPECT_EQ(use(stored("max-age=60, no-cache"), "", seconds{0}), Kind::Revalidate);
-  EXPECT_EQ(use(stored("max-age=60, no-cache=\"A\""), "", seconds{0}), Kind::Revalidate);
+  EXPECT_EQ(use(stored("max-age=60, no-cache=\"A\""), "", seconds{0}), Kind::Serve);
+  EXPECT_EQ(use(stored("max-age=60, no-cache=\"A B\""), "", seconds{0}), Kind::Revalidate);
   const std::string stale = "Cache-Control: max-stale\r\n";
   EXPECT_EQ(use(stored("max-age=60, must-revalidate"), stale, seconds{61}), Kind::Revalidate);
   EXPECT_EQ(use(stored("max-age=60, proxy-revalidate"), stale, seconds{61}), Kind::Revalidate);
@@ -246,8 +349,8 @@ TEST(Use, ComparesTheNominatedFieldsAsTheOriginSeesThem) {
   EXPECT_EQ(stored.vary[0].value, "u");
   EXPECT_FALSE(stored.vary[1].value);
   EXPECT_EQ(use(stored, "User-Agent: u\r\n", seconds{0}), Kind::Serve);
-  EXPECT_TRUE(matches_vary(stored, Request("User-Agent: u\r\n").head));
-  EXPECT_FALSE(matches_vary(stored, Request("User-Agent: v\r\n").head));
+  EXPECT_TRUE(matches_vary(stored, Request("User-Agent: u\r\n").head, kFill));
+  EXPECT_FALSE(matches_vary(stored, Request("User-Agent: v\r\n").head, kFill));
   EXPECT_EQ(use(stored, "user-agent: u\r\nX-A: 2\r\n", seconds{0}), Kind::Serve);
   EXPECT_EQ(use(stored, "User-Agent: v\r\n", seconds{0}), Kind::Miss);
   EXPECT_EQ(use(stored, "", seconds{0}), Kind::Miss);
@@ -272,23 +375,26 @@ TEST(ServeOnError, IsBoundedAndNeverAgainstMustRevalidate) {
   const auto strict =
       store("Cache-Control: max-age=60, stale-if-error=10, must-revalidate\r\n").response;
   EXPECT_FALSE(may_serve_on_error(strict, seconds{100}, kNow + seconds{61}));
+  const auto error = store("Cache-Control: max-age=60, stale-if-error=10\r\n", "", 404).response;
+  EXPECT_FALSE(may_serve_on_error(error, seconds{100}, kNow + seconds{61}));
 }
 
 TEST(Revalidation, RenewsFieldsAndAgesButNotWhatDescribesTheBytes) {
   auto stored = store(
                     "Cache-Control: max-age=60\r\nETag: \"a\"\r\nX-A: 1\r\nX-A: 2\r\n"
-                    "Content-Type: t\r\nContent-Length: 5\r\n")
+                    "Content-Encoding: br\r\nContent-Type: t\r\nContent-Length: 5\r\n")
                     .response;
   const base::WallTime later = kNow + seconds{100};
   const auto renewed = response(
       "Cache-Control: max-age=30\r\nETag: \"a\"\r\nX-A: 3\r\nContent-Type: other\r\n"
-      "Content-Length: 0\r\nSet-Cookie: a\r\nX-New: n\r\n",
+      "Content-Length: 0\r\nContent-Encoding: gzip\r\nSet-Cookie: a\r\nX-New: n\r\n",
       304);
   EXPECT_EQ(update_after_304(stored, renewed, {later, later}, {}), Refreshed::Updated);
-  EXPECT_EQ(stored.field(http::FieldName::ContentType), "t");
+  EXPECT_EQ(stored.field(http::FieldName::ContentEncoding), "br");
+  EXPECT_EQ(stored.field(http::FieldName::ContentType), "other");
   EXPECT_EQ(stored.field(http::FieldName::CacheControl), "max-age=30");
   EXPECT_EQ(stored.length, 5u);
-  EXPECT_EQ(stored.fields.size(), 5u);
+  EXPECT_EQ(stored.fields.size(), 6u);
   EXPECT_EQ(use(stored, "", seconds{129}), Kind::Serve);
   EXPECT_EQ(use(stored, "", seconds{130}), Kind::Revalidate);
 }
@@ -305,6 +411,23 @@ TEST(Revalidation, KnowsWhenItIsNotAboutWhatIsStored) {
   EXPECT_EQ(refreshed("ETag: \"a\"\r\n", 200), Refreshed::NotThis);
   EXPECT_EQ(refreshed("Cache-Control: no-store\r\n"), Refreshed::Drop);
   EXPECT_EQ(refreshed("Cache-Control: private\r\n"), Refreshed::Drop);
+}
+
+TEST(Revalidation, LearnsFromAHeadOrGivesUpWhatIsStored) {
+  const auto refreshed = [](const std::string& fields, int status = 200) {
+    auto stored =
+        store("Cache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Length: 5\r\n").response;
+    const Refreshed result = update_after_head(stored, response(fields, status), {kNow, kNow}, {});
+    return std::pair(result, std::string(stored.field(http::FieldName::CacheControl)));
+  };
+  const auto updated = refreshed("Cache-Control: max-age=9\r\nContent-Length: 5\r\n");
+  EXPECT_EQ(updated, std::pair(Refreshed::Updated, std::string("max-age=9")));
+  EXPECT_EQ(refreshed("ETag: \"a\"\r\n").first, Refreshed::Updated);
+  EXPECT_EQ(refreshed("ETag: \"b\"\r\n").first, Refreshed::NotThis);
+  EXPECT_EQ(refreshed("Content-Length: 6\r\n").first, Refreshed::NotThis);
+  EXPECT_EQ(refreshed("Last-Modified: Sun, 01 Nov 2026 10:00:00 GMT\r\n").first,
+            Refreshed::NotThis);
+  EXPECT_EQ(refreshed("Cache-Control: no-store\r\n").first, Refreshed::Drop);
 }
 
 TEST(Revalidation, AsksWithTheStoredValidators) {

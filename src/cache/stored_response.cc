@@ -14,7 +14,7 @@ namespace {
 
 // "LRSR" and the version; a new version discards what older programs stored.
 constexpr std::uint32_t kMagic = 0x5253524c;
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
 constexpr std::uint64_t kHeuristic = 1;
 constexpr std::uint64_t kMustRevalidate = 2;
@@ -167,6 +167,7 @@ base::Result<std::string> serialize(const StoredResponse& response) {
   writer.number(static_cast<std::uint64_t>(response.generation.kind), 1);
   writer.text(response.generation.validator);
   writer.number(response.length.value_or(0), 8);
+  writer.number(response.variant_epoch, 8);
   writer.number(response.fields.size(), 1);
   for (const http::ResponseField& field : response.fields) {
     writer.text(field.name);
@@ -228,6 +229,7 @@ base::Result<StoredResponse> parse_stored_response(std::span<const std::uint8_t>
   } else {
     reader.expect(length == 0);
   }
+  response.variant_epoch = reader.number(8);
   read_fields(reader, response);
   read_vary(reader, response);
   if (!reader.at_end()) return damaged();

@@ -67,6 +67,8 @@ struct StoredResponse {
   Freshness freshness;
   Generation generation;
   std::optional<std::uint64_t> length;  // of the whole representation; absent until known
+  // Ties further variants of the URL to this first one (variant.h); 0 in those and without Vary.
+  std::uint64_t variant_epoch = 0;
 
   std::string_view field(http::FieldName name) const;  // first of that name; empty when absent
   std::string_view etag() const { return field(http::FieldName::ETag); }

@@ -29,6 +29,7 @@ StoredResponse sample() {
                         .answers_authorization = true};
   response.generation = {.kind = GenerationKind::StrongEtag, .validator = "\"a\""};
   response.length = 123456789012;
+  response.variant_epoch = 0xfedcba9876543210;
   return response;
 }
 
@@ -52,6 +53,7 @@ TEST(StoredResponse, RoundTrips) {
   EXPECT_EQ(parsed->freshness, response.freshness);
   EXPECT_EQ(parsed->generation, response.generation);
   EXPECT_EQ(parsed->length, response.length);
+  EXPECT_EQ(parsed->variant_epoch, response.variant_epoch);
   StoredResponse unknown = sample();
   unknown.length.reset();
   unknown.generation = {};

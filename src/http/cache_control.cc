@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/characters.h"
+#include "http/structured_field.h"
 
 namespace larder::http {
 
@@ -56,7 +57,68 @@ void set_delta(std::optional<seconds>& out, const std::optional<std::string_view
   out = out && *out != value ? seconds{0} : value;
 }
 
+// The list of field names of a qualified directive; nothing when it is none.
+std::optional<std::string_view> field_names(const std::optional<std::string_view>& argument) {
+  if (!argument) return std::nullopt;
+  std::string_view list = *argument;
+  std::string_view name;
+  bool any = false;
+  while (next_list_element(list, name)) {
+    if (!is_token(name)) return std::nullopt;
+    any = true;
+  }
+  return any ? argument : std::nullopt;
+}
+
+// What a member of a targeted field says; false when its type is not the directive's.
+bool add_member(CacheControl& control, std::string_view name, const StructuredItem& item) {
+  const auto* flag = std::get_if<bool>(&item);
+  const auto* number = std::get_if<std::int64_t>(&item);
+  const auto set_flag = [&](bool& out) {
+    // A list of field names ("no-cache=\"a\"") is taken as the directive without one.
+    out = flag == nullptr || *flag;
+    return flag != nullptr || std::holds_alternative<std::string_view>(item);
+  };
+  const auto set_seconds = [&](std::optional<seconds>& out) {
+    if (number == nullptr) return false;
+    out = seconds{std::clamp<std::int64_t>(*number, 0, kLongestDelta.count())};
+    return true;
+  };
+  if (name == "max-age") return set_seconds(control.max_age);
+  if (name == "s-maxage") return set_seconds(control.s_maxage);
+  if (name == "stale-while-revalidate") return set_seconds(control.stale_while_revalidate);
+  if (name == "stale-if-error") return set_seconds(control.stale_if_error);
+  if (name == "no-cache") return set_flag(control.no_cache);
+  if (name == "private") return set_flag(control.is_private);
+  if (name == "no-store") return set_flag(control.no_store);
+  if (name == "public") return set_flag(control.is_public);
+  if (name == "must-revalidate") return set_flag(control.must_revalidate);
+  if (name == "proxy-revalidate") return set_flag(control.proxy_revalidate);
+  if (name == "must-understand") return set_flag(control.must_understand);
+  return true;
+}
+
 }  // namespace
+
+std::optional<CacheControl> parse_targeted_cache_control(std::string_view field_value) {
+  const auto members = parse_structured_dictionary(field_value);
+  if (!members || members->empty()) return std::nullopt;
+  CacheControl control;
+  for (const StructuredMember& member : *members) {
+    if (!add_member(control, member.name, member.value)) return std::nullopt;
+  }
+  return control;
+}
+
+bool CacheControl::withholds(std::string_view field_name) const {
+  return std::any_of(withheld_fields.begin(), withheld_fields.end(), [&](std::string_view list) {
+    std::string_view name;
+    while (next_list_element(list, name)) {
+      if (same_ignoring_case(name, field_name)) return true;
+    }
+    return false;
+  });
+}
 
 std::optional<seconds> parse_delta_seconds(std::string_view text) {
   if (text.empty() || !all_of_class(text, kDigit)) return std::nullopt;
@@ -88,12 +150,15 @@ void CacheControl::add(std::string_view field_value) {
       set_delta(max_age, directive.argument);
     } else if (is("s-maxage")) {
       set_delta(s_maxage, directive.argument);
-    } else if (is("no-cache")) {
-      no_cache = true;
+    } else if (is("no-cache") || is("private")) {
+      bool& whole = is("private") ? is_private : no_cache;
+      if (const auto names = field_names(directive.argument)) {
+        withheld_fields.push_back(*names);
+      } else {
+        whole = true;
+      }
     } else if (is("no-store")) {
       no_store = true;
-    } else if (is("private")) {
-      is_private = true;
     } else if (is("public")) {
       is_public = true;
     } else if (is("must-revalidate")) {

@@ -3,19 +3,26 @@
 // Where fields contradict themselves the reading is the one that caches less: repeated different
 // ages count as 0, a malformed line is reported, and a qualified directive that cannot be read is
 // taken as the unqualified one.
+//
+// A CacheControl points into the fields that it was read from.
 #pragma once
 
 #include <chrono>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace larder::http {
 
 // Seconds are capped at 2^31 (RFC 9111 section 1.2.2).
 struct CacheControl {
   bool no_store = false;
-  bool no_cache = false;    // also for no-cache="Field, ..."
-  bool is_private = false;  // also for private="Field, ..."
+  bool no_cache = false;
+  bool is_private = false;
+  // no-cache="Field, ..." and private="Field, ...": what a shared cache leaves out of what it
+  // keeps. Each is a list of names, without its quotes. Either directive without a list wins over
+  // this.
+  std::vector<std::string_view> withheld_fields;
   bool is_public = false;
   bool must_revalidate = false;
   bool proxy_revalidate = false;
@@ -33,7 +40,14 @@ struct CacheControl {
 
   // Adds the directives of one field line. Call it for every line of the field.
   void add(std::string_view field_value);
+  // Whether a list of withheld_fields names this field.
+  bool withholds(std::string_view field_name) const;
 };
+
+// CDN-Cache-Control and other targeted fields are dictionaries of structured values (RFC 9213
+// section 2.1). `field_value` is all lines joined by ", ". Nothing when it is empty, no dictionary,
+// or gives a directive that we know a value of another type: such a field counts as absent.
+std::optional<CacheControl> parse_targeted_cache_control(std::string_view field_value);
 
 inline constexpr std::chrono::seconds kLongestDelta{1LL << 31};
 

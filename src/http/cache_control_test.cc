@@ -29,12 +29,37 @@ TEST(CacheControl, ReadsDirectivesInAnyCaseOverSeveralLines) {
   EXPECT_EQ(control.stale_if_error, seconds{5});
 }
 
-TEST(CacheControl, ReadsQualifiedDirectivesAsUnqualified) {
-  const CacheControl control = parse({"no-cache=\"Set-Cookie, \\\"X\", private=\"A\", max-age=5"});
-  EXPECT_TRUE(control.no_cache);
-  EXPECT_TRUE(control.is_private);
+TEST(CacheControl, KeepsTheFieldNamesOfQualifiedDirectives) {
+  const CacheControl control = parse({"no-cache=\"Set-Cookie, X-A\", private=B, max-age=5"});
+  EXPECT_FALSE(control.no_cache);
+  EXPECT_FALSE(control.is_private);
   EXPECT_EQ(control.max_age, seconds{5});
-  EXPECT_FALSE(control.malformed);
+  for (const char* name : {"set-cookie", "x-a", "b"}) EXPECT_TRUE(control.withholds(name)) << name;
+  EXPECT_FALSE(control.withholds("x"));
+}
+
+TEST(CacheControl, ReadsQualifiedDirectivesThatNameNoFieldsAsUnqualified) {
+  EXPECT_TRUE(parse({"no-cache=\"Set-Cookie, \\\"X\""}).no_cache);
+  EXPECT_TRUE(parse({"no-cache=\"\""}).no_cache);
+  EXPECT_TRUE(parse({"private=\"a b\""}).is_private);
+  EXPECT_TRUE(parse({"private=\"a\", private"}).is_private);
+}
+
+TEST(CacheControl, ReadsTargetedFieldsAsDictionaries) {
+  const auto control = parse_targeted_cache_control(
+      "max-age=60, stale-if-error=5;x, must-revalidate, foo=\"bar\", s-maxage=99999999999");
+  ASSERT_TRUE(control);
+  EXPECT_EQ(control->max_age, seconds{60});
+  EXPECT_EQ(control->stale_if_error, seconds{5});
+  EXPECT_EQ(control->s_maxage, kLongestDelta);
+  EXPECT_TRUE(control->must_revalidate);
+  EXPECT_TRUE(parse_targeted_cache_control("no-cache=\"a\"")->no_cache);
+  EXPECT_FALSE(parse_targeted_cache_control("no-store=?0")->no_store);
+  EXPECT_EQ(parse_targeted_cache_control("max-age=-1")->max_age, seconds{0});
+  for (const char* text : {"", "max-age=\"60\"", "max-age=60, &&&", "max-age", "max-age=1.5",
+                           "no-store=1", "Max-Age=60", "max-age =60"}) {
+    EXPECT_FALSE(parse_targeted_cache_control(text)) << text;
+  }
 }
 
 TEST(CacheControl, UnusableOrContradictingAgesAreZero) {

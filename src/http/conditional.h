@@ -39,9 +39,9 @@ enum class Precondition {
   Failed,       // 412
 };
 
-// In the order of RFC 9110 section 13.2.2; If-Range is judged apart (if_range_holds). A cache that
-// answers for an origin leaves If-Match and If-Unmodified-Since to it (RFC 9111 section 4.3.2): it
-// passes `as_origin` = false and forwards such requests or ignores the two fields.
+// In the order of RFC 9110 section 13.2.2; If-Range is judged apart (if_range_holds). If-Match and
+// If-Unmodified-Since are for the origin (RFC 9111 section 4.3.2): a cache either passes
+// `as_origin` = false and ignores them, or forwards a request for which they do not hold.
 Precondition evaluate_preconditions(const RequestHead& request, const Validators& validators,
                                     bool as_origin, base::WallTime now);
 

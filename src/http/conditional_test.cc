@@ -95,14 +95,36 @@ TEST(Date, PutsTwoDigitYearsAtMostFiftyYearsAhead) {
             "Sun, 06 Nov 1977 08:49:37 GMT");
 }
 
+TEST(Date, ReadsNamesInAnyCase) {
+  const auto time = parse_date("Sun, 06 Nov 1994 08:49:37 GMT", kNow);
+  ASSERT_TRUE(time);
+  for (const char* text : {"SUN, 06 Nov 1994 08:49:37 GMT", "sun, 06 nov 1994 08:49:37 gMT",
+                           "SUNDAY, 06-NOV-94 08:49:37 gmt", "sun nov  6 08:49:37 1994"}) {
+    EXPECT_EQ(parse_date(text, kNow), time) << text;
+  }
+}
+
 TEST(Date, RefusesEverythingElse) {
-  for (const char* text :
-       {"", "0", "-1", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC",
-        "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
-        "Sun, 31 Nov 1994 08:49:37 GMT", "Thu, 29 Feb 2023 00:00:00 GMT",
-        "sun, 06 nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 08:49:37 GMT ", "Xyz, 06 Nov 1994 08:49:37 GMT",
-        "Sun Nov 6 08:49:37 1994", "Sun, 00 Nov 1994 08:49:37 GMT"}) {
+  for (const char* text : {"",
+                           "0",
+                           "-1",
+                           "Sun, 06 Nov 1994 08:49:37",
+                           "Sun, 06 Nov 1994 08:49:37 UTC",
+                           "Sun, 06 Nov 1994 24:00:00 GMT",
+                           "Sun, 06 Nov 1994 08:60:37 GMT",
+                           "Sun, 31 Nov 1994 08:49:37 GMT",
+                           "Thu, 29 Feb 2023 00:00:00 GMT",
+                           "Thu, 18 Aug 50 02:01:18 GMT",
+                           "Sun 06 Nov 1994 08:49:37 GMT",
+                           "Sun, 06  Nov  1994 08:49:37 GMT",
+                           "Sun, 06-Nov-1994 08:49:37 GMT",
+                           "Sun, 06 Nov 1994 08.49.37 GMT",
+                           "Sun, 06 Nov 1994 8:49:37 GMT",
+                           "Sun, 6 Nov 1994 08:49:37 GMT",
+                           "Sun, 06 Nov 1994 08:49:37 GMT ",
+                           "Xyz, 06 Nov 1994 08:49:37 GMT",
+                           "Sun Nov 6 08:49:37 1994",
+                           "Sun, 00 Nov 1994 08:49:37 GMT"}) {
     EXPECT_FALSE(parse_date(text, kNow)) << text;
   }
 }

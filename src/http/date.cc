@@ -23,8 +23,9 @@ class Reader {
   bool failed() const { return failed_; }
   bool at_end() const { return !failed_ && rest_.empty(); }
 
+  // In any case: dates are sent in one, but those who write "gmt" mean no other zone.
   void expect(std::string_view literal) {
-    failed_ = failed_ || !rest_.starts_with(literal);
+    failed_ = failed_ || !starts_with(literal);
     if (!failed_) rest_.remove_prefix(literal.size());
   }
   int number(std::size_t digits) {
@@ -43,7 +44,7 @@ class Reader {
   }
   unsigned month() {
     for (unsigned i = 0; !failed_ && i < kMonths.size(); ++i) {
-      if (rest_.starts_with(kMonths[i])) {
+      if (starts_with(kMonths[i])) {
         rest_.remove_prefix(3);
         return i + 1;
       }
@@ -63,12 +64,17 @@ class Reader {
   }
 
  private:
+  bool starts_with(std::string_view literal) const {
+    return same_ignoring_case(rest_.substr(0, literal.size()), literal);
+  }
+
   std::string_view rest_;
   bool failed_ = false;
 };
 
 bool is_one_of(std::string_view text, const std::array<std::string_view, 7>& names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
+  return std::any_of(names.begin(), names.end(),
+                     [text](std::string_view name) { return same_ignoring_case(text, name); });
 }
 
 std::optional<base::WallTime> make_time(const Reader& reader, int year, unsigned month, int day,

@@ -16,8 +16,8 @@ std::array<char, kDateLength> format_date(base::WallTime time);
 std::string date_text(base::WallTime time);
 
 // The form above, and the two obsolete ones ("Sunday, 06-Nov-94 08:49:37 GMT",
-// "Sun Nov  6 08:49:37 1994"). `now` decides the century of two-digit years: one that would lie
-// more than 50 years ahead is past.
+// "Sun Nov  6 08:49:37 1994"), names in any case. `now` decides the century of two-digit years: one
+// that would lie more than 50 years ahead is past.
 std::optional<base::WallTime> parse_date(std::string_view text, base::WallTime now);
 
 }  // namespace larder::http

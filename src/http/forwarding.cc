@@ -89,6 +89,10 @@ bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exch
   }
   if (exchange == Exchange::Pass) return true;
   if (is_conditional_or_range(field.id)) return false;
+  if (exchange == Exchange::DeclaredFill) {
+    return field.id != FieldName::Authorization && field.id != FieldName::Cookie &&
+           !same_ignoring_case(field.name, "accept-encoding");
+  }
   return field.id == FieldName::UserAgent || same_ignoring_case(field.name, "accept") ||
          same_ignoring_case(field.name, "accept-language");
 }
@@ -98,12 +102,14 @@ bool may_send_to_client(const ResponseHead& response, const ResponseField& field
   if (is_hop_by_hop(field.id)) return false;
   switch (field.id) {
     case FieldName::ContentLength:
-    case FieldName::ContentRange:
     case FieldName::AcceptRanges:
     case FieldName::Age:
     case FieldName::CacheStatus:
     case FieldName::Date:
       return false;
+    case FieldName::ContentRange:
+      if (response.status == 206 || response.status == 416) return false;
+      break;
     case FieldName::SetCookie:
     case FieldName::StrictTransportSecurity:
     case FieldName::AltSvc:

@@ -17,13 +17,17 @@ enum class Exchange {
   // The answer may be shared: only fields that do not identify the client and that the node can
   // repeat for another client's sake. An allow-list.
   SharedFill,
+  // The same for an origin that the administrator declared: every end-to-end field that does not
+  // say who asks (Authorization, Cookie) and that the cache does not decide itself
+  // (Accept-Encoding, ranges, conditions).
+  DeclaredFill,
   // For this client alone, the answer is not stored: everything end-to-end, with Authorization and
   // Cookie. The caller removes an Authorization that carries a token of our own issuer.
   Pass,
 };
 
 // Host, Content-Length and Via are the sender's to write. Range and If-* are dropped from a shared
-// fill, whose ranges and validators are the cache's own.
+// fill of either kind, whose ranges and validators are the cache's own.
 bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exchange exchange);
 
 // Where the client believes the bytes come from.
@@ -33,8 +37,8 @@ enum class Appearance {
              // name, ports included, are dropped
 };
 
-// Also says what is worth storing. Content-Length, Content-Range, Accept-Ranges, Age, Cache-Status
-// and Date are the sender's to write.
+// Also says what is worth storing. Content-Length, Content-Range of a 206 or 416, Accept-Ranges,
+// Age, Cache-Status and Date are the sender's to write.
 bool may_send_to_client(const ResponseHead& response, const ResponseField& field,
                         Appearance appearance);
 

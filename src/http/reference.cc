@@ -88,6 +88,21 @@ std::optional<HttpAddress> resolve_reference(const HttpAddress& base, std::strin
   return out;
 }
 
+std::optional<std::string> resolve_same_origin(const HttpAddress& base,
+                                               std::string_view reference) {
+  if (reference.empty()) return base.target;
+  auto found = resolve_reference(base, reference);
+  const std::uint16_t default_port = base.https ? 443 : 80;
+  const auto port = [&](const HttpAddress& address) {
+    return address.authority.port() == 0 ? default_port : address.authority.port();
+  };
+  if (!found || found->https != base.https || found->authority.host() != base.authority.host() ||
+      port(*found) != port(base)) {
+    return std::nullopt;
+  }
+  return std::move(found->target);
+}
+
 std::string with_cache_host_origin(std::string_view location, std::string_view host) {
   if (location.empty() || location.starts_with("//") ||
       end_of_scheme(location) != std::string_view::npos) {

@@ -19,6 +19,10 @@ struct HttpAddress {
 // schemes, user information, and whatever could not stand in a request line.
 std::optional<HttpAddress> resolve_reference(const HttpAddress& base, std::string_view reference);
 
+// The origin-form of a reference that leads to the scheme and host of its base; nothing when it
+// leads elsewhere. A port must be the base's or the scheme's own.
+std::optional<std::string> resolve_same_origin(const HttpAddress& base, std::string_view reference);
+
 // A Location that stays below the same authority, for a client that named the origin `host` by the
 // parameter cacheHostOrigin: with that parameter, else the client would ask the node itself.
 // Others come back as they are.

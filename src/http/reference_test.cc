@@ -67,5 +67,30 @@ TEST(NormalPath, UndoesNeedlessEncodingOnly) {
   for (const auto& [path, expected] : cases) EXPECT_EQ(normal_path(path, scratch), expected);
 }
 
+TEST(SameOrigin, IsTheTargetOfWhatStaysThere) {
+  const HttpAddress base{
+      .https = false, .authority = *parse_authority("a.example"), .target = "/d/e?q=1"};
+  struct Row {
+    const char* reference;
+    const char* target;  // null: leads elsewhere
+  };
+  const Row rows[] = {
+      {"", "/d/e?q=1"},
+      {"g", "/d/g"},
+      {"/x", "/x"},
+      {"//A.example/x", "/x"},
+      {"http://a.example:80/x#y", "/x"},
+      {"http://a.example:8080/x", nullptr},
+      {"https://a.example/x", nullptr},
+      {"http://b.example/x", nullptr},
+      {"mailto:x", nullptr},
+  };
+  for (const Row& row : rows) {
+    const auto target = resolve_same_origin(base, row.reference);
+    EXPECT_EQ(target.has_value(), row.target != nullptr) << row.reference;
+    if (target && row.target != nullptr) EXPECT_EQ(*target, row.target) << row.reference;
+  }
+}
+
 }  // namespace
 }  // namespace larder::http

@@ -128,9 +128,6 @@ base::Status ResponseHeadReader::finish() {
         *head_.content_length != head_.content_range->range->length()) {
       return refuse("Content-Range and Content-Length disagree");
     }
-  } else {
-    std::erase_if(head_.fields,
-                  [](const ResponseField& field) { return field.id == FieldName::ContentRange; });
   }
   complete_ = true;
   return {};

@@ -29,8 +29,8 @@ struct ResponseHead {
   std::vector<ResponseField> fields;
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
-  // Of a 206 (always with a range) or a 416 (never with one). Content-Range has no meaning in other
-  // responses and is dropped from `fields` there.
+  // Of a 206 (always with a range) or a 416 (never with one). In other responses Content-Range has
+  // no meaning: there it is a field like any other.
   std::optional<ContentRange> content_range;
 
   // First field of that name; empty when absent.

@@ -48,11 +48,13 @@ TEST(ResponseHead, SkipsInterimResponses) {
   EXPECT_FALSE(parse(many + "HTTP/1.1 200 OK\r\n\r\n"));
 }
 
-TEST(ResponseHead, DropsContentRangeWhereItMeansNothing) {
+TEST(ResponseHead, ReadsNoRangeWhereItMeansNothing) {
   const auto head = parse("HTTP/1.1 200 OK\r\nContent-Range: bytes 0-4/10\r\n\r\n");
   ASSERT_TRUE(head);
   EXPECT_FALSE(head->content_range);
-  EXPECT_TRUE(head->fields.empty());
+  EXPECT_TRUE(may_send_to_client(*head, head->fields.at(0), Appearance::AsOrigin));
+  const auto part = parse("HTTP/1.1 206 OK\r\nContent-Range: bytes 0-4/10\r\n\r\n");
+  EXPECT_FALSE(may_send_to_client(*part, part->fields.at(0), Appearance::AsOrigin));
 }
 
 TEST(ResponseHead, RefusesWhatCanBeReadInTwoWays) {
@@ -135,6 +137,15 @@ TEST(Forwarding, ASharedFillTellsNothingOfTheClient) {
                            Exchange::SharedFill),
             "User-Agent Accept Accept-Language ");
   EXPECT_EQ(sent_to_origin("Accept: a\r\nConnection: accept\r\n", Exchange::SharedFill), "");
+}
+
+TEST(Forwarding, AFillFromADeclaredOriginTellsAllButWhoAsks) {
+  EXPECT_EQ(sent_to_origin("User-Agent: u\r\nAccept-Language: de\r\nCookie: c\r\n"
+                           "Authorization: Basic x\r\nRange: bytes=0-1\r\nIf-None-Match: *\r\n"
+                           "Accept-Encoding: gzip\r\nX-Anything: y\r\nX-Forwarded-Host: x\r\n"
+                           "Connection: X-Mine\r\nX-Mine: 1\r\nDPoP: x\r\n",
+                           Exchange::DeclaredFill),
+            "User-Agent Accept-Language X-Anything ");
 }
 
 TEST(Forwarding, APassKeepsWhatIsEndToEnd) {

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "cache/generation.h"
+#include "http/date.h"
 #include "http/head_writer.h"
 
 namespace larder::node {
@@ -16,8 +17,13 @@ Selection select(const http::RequestHead& request, const StoredObject& stored, b
   const std::uint64_t length = stored.object->length();
   Selection selection{stored.response.status, 0, length};
   if (stored.response.status != 200) return selection;
-  const http::Validators validators{stored.response.etag(), stored.response.last_modified()};
-  switch (http::evaluate_preconditions(request, validators, false, now)) {
+  http::Validators validators{stored.response.etag(), stored.response.last_modified()};
+  std::string date;
+  if (validators.last_modified.empty() && request.has(http::FieldName::IfModifiedSince)) {
+    date = http::date_text(stored.response.date);  // RFC 9111 section 4.3.2
+    validators.last_modified = date;
+  }
+  switch (http::evaluate_preconditions(request, validators, true, now)) {
     case http::Precondition::NotModified:
       return {304, 0, 0};
     case http::Precondition::Failed:
@@ -60,15 +66,17 @@ std::string_view write_stored_head(std::span<char> buffer, const StoredObject& s
                                    const Selection& selection, const AnswerFacts& facts) {
   http::HeadWriter head(buffer);
   head.status(selection.status);
-  head.field("Date", facts.date);
   head.lines(stored.lines(facts.appearance));
+  if (selection.status == stored.response.status) head.lines(stored.whole_lines);
   const std::uint64_t length = stored.object->length();
   if (selection.status == 206) {
     head.content_range({selection.first, selection.first + selection.length - 1}, length);
   } else if (selection.status == 416) {
     head.unsatisfied_range(length);
   }
-  if (selection.status != 304) head.field("Content-Length", selection.length);
+  if (selection.status != 304 && selection.status != 204) {
+    head.field("Content-Length", selection.length);
+  }
   head.lines("Accept-Ranges: bytes\r\nVia: 1.1 larder\r\n");
   head.field("Age", static_cast<std::uint64_t>(std::max<std::int64_t>(0, facts.age.count())));
   std::array<char, 256> status{};

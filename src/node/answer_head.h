@@ -23,14 +23,16 @@ std::span<char> head_buffer();
 
 // What is sent of a stored object for a request: status and bytes.
 struct Selection {
-  int status = 200;  // 200 (or the stored status), 206, 304, 412, 416
+  // 200 (or the stored status), 206, 304, 416; 412: a condition that only the origin may judge does
+  // not hold for what is stored, so the request is to be forwarded (RFC 9111 section 4.3.2).
+  int status = 200;
   std::uint64_t first = 0;
   std::uint64_t length = 0;  // 0: no body
 };
 Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now);
 
 struct AnswerFacts {
-  std::string_view date;  // of now
+  std::string_view date;  // of now, for own answers
   std::chrono::seconds age{0};
   cache::CacheStatus cache_status;
   std::string_view request_id;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -61,7 +62,8 @@ struct Delivery {
   server::AccessLog* access_log = nullptr;  // null: none
   // The revocation list of an issuer of the site, DER; null when there is none.
   std::function<std::shared_ptr<const std::string>(std::string_view issuer)> revocation_list;
-  std::string via;  // this node's name in Via, to notice loops
+  std::string via;                 // this node's name in Via, to notice loops
+  std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
 
   // The state of that loop, made at the first call. For handler factories, before the loops run.
   std::shared_ptr<LoopState> loop_state(net::Loop& loop);

@@ -45,6 +45,11 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
                                                       std::optional<cache::Fill::Reader> fill) {
   const http::RequestHead& head = work.exchange.head();
   const Selection selection = select(head, *stored, work.now);
+  if (selection.status == 412) {
+    work.status = {.forwarded = cache::Forwarded::Request};
+    co_await pass(work, "condition-for-the-origin");
+    co_return Answered::Yes;
+  }
   work.exchange.outcome.status = selection.status;
   std::uint64_t at = selection.first;
   const std::uint64_t end =

@@ -108,6 +108,9 @@ SettingsSection<OriginSettings> make_origin_section() {
             {.text = "Spellings of a path that differ only in needless percent-encoding name one "
                      "object (RFC 9110 section 4.2.3); the origin is asked with the plain one. Not "
                      "where addresses are signed as they are written."});
+  s.texts("vary_ignore", &OriginSettings::vary_ignore,
+          {.text = "Request fields that choose no representation, although Vary names them.",
+           .limits = "names of fields"});
   s.boolean("public", &OriginSettings::is_public,
             {.text = "What one client may see, all may see."});
   s.check(check_origin);

@@ -19,7 +19,8 @@ namespace {
 
 // A forwarded request's body is held in memory, in bytes.
 constexpr std::size_t kForwardedBodyLimit = 8 << 20;
-// An answer without a length is collected up to here, so that it can be given one.
+// An answer without a length is collected up to here, so that it can be given one; also the longest
+// that is kept although it was not filled.
 constexpr std::size_t kCollectLimit = 1 << 20;
 constexpr std::chrono::seconds kPatience{18};
 
@@ -46,6 +47,15 @@ bool is_own_token(std::string_view authorization) {
   return audience && (*audience == "content" || *audience == "management-point");
 }
 
+// Methods that ask and do not change (RFC 9110 section 9.2.1); those that nobody knows may change.
+bool is_safe(std::string_view method) {
+  for (const std::string_view safe :
+       {"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"}) {
+    if (method == safe) return true;
+  }
+  return false;
+}
+
 bool is_delivery_optimization(const http::RequestHead& head) {
   return head.field(http::FieldName::UserAgent).starts_with("Microsoft-Delivery-Optimization");
 }
@@ -56,8 +66,10 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
   const http::RequestHead& head = work.exchange.head();
   work.exchange.outcome.cache = "pass";
   work.exchange.outcome.reason = reason;
-  work.status.forwarded =
-      head.method == http::Method::Get ? cache::Forwarded::Bypass : cache::Forwarded::Method;
+  if (work.status.forwarded == cache::Forwarded::No) {
+    const bool is_read = head.method == http::Method::Get || head.method == http::Method::Head;
+    work.status.forwarded = is_read ? cache::Forwarded::Bypass : cache::Forwarded::Method;
+  }
   cache::OriginRequest request;
   request.method = head.method_text;
   request.host = work.target.choice.authority.host();
@@ -122,8 +134,6 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
   if (has_body && !length) {
     if (co_await collect(work, *queue, collected)) {
       length = collected.size();
-      // Only what was asked for everybody's sake, and whole, may answer others.
-      if (shared && answer->status != 206) co_await store_collected(work, *answer, collected);
     } else if (is_delivery_optimization(request)) {
       // These clients need a length: without one a broken transfer ends their agent.
       co_await fail(work,
@@ -131,6 +141,17 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
       co_return;
     }
   }
+  if (!is_safe(request.method_text) && answer->status < 400) {
+    co_await invalidate(work, *answer);
+  }
+  if (work.head_of) {
+    co_await refresh_stored(delivery_, std::move(work.head_of), cache::update_after_head, *answer,
+                            {work.now, delivery_.clock.wall()}, work.target.policy, true);
+  }
+  std::optional<cache::StoredResponse> kept;
+  std::string body;  // of what is kept
+  if (length || !has_body) kept = kept_as(work, *answer, has_body ? *length : 0, shared);
+  if (kept && kept->length == 0) co_await store_answer(work, std::move(*kept), {});
   int status = answer->status;
   std::uint64_t skip = 0;
   std::uint64_t left = has_body ? length.value_or(UINT64_MAX) : 0;
@@ -150,6 +171,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
   const bool chunked = has_body && !length && request.version_minor >= 1;
   if (has_body && !length && !chunked) work.exchange.close_connection();
 
+  work.status.stored = kept.has_value();
   std::string buffer(kHeadSize, '\0');
   http::HeadWriter head(buffer);
   head.status(status);
@@ -164,6 +186,9 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
       continue;
     }
     head.field(http::canonical_name(field.name), field.value);
+  }
+  if (const std::string_view age = answer->field(http::FieldName::Age); !age.empty()) {
+    head.field("Age", age);
   }
   if (work.target.appearance == http::Appearance::AsNode) {
     head.field("X-Content-Type-Options", "nosniff");
@@ -209,6 +234,11 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
         ended = true;
         break;
       }
+    }
+    if (kept && kept->length > 0) {
+      body += bytes;
+      // Stored before the client has all of it, so that its next request finds it.
+      if (body.size() == *length) co_await store_answer(work, std::move(*kept), body);
     }
     const std::size_t skipped = std::min<std::uint64_t>(skip, bytes.size());
     skip -= skipped;
@@ -256,25 +286,46 @@ net::Task<bool> RequestPath::collect(Work& work, cache::PassQueue& queue, std::s
   co_return false;
 }
 
-// An answer that got its length only now is stored like any other.
-net::Task<void> RequestPath::store_collected(Work& work, http::ResponseHead head,
-                                             std::string_view body) {
-  if (work.exchange.head().method != http::Method::Get || body.empty()) co_return;
-  head.content_length = body.size();
-  head.chunked = false;
-  cache::StoreDecision decision =
-      cache::decide_to_store(work.target.key_text, cache::describe_fill(work.exchange.head()), head,
-                             {work.now, delivery_.clock.wall()}, work.target.policy);
-  if (!decision.store) co_return;
-  decision.response.host = work.target.choice.authority.host();
-  const base::Result<std::string> metadata = cache::serialize(decision.response);
+std::optional<cache::StoredResponse> RequestPath::kept_as(Work& work,
+                                                          const http::ResponseHead& answer,
+                                                          std::uint64_t length, bool shared) const {
+  const http::RequestHead& head = work.exchange.head();
+  if (answer.status == 206 || length > kCollectLimit) return std::nullopt;
+  OpeningFacts facts = opening_facts(work);
+  if (!shared) {
+    // What was sent on behalf of one client: only where nothing but Authorization tells it from a
+    // fill, or where the origin says that it stands for a GET.
+    if (facts.policy.fill != http::Exchange::DeclaredFill || head.has(http::FieldName::Cookie) ||
+        head.has(http::FieldName::Range) || answer.count(http::FieldName::ContentEncoding) > 0) {
+      return std::nullopt;
+    }
+    if (head.method == http::Method::Post) {
+      auto as_get =
+          cache::describe_post_as_get(head, answer, address_of(work.target), facts.policy.fill);
+      if (!as_get) return std::nullopt;
+      facts.request = std::move(*as_get);
+    }
+  }
+  http::ResponseHead whole = answer;
+  whole.content_length = length;
+  whole.chunked = false;
+  cache::StoreDecision decision = cache::decide_to_store(
+      facts.key_text, facts.request, whole, {work.now, delivery_.clock.wall()}, facts.policy);
+  if (!decision.store) return std::nullopt;
+  complete_response(decision.response, facts);
+  return std::move(decision.response);
+}
+
+net::Task<void> RequestPath::store_answer(Work& work, cache::StoredResponse response,
+                                          std::string_view body) {
+  const base::Result<std::string> metadata = cache::serialize(response);
   if (!metadata) co_return;
   store::Store& store = delivery_.store;
   const store::Key key = work.target.key;
   const base::Status stored = co_await delivery_.disk.run([&]() -> base::Status {
     const auto object = store.create(key, base::as_bytes(*metadata), body.size());
     if (!object) return std::unexpected(object.error());
-    return store.write_slice(**object, 0, base::as_bytes(body));
+    return body.empty() ? base::Status{} : store.write_slice(**object, 0, base::as_bytes(body));
   });
   if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
 }

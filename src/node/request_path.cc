@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "base/encoding.h"
 #include "base/log.h"
+#include "cache/variant.h"
 #include "http/forwarding.h"
 
 namespace larder::node {
@@ -37,6 +37,7 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
       cache::decide_to_use(&stored->response, target.key_text, head, target.policy, now);
   if (use.kind != cache::UseDecision::Kind::Serve) return false;
   const Selection selection = select(head, *stored, now);
+  if (selection.status == 412) return false;
   const bool has_body = head.method == http::Method::Get && selection.length > 0;
   if (has_body && stored->body.empty()) {
     if (selection.length > kLongestAtOnce ||
@@ -107,12 +108,15 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
       co_return;
     }
   }
+  complete_policy(work.target);
+  work.url_text = work.target.key_text;
+  work.url_key = work.target.key;
   if (head.method != http::Method::Get && head.method != http::Method::Head) {
     co_await pass(work, "method");
     co_return;
   }
   // A generation that changes at the origin before the first byte left here is asked for once more.
-  for (int attempt = 0; attempt < 3; ++attempt) {
+  for (work.attempt = 0; work.attempt < 3; ++work.attempt) {
     if (co_await answer_from_cache(work) == Answered::Yes) co_return;
   }
   co_await fail(work, {base::ErrorCode::Unavailable, "the object keeps changing at its origin"});
@@ -123,13 +127,12 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   work.status = {};
   work.filled_now = false;
   work.exchange.outcome.cache = "-";
-  base::Result<std::shared_ptr<store::Object>> found = co_await find(work.target.key);
+  base::Result<std::shared_ptr<const StoredObject>> found = co_await look_up(work);
   if (!found) {
     co_await fail(work, found.error());
     co_return Answered::Yes;
   }
-  std::shared_ptr<const StoredObject> stored;
-  if (*found) stored = loop_->hot.get(std::move(*found));
+  std::shared_ptr<const StoredObject> stored = std::move(*found);
   const cache::UseDecision use =
       cache::decide_to_use(stored ? &stored->response : nullptr, work.target.key_text, head,
                            work.target.policy, work.now);
@@ -151,34 +154,27 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
       co_await pass(work, use.reason);
       co_return Answered::Yes;
     case Kind::ServeStaleWhileRevalidate:
+      work.exchange.outcome.cache = "hit";
+      work.status.time_to_live = use.remaining;
+      revalidate_in_background(
+          delivery_, {work.target.key, stored, shared_request(work), opening_facts(work)});
+      co_return co_await deliver(work, std::move(stored), std::nullopt);
     case Kind::Revalidate:
-      if (head.method == http::Method::Head) break;
-      work.status.forwarded = cache::Forwarded::Stale;
+      work.status.forwarded = use.remaining > std::chrono::seconds(0) ? cache::Forwarded::Request
+                                                                      : cache::Forwarded::Stale;
+      if (head.method == http::Method::Head) {
+        work.head_of = std::move(stored);
+        break;
+      }
       co_return co_await open_and_deliver(work, std::move(stored));
     case Kind::Miss:
+      work.status.forwarded = stored || work.target.key != work.url_key ? cache::Forwarded::VaryMiss
+                                                                        : cache::Forwarded::UriMiss;
       if (head.method == http::Method::Head) break;
-      work.status.forwarded = stored ? cache::Forwarded::Miss : cache::Forwarded::UriMiss;
       co_return co_await open_and_deliver(work, nullptr);
   }
-  co_await pass(work, "head-of-an-unknown-object");
+  co_await pass(work, work.head_of ? use.reason : "head-of-an-unknown-object");
   co_return Answered::Yes;
-}
-
-// What came over verified TLS may answer a plain request too, never the other way round. True when
-// there is such an answer: the request is for it from then on.
-net::Task<bool> RequestPath::find_over_https(Work& work) {
-  if (!may_come_over_https(work.target)) co_return false;
-  set_scheme(work.target, true, delivery_.store.secret());
-  base::Result<std::shared_ptr<store::Object>> found = co_await find(work.target.key);
-  if (found && *found) {
-    const std::shared_ptr<const StoredObject> stored = loop_->hot.get(std::move(*found));
-    const cache::UseDecision use =
-        cache::decide_to_use(stored ? &stored->response : nullptr, work.target.key_text,
-                             work.exchange.head(), work.target.policy, work.now);
-    if (use.kind == cache::UseDecision::Kind::Serve) co_return true;
-  }
-  set_scheme(work.target, false, delivery_.store.secret());
-  co_return false;
 }
 
 // Asks the origin, together with everybody else who wants the same object.
@@ -199,30 +195,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     slices = {static_cast<std::uint32_t>(range.first / kSliceSize),
               static_cast<std::uint32_t>(range.last / kSliceSize)};
   }
-  const cache::FillRequest fill_request = cache::describe_fill(head);
-  const bool leads = fill->open(
-      request, slices,
-      [fill_request, host = request.host, key = work.target.key_text, policy = work.target.policy,
-       sent = work.now, &clock = delivery_.clock](const http::ResponseHead& response) {
-        cache::Opening opening;
-        cache::StoreDecision decision =
-            cache::decide_to_store(key, fill_request, response, {sent, clock.wall()}, policy);
-        decision.response.host = host;
-        opening.storable = decision.store;
-        opening.reason = decision.reason;
-        if (!decision.store) return opening;
-        const base::Result<std::string> metadata = cache::serialize(decision.response);
-        opening.storable = metadata && decision.response.length.value_or(0) > 0;
-        if (!opening.storable) {
-          opening.reason = "length-unknown";
-          return opening;
-        }
-        opening.metadata = *metadata;
-        opening.length = *decision.response.length;
-        opening.combinable =
-            decision.response.generation.kind != cache::GenerationKind::SingleResponse;
-        return opening;
-      });
+  const bool leads =
+      fill->open(request, slices, judge_opening(opening_facts(work), delivery_.clock));
   work.status.collapsed = !leads;
 
   const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));
@@ -246,7 +220,9 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         co_await fail(work, {base::ErrorCode::Internal, "the new object cannot be read"});
         co_return Answered::Yes;
       }
-      if (!leads && !cache::matches_vary(stored->response, head)) {
+      if (!leads && !cache::matches_vary(stored->response, head, work.target.policy.fill)) {
+        // By now it is known by what the answers differ.
+        if (work.attempt < 2) co_return Answered::TryAgain;
         co_await pass(work, "another-variant-is-being-filled");
         co_return Answered::Yes;
       }
@@ -257,7 +233,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       if (!stale)
         co_return Answered::TryAgain;  // confirmed for somebody who had an object; we have none yet
       const std::shared_ptr<const StoredObject> fresh =
-          co_await refresh(work, *stale, fill->head(), leads);
+          co_await refresh_stored(delivery_, stale, cache::update_after_304, fill->head(),
+                                  {work.now, delivery_.clock.wall()}, work.target.policy, leads);
       if (!fresh) co_return Answered::TryAgain;
       work.exchange.outcome.cache = "hit";
       work.exchange.outcome.reason = "revalidated";
@@ -288,44 +265,6 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       break;
   }
   co_return Answered::TryAgain;
-}
-
-// The stored object with what a 304 has told; null when it can no longer be used.
-net::Task<std::shared_ptr<const StoredObject>> RequestPath::refresh(Work& work,
-                                                                    const StoredObject& stale,
-                                                                    http::ResponseHead head,
-                                                                    bool write_back) {
-  auto fresh = std::make_shared<StoredObject>(stale);
-  const cache::Refreshed refreshed = cache::update_after_304(
-      fresh->response, head, {work.now, delivery_.clock.wall()}, work.target.policy);
-  store::Store& store = delivery_.store;
-  const std::shared_ptr<store::Object> object = stale.object;
-  if (refreshed == cache::Refreshed::NotThis || refreshed == cache::Refreshed::Drop) {
-    if (write_back) {
-      co_await delivery_.disk.run([&]() -> base::Status {
-        store.remove(*object);
-        return {};
-      });
-    }
-    if (refreshed == cache::Refreshed::NotThis) co_return nullptr;
-    rewrite_lines(*fresh);
-    co_return fresh;
-  }
-  rewrite_lines(*fresh);
-  if (write_back) {
-    const base::Result<std::string> metadata = cache::serialize(fresh->response);
-    const base::Status written = co_await delivery_.disk.run([&]() -> base::Status {
-      const base::Status updated = metadata
-                                       ? store.update_metadata(*object, base::as_bytes(*metadata))
-                                       : std::unexpected(metadata.error());
-      // Metadata that cannot be renewed would be asked about for ever: the next request fetches
-      // anew.
-      if (!updated) store.remove(*object);
-      return updated;
-    });
-    if (!written) base::log_debug("metadata not updated", {{"reason", written.error().message}});
-  }
-  co_return fresh;
 }
 
 net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view reason,
@@ -426,7 +365,7 @@ cache::OriginRequest RequestPath::shared_request(const Work& work,
   request.target = work.target.choice.path;
   if (work.target.choice.has_query) request.target += "?" + std::string(work.target.choice.query);
   for (std::size_t i = 0; i < head.field_count; ++i) {
-    if (http::may_send_to_origin(head, head.fields[i], http::Exchange::SharedFill)) {
+    if (http::may_send_to_origin(head, head.fields[i], work.target.policy.fill)) {
       request.fields.emplace_back(head.fields[i].name, head.fields[i].value);
     }
   }

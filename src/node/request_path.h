@@ -10,6 +10,7 @@
 #include "node/answer_head.h"
 #include "node/delivery.h"
 #include "node/request_target.h"
+#include "node/revalidation.h"
 #include "server/exchange.h"
 
 namespace larder::node {
@@ -30,9 +31,15 @@ class RequestPath final : public server::Handler {
   struct Work {
     explicit Work(server::Exchange& of) : exchange(of) {}
     server::Exchange& exchange;
-    RequestTarget target;
+    RequestTarget target;  // its key is a variant's once one was chosen
+    std::string url_text;  // the URL's own key and its text
+    store::Key url_key;
+    std::uint64_t variant_epoch = 0;  // of what is stored under the URL's own key
+    std::vector<cache::NominatedField> vary{};
+    int attempt = 0;
     base::WallTime now;
-    base::SteadyTime asked{};  // the request was complete
+    base::SteadyTime asked{};                       // the request was complete
+    std::shared_ptr<const StoredObject> head_of{};  // a HEAD is forwarded that may tell of it
     cache::CacheStatus status;
     bool head_sent = false;
     bool filled_now =
@@ -44,8 +51,13 @@ class RequestPath final : public server::Handler {
   net::Task<Answered> answer_from_cache(Work& work);
   net::Task<bool> find_over_https(Work& work);
   net::Task<Answered> open_and_deliver(Work& work, std::shared_ptr<const StoredObject> stale);
-  net::Task<std::shared_ptr<const StoredObject>> refresh(Work& work, const StoredObject& stale,
-                                                         http::ResponseHead head, bool write_back);
+  // What is stored for this request, or null; points work.target at the key that it has or gets.
+  net::Task<base::Result<std::shared_ptr<const StoredObject>>> look_up(Work& work);
+  net::Task<std::shared_ptr<const StoredObject>> find_variant(Work& work,
+                                                              const StoredObject& first);
+  OpeningFacts opening_facts(const Work& work) const;
+  // After an unsafe request succeeded (RFC 9111 section 4.4).
+  net::Task<void> invalidate(Work& work, const http::ResponseHead& answer);
   net::Task<Answered> deliver(Work& work, std::shared_ptr<const StoredObject> stored,
                               std::optional<cache::Fill::Reader> fill);
   net::Task<bool> deliver_stored(Work& work, const StoredObject& stored, std::uint64_t& at,
@@ -54,9 +66,13 @@ class RequestPath final : public server::Handler {
                                    cache::Fill::Reader& fill, std::uint64_t& at, std::uint64_t end);
   // Forwards for this client alone.
   net::Task<void> pass(Work& work, std::string_view reason);
+  // `shared`: it was asked for everybody's sake.
   net::Task<void> deliver_pass(Work& work, std::shared_ptr<cache::PassQueue> queue, bool shared);
+  // What the answer is stored as although it was not filled; nothing when it is not to be stored.
+  std::optional<cache::StoredResponse> kept_as(Work& work, const http::ResponseHead& answer,
+                                               std::uint64_t length, bool shared) const;
   net::Task<bool> collect(Work& work, cache::PassQueue& queue, std::string& collected);
-  net::Task<void> store_collected(Work& work, http::ResponseHead head, std::string_view body);
+  net::Task<void> store_answer(Work& work, cache::StoredResponse response, std::string_view body);
   net::Task<base::Status> prepare(store::Object& object, std::uint64_t offset,
                                   std::uint64_t length);
   net::Task<base::Result<std::shared_ptr<store::Object>>> find(const store::Key& key);

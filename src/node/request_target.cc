@@ -48,25 +48,65 @@ void resolve_target(const http::RequestHead& head, bool client_tls, const HostTa
   target.appearance = target.choice.form == http::OriginForm::CacheHostOrigin
                           ? http::Appearance::AsNode
                           : http::Appearance::AsOrigin;
+  target.policy.fill =
+      target.origin->is_profile ? http::Exchange::SharedFill : http::Exchange::DeclaredFill;
+  target.policy.shares_cookies = !target.origin->is_profile;
   set_scheme(target, wants_https(target, client_tls), secret);
+}
+
+void complete_policy(RequestTarget& target) {
+  target.policy.ignored_vary = target.origin->vary_ignore;
 }
 
 bool may_come_over_https(const RequestTarget& target) {
   return !target.https && target.origin->scheme == OriginScheme::Same && !target.origin->url;
 }
 
-void set_scheme(RequestTarget& target, bool https, const std::array<std::uint8_t, 16>& secret) {
-  target.https = https;
+namespace {
+
+bool write_key_of(const RequestTarget& target, bool https, std::string_view path,
+                  std::string_view query, bool has_query, std::string& out) {
   cache::KeyParts parts;
   parts.https = https;
   parts.host = target.canonical;
-  parts.path = target.choice.path;
-  parts.query = target.choice.query;
-  parts.has_query = target.choice.has_query;
+  parts.path = path;
+  parts.query = query;
+  parts.has_query = has_query;
   parts.ignored_parameters = target.origin->ignore_query;
   parts.sort_parameters = target.origin->sort_query;
-  target.policy.key_is_stripped = cache::write_key(target.key_text, parts);
+  return cache::write_key(out, parts);
+}
+
+}  // namespace
+
+void set_scheme(RequestTarget& target, bool https, const std::array<std::uint8_t, 16>& secret) {
+  target.https = https;
+  target.policy.key_is_stripped =
+      write_key_of(target, https, target.choice.path, target.choice.query, target.choice.has_query,
+                   target.key_text);
   target.key = store::siphash_128(secret, base::as_bytes(target.key_text));
+}
+
+http::HttpAddress address_of(const RequestTarget& target) {
+  http::HttpAddress address;
+  address.https = target.https;
+  address.authority = target.choice.authority;
+  address.target = target.choice.path;
+  if (target.choice.has_query) address.target.append("?").append(target.choice.query);
+  return address;
+}
+
+store::Key key_of_target(const RequestTarget& target, bool https, std::string_view other,
+                         const std::array<std::uint8_t, 16>& secret) {
+  const std::size_t question = other.find('?');
+  std::string_view path = other.substr(0, question);
+  std::string scratch;
+  if (target.origin->normalize_path) path = http::normal_path(path, scratch);
+  const bool has_query = question != std::string_view::npos;
+  std::string text;
+  write_key_of(target, https, path, has_query ? other.substr(question + 1) : std::string_view{},
+               has_query, text);
+  return store::siphash_128(secret, base::as_bytes(text));
 }
 
 }  // namespace larder::node

@@ -9,6 +9,7 @@
 
 #include "cache/freshness.h"
 #include "http/forwarding.h"
+#include "http/reference.h"
 #include "http/request_head.h"
 #include "http/target.h"
 #include "node/host_table.h"
@@ -40,5 +41,13 @@ void resolve_target(const http::RequestHead& head, bool client_tls, const HostTa
 bool may_come_over_https(const RequestTarget& target);
 // From then on the request is for what comes over that scheme; with a key of its own.
 void set_scheme(RequestTarget& target, bool https, const std::array<std::uint8_t, 16>& secret);
+// What storing needs beside what a hit needs: completes target.policy from the origin's table.
+void complete_policy(RequestTarget& target);
+
+// What references in its answer are relative to.
+http::HttpAddress address_of(const RequestTarget& target);
+// The key of a target of the same origin, in origin-form, fetched over that scheme.
+store::Key key_of_target(const RequestTarget& target, bool https, std::string_view other,
+                         const std::array<std::uint8_t, 16>& secret);
 
 }  // namespace larder::node

@@ -61,6 +61,8 @@ struct OriginSettings {
   bool sort_query = false;
   bool normalize_path = false;
   bool is_public = false;
+  // Request fields that Vary may name without choosing another representation.
+  std::vector<std::string> vary_ignore;
   bool is_profile = false;  // shipped with the product, not written in the file
 
   bool allows_method(std::string_view method) const;

@@ -1,6 +1,7 @@
 #include "node/stored_object.h"
 
 #include "base/encoding.h"
+#include "http/date.h"
 #include "http/reference.h"
 #include "store/mapped_guard.h"
 
@@ -15,9 +16,14 @@ constexpr std::uint64_t kEntryCost = 1024;
 std::string write_lines(const cache::StoredResponse& response, http::Appearance appearance) {
   http::ResponseHead head;
   head.status = response.status;
-  std::string lines;
+  // When the origin wrote the answer, or when it came from one that has no clock: not the time of
+  // this answer (RFC 9110 section 6.6.1).
+  std::string lines = "Date: " + http::date_text(response.date) + "\r\n";
   for (const http::ResponseField& field : response.fields) {
-    if (!http::may_send_to_client(head, field, appearance)) continue;
+    if (field.id == http::FieldName::ContentRange ||
+        !http::may_send_to_client(head, field, appearance)) {
+      continue;
+    }
     const bool relocates =
         field.id == http::FieldName::Location && appearance == http::Appearance::AsNode;
     lines += field.name + ": " +
@@ -56,6 +62,13 @@ base::Result<std::shared_ptr<const StoredObject>> prepare_object(
 void rewrite_lines(StoredObject& stored) {
   stored.lines_as_origin = write_lines(stored.response, http::Appearance::AsOrigin);
   stored.lines_as_node = write_lines(stored.response, http::Appearance::AsNode);
+  stored.whole_lines.clear();
+  // Means nothing in a 200, but it is the origin's; beside the range of a 206 it would be wrong.
+  for (const http::ResponseField& field : stored.response.fields) {
+    if (field.id == http::FieldName::ContentRange) {
+      stored.whole_lines += field.name + ": " + field.value + "\r\n";
+    }
+  }
 }
 
 bool mapped_read_failed(const void* owner) {

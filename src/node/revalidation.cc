@@ -1,0 +1,132 @@
+#include "node/revalidation.h"
+
+#include <algorithm>
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "base/random.h"
+
+namespace larder::node {
+
+namespace {
+
+// How long the answer to a background request is waited for.
+constexpr std::chrono::seconds kBackgroundPatience{30};
+
+bool same_names(const std::vector<cache::NominatedField>& a,
+                const std::vector<cache::NominatedField>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.name == y.name; });
+}
+
+net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
+  cache::Fill::Reader fill = delivery.fills.acquire(work.key, nullptr);
+  const base::WallTime sent = work.facts.sent;
+  const cache::StorePolicy policy = work.facts.policy;
+  for (const http::ResponseField& field : cache::validation_fields(work.stale->response)) {
+    work.request.fields.emplace_back(field.name, field.value);
+  }
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> slices;
+  if (work.stale->response.generation.kind != cache::GenerationKind::SingleResponse) {
+    slices = {0, 0};
+  }
+  const bool leads = fill->open(std::move(work.request), slices,
+                                judge_opening(std::move(work.facts), delivery.clock));
+  if (leads) {
+    const base::Result<cache::Fill::Phase> phase =
+        co_await fill->opened(std::chrono::steady_clock::now() + kBackgroundPatience);
+    if (phase && *phase == cache::Fill::Phase::NotModified) {
+      co_await refresh_stored(delivery, std::move(work.stale), cache::update_after_304,
+                              fill->head(), {sent, delivery.clock.wall()}, policy, true);
+    } else if (!phase || *phase != cache::Fill::Phase::Open) {
+      // Nobody reads an answer that is not for the store.
+      fill->drop_pass();
+    }
+  }
+  --delivery.background;
+}
+
+}  // namespace
+
+void complete_response(cache::StoredResponse& response, const OpeningFacts& facts) {
+  response.host = facts.host;
+  if (facts.is_variant || response.vary.empty()) return;
+  if (facts.variant_epoch != 0 && same_names(response.vary, facts.vary)) {
+    response.variant_epoch = facts.variant_epoch;
+    return;
+  }
+  std::array<std::uint8_t, 8> random{};
+  base::random_bytes(random);
+  for (const std::uint8_t byte : random) {
+    response.variant_epoch = response.variant_epoch << 8 | byte;
+  }
+  response.variant_epoch |= 1;  // 0 means none
+}
+
+cache::OpeningJudge judge_opening(OpeningFacts facts, const base::Clock& clock) {
+  return [facts = std::move(facts), &clock](const http::ResponseHead& head) {
+    cache::Opening opening;
+    cache::StoreDecision decision = cache::decide_to_store(
+        facts.key_text, facts.request, head, {facts.sent, clock.wall()}, facts.policy);
+    opening.reason = decision.reason;
+    if (!decision.store) return opening;
+    complete_response(decision.response, facts);
+    const base::Result<std::string> metadata = cache::serialize(decision.response);
+    opening.storable = metadata && decision.response.length.value_or(0) > 0;
+    if (!opening.storable) {
+      opening.reason = "length-unknown";
+      return opening;
+    }
+    opening.metadata = *metadata;
+    opening.length = *decision.response.length;
+    opening.combinable = decision.response.generation.kind != cache::GenerationKind::SingleResponse;
+    return opening;
+  };
+}
+
+net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
+    Delivery& delivery, std::shared_ptr<const StoredObject> stale, Update update,
+    http::ResponseHead head, cache::ExchangeTimes times, cache::StorePolicy policy,
+    bool write_back) {
+  auto fresh = std::make_shared<StoredObject>(*stale);
+  const cache::Refreshed refreshed = update(fresh->response, head, times, policy);
+  store::Store& store = delivery.store;
+  const std::shared_ptr<store::Object> object = stale->object;
+  if (refreshed == cache::Refreshed::NotThis || refreshed == cache::Refreshed::Drop) {
+    if (write_back) {
+      co_await delivery.disk.run([&]() -> base::Status {
+        store.remove(*object);
+        return {};
+      });
+    }
+    if (refreshed == cache::Refreshed::NotThis) co_return nullptr;
+    rewrite_lines(*fresh);
+    co_return fresh;
+  }
+  rewrite_lines(*fresh);
+  if (write_back) {
+    const base::Result<std::string> metadata = cache::serialize(fresh->response);
+    const base::Status written = co_await delivery.disk.run([&]() -> base::Status {
+      const base::Status updated = metadata
+                                       ? store.update_metadata(*object, base::as_bytes(*metadata))
+                                       : std::unexpected(metadata.error());
+      // Metadata that cannot be renewed would be asked about for ever: the next request fetches
+      // anew.
+      if (!updated) store.remove(*object);
+      return updated;
+    });
+    if (!written) base::log_debug("metadata not updated", {{"reason", written.error().message}});
+  }
+  co_return fresh;
+}
+
+void revalidate_in_background(Delivery& delivery, BackgroundWork work) {
+  work.facts.request.method = http::Method::Get;  // also behind a HEAD
+  if (++delivery.background > kMostBackground) {
+    --delivery.background;
+    return;
+  }
+  net::Loop::current().spawn(revalidate(delivery, std::move(work)));
+}
+
+}  // namespace larder::node

@@ -1,0 +1,219 @@
+"""What RFC 9111, 9110, 5861, 9211 and 9213 ask of a shared cache, where a whole node has to do it."""
+
+import email.utils
+import time
+
+import pytest
+
+from support.larder import Node, origin_table
+from support.scripted_origin import ScriptedOrigin
+from support.wait import wait_until
+
+FRESH = ("Cache-Control", "max-age=3600")
+
+
+@pytest.fixture(scope="module")
+def script():
+    """What the origin answers: by target, a list whose last item repeats, of (status, fields, body) or functions."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def rules_origin(script):
+    def answer(seen):
+        answers = script[seen.target]
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        return found(seen) if callable(found) else found
+
+    origin = ScriptedOrigin(answer).start()
+    yield origin
+    origin.stop()
+
+
+@pytest.fixture(scope="module")
+def rules_node(folder, rules_origin):
+    node = Node(folder / "rules", origins=[
+        origin_table(rules_origin, hosts=["packages.test"], methods=["*"], vary_ignore=["X-Ignored"])]).start()
+    yield node
+    node.stop()
+
+
+def conditional(tag, fields, body):
+    """304 for the tag, else 200 with it."""
+    def answer(seen):
+        if seen.headers.get("if-none-match") == tag:
+            return 304, [*fields, ("ETag", tag)], b""
+        return 200, [*fields, ("ETag", tag)], body
+    return answer
+
+
+def test_stale_while_revalidate_answers_at_once_and_asks_behind(rules_node, rules_origin, script):
+    old = ("Cache-Control", "max-age=1, stale-while-revalidate=600")
+    script["/swr"] = [(200, [old, ("ETag", '"1"')], b"old"), (200, [FRESH, ("ETag", '"2"')], b"new")]
+    assert rules_node.get("/swr").body == b"old"
+    wait_until(lambda: int(rules_node.get("/swr", "--head").headers["age"]) >= 1, 10, "stale")
+    assert rules_node.get("/swr").body in (b"old", b"new")
+    asked = rules_origin.wait_for("/swr", 2)
+    assert asked[1].headers["if-none-match"] == '"1"'
+    wait_until(lambda: rules_node.get("/swr").body == b"new", 10, "the new representation")
+    assert len(rules_origin.requests("/swr")) == 2
+
+
+def test_background_revalidation_by_304_makes_it_fresh_again(rules_node, rules_origin, script):
+    script["/swr304"] = [(200, [("Cache-Control", "max-age=1, stale-while-revalidate=600"), ("ETag", '"1"')], b"x"),
+                         conditional('"1"', [FRESH], b"x")]
+    rules_node.get("/swr304")
+    wait_until(lambda: rules_node.get("/swr304").headers.get("cache-control") == "max-age=3600", 15, "refreshed")
+    answer = rules_node.get("/swr304")
+    assert answer.is_hit and answer.body == b"x"
+    assert len(rules_origin.requests("/swr304")) == 2
+
+
+def test_variants_of_one_url_are_kept_beside_each_other(rules_node, rules_origin, script):
+    script["/vary"] = [lambda seen: (200, [FRESH, ("Vary", "Foo, X-Ignored")], seen.headers.get("foo", "-").encode())]
+    for round_number in range(2):
+        for value in range(8):
+            answer = rules_node.get("/vary", "-H", f"Foo: {value}", "-H", f"X-Ignored: {round_number}{value}")
+            assert answer.body == str(value).encode()
+            assert answer.is_hit == (round_number == 1), answer
+    assert len(rules_origin.requests("/vary")) == 8
+    assert "fwd=vary-miss" in rules_node.get("/vary", "-H", "Foo: other").cache_status
+
+
+def test_more_variants_than_places_are_still_right(rules_node, script):
+    script["/many"] = [lambda seen: (200, [FRESH, ("Vary", "Foo")], seen.headers["foo"].encode())]
+    for value in [*range(40), *range(40)]:
+        assert rules_node.get("/many", "-H", f"Foo: {value}").body == str(value).encode()
+
+
+def test_unsafe_request_that_succeeds_invalidates_every_variant_and_what_it_names(rules_node, rules_origin, script):
+    def read(seen):
+        return 200, [FRESH, ("Vary", "Foo")], seen.headers.get("foo", "-").encode()
+
+    def change(seen):
+        if seen.method == "GET":
+            return read(seen)
+        return 204 if seen.body == b"good" else 500, [("Location", "/made"), ("Content-Location", "/named")], b""
+
+    script["/thing"], script["/made"], script["/named"] = [change], [read], [read]
+
+    def hits():
+        answers = [rules_node.get("/thing", "-H", "Foo: 1"), rules_node.get("/thing", "-H", "Foo: 2"),
+                   rules_node.get("/made"), rules_node.get("/named")]
+        return [answer.is_hit for answer in answers]
+
+    hits()
+    assert hits() == [True] * 4
+    assert rules_node.get("/thing", "-X", "PUT", "--data", "bad").status == 500
+    assert hits() == [True] * 4
+    assert rules_node.get("/thing", "-X", "PUT", "--data", "good").status == 204
+    assert hits() == [False] * 4
+    assert hits() == [True] * 4
+
+
+def test_head_is_answered_from_a_stored_get_and_renews_a_stale_one(rules_node, rules_origin, script):
+    script["/head"] = [(200, [("Cache-Control", "max-age=1"), ("ETag", '"1"'), ("X-A", "1")], b"body"),
+                       (200, [FRESH, ("ETag", '"1"'), ("X-A", "2"), ("Content-Length", "4")], b"")]
+    rules_node.get("/head")
+    wait_until(lambda: rules_node.get("/head", "--head").headers["x-a"] == "2", 10, "HEAD goes to the origin")
+    answer = rules_node.get("/head")
+    assert answer.is_hit and answer.body == b"body" and answer.headers["x-a"] == "2"
+    assert [seen.method for seen in rules_origin.requests("/head")] == ["GET", "HEAD"]
+
+
+def test_head_that_tells_of_another_representation_ends_the_stored_one(rules_node, rules_origin, script):
+    script["/head2"] = [(200, [("Cache-Control", "max-age=1"), ("ETag", '"1"')], b"body"),
+                        (200, [FRESH, ("ETag", '"2"'), ("Content-Length", "7")], b""),
+                        (200, [FRESH, ("ETag", '"2"')], b"another")]
+    rules_node.get("/head2")
+    wait_until(lambda: rules_node.get("/head2", "--head").headers["etag"] == '"2"', 10, "HEAD goes to the origin")
+    assert rules_node.get("/head2").body == b"another"
+
+
+@pytest.mark.parametrize("status", [204, 302, 307, 404, 410, 500, 503])
+def test_any_final_status_with_explicit_freshness_is_kept(rules_node, rules_origin, script, status):
+    target = f"/status/{status}"
+    script[target] = [(status, [FRESH, ("Location", "/elsewhere")], b"" if status == 204 else b"text")]
+    first, second = rules_node.get(target), rules_node.get(target)
+    assert first.status == second.status == status
+    assert first.body == second.body
+    assert second.is_hit and len(rules_origin.requests(target)) == 1
+    assert ("content-length" in second.headers) == (status != 204)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_passing_trouble_is_503_and_never_kept(rules_node, rules_origin, script, status):
+    target = f"/trouble/{status}"
+    script[target] = [(status, [FRESH], b"wait"), (200, [FRESH], b"good")]
+    assert rules_node.get(target).status == 503
+    assert rules_node.get(target).body == b"good"
+
+
+def test_date_is_the_origins_and_age_counts(rules_node, script):
+    then = email.utils.formatdate(time.time() - 100, usegmt=True)
+    script["/date"] = [(200, [FRESH, ("Date", then)], b"x")]
+    rules_node.get("/date")
+    answer = rules_node.get("/date")
+    assert answer.is_hit and answer.headers["date"] == then and int(answer.headers["age"]) >= 100
+
+
+def test_condition_for_the_origin_is_judged_by_the_origin(rules_node, rules_origin, script):
+    script["/if"] = [(200, [FRESH, ("ETag", '"1"')], b"x"), (412, [], b"")]
+    rules_node.get("/if")
+    assert rules_node.get("/if", "-H", 'If-Match: "0", "1"').is_hit
+    refused = rules_node.get("/if", "-H", 'If-Match: "2"')
+    assert refused.status == 412 and "fwd=request" in refused.cache_status
+    assert rules_origin.requests("/if")[1].headers["if-match"] == '"2"'
+
+
+def test_authorization_is_shared_only_where_the_origin_says_so(rules_node, rules_origin, script):
+    script["/mine"] = [(200, [FRESH], b"mine")]
+    script["/ours"] = [(200, [("Cache-Control", "public, max-age=3600")], b"ours")]
+    for target in ("/mine", "/ours"):
+        rules_node.get(target, "-H", "Authorization: Basic eDp5")
+        assert rules_origin.requests(target)[0].headers["authorization"] == "Basic eDp5"
+    assert not rules_node.get("/mine").is_hit
+    assert rules_node.get("/ours").is_hit
+
+
+def test_post_that_names_its_own_target_answers_a_later_get(rules_node, rules_origin, script):
+    script["/form"] = [(200, [FRESH, ("Content-Location", "/form")], b"made")]
+    assert rules_node.get("/form", "--data", "a=b").body == b"made"
+    assert rules_node.get("/form").is_hit
+    assert len(rules_origin.requests("/form")) == 1
+
+
+def test_targeted_directives_win_where_they_are_a_dictionary(rules_node, script):
+    never = ("Cache-Control", "no-store")
+    script["/cdn"] = [(200, [never, ("CDN-Cache-Control", "max-age=600")], b"x")]
+    script["/cdn-bad"] = [(200, [never, ("CDN-Cache-Control", "max-age=600, &&")], b"x")]
+    for target, hit in (("/cdn", True), ("/cdn-bad", False)):
+        rules_node.get(target)
+        assert rules_node.get(target).is_hit == hit
+
+
+def test_fields_named_by_directives_or_connection_are_not_kept(rules_node, script):
+    script["/fields"] = [(200, [("Cache-Control", 'max-age=600, no-cache="X-Once", private="X-Mine"'),
+                                ("Connection", "X-Hop"), ("X-Once", "1"), ("X-Mine", "1"), ("X-Hop", "1"),
+                                ("X-Kept", "1")], b"x")]
+    rules_node.get("/fields")
+    answer = rules_node.get("/fields")
+    assert answer.is_hit and answer.headers["x-kept"] == "1"
+    assert not {"x-once", "x-mine", "x-hop"} & set(answer.headers)
+
+
+def test_stale_answer_stands_in_for_a_failing_origin_unless_forbidden(rules_node, script):
+    for target, control, status in (("/sie", "max-age=0, stale-if-error=600", 200),
+                                    ("/strict", "max-age=0, must-revalidate", 503)):
+        script[target] = [(200, [("Cache-Control", control), ("ETag", '"1"')], b"x"), (503, [], b"no")]
+        rules_node.get(target)
+        assert rules_node.get(target).status == status
+
+
+def test_fills_tell_the_origin_what_was_asked_but_not_by_whom(rules_node, rules_origin, script):
+    script["/told"] = [(200, [FRESH], b"x")]
+    rules_node.get("/told", "-H", "X-Choice: a", "-H", "Cookie: c", "-H", "Accept-Encoding: gzip",
+                   "-H", "X-Forwarded-Host: evil.test", "-H", "If-None-Match: *")
+    seen = rules_origin.requests("/told")[0].headers
+    assert seen["x-choice"] == "a"
+    assert not {"cookie", "accept-encoding", "x-forwarded-host", "if-none-match"} & set(seen)
