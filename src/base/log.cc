@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <memory>
 
 #include "base/clock.h"
@@ -19,7 +20,8 @@ struct Log {
     made->flush_on(spdlog::level::debug);
     return made;
   }();
-  LogSettings settings;
+  std::atomic<LogLevel> level = LogLevel::Info;
+  std::atomic<bool> json = false;
 };
 
 Log& instance() {
@@ -62,15 +64,16 @@ void append_escaped(std::string& line, std::string_view text) {
 }  // namespace
 
 void configure_log(const LogSettings& settings) {
-  instance().settings = settings;
+  instance().level = settings.level;
+  instance().json = settings.json;
 }
 
 void log_event(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   Log& log = instance();
-  if (level < log.settings.level) return;
+  if (level < log.level) return;
   const std::string time = to_rfc3339(SystemClock().wall());
   std::string line;
-  if (log.settings.json) {
+  if (log.json) {
     line +=
         "{\"time\":\"" + time + "\",\"level\":\"" + std::string(name(level)) + "\",\"event\":\"";
     append_escaped(line, event);

@@ -24,7 +24,7 @@ struct LogSettings {
   bool json = false;
 };
 
-// Call once, before other threads log.
+// In effect for the next event. Thread-safe.
 void configure_log(const LogSettings& settings);
 
 void log_event(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);

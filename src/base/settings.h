@@ -89,6 +89,12 @@ std::vector<SettingsTableAt> find_tables(const SettingsTable& parent, std::strin
 
 enum class Effect { Restart, Live };
 
+// A setting that two readings of a file differ in.
+struct SettingChange {
+  std::string name;
+  Effect effect = Effect::Restart;
+};
+
 struct SettingFacts {
   std::string name;
   std::string type;
@@ -111,9 +117,9 @@ std::string format_settings_manual(const std::vector<SettingsSectionFacts>& sect
 
 struct SettingOptions {
   std::string text = {};
-  std::string limits = {};        // in words, where the type does not say it
-  std::string default_text = {};  // where the default is not a fixed value
-  Effect effect = Effect::Restart;
+  std::string limits = {};                      // in words, where the type does not say it
+  std::string default_text = {};                // where the default is not a fixed value
+  std::optional<Effect> effect = std::nullopt;  // else the section's
   bool required = false;
 };
 
@@ -141,26 +147,29 @@ std::string advice(std::string_view wrong, const std::vector<std::string>& names
 template <typename T>
 class SettingsSection {
  public:
-  SettingsSection(std::string header, std::string text)
-      : facts_{std::move(header), std::move(text), {}} {}
+  SettingsSection(std::string header, std::string text, Effect effect = Effect::Restart)
+      : facts_{std::move(header), std::move(text), {}}, effect_(effect) {}
 
   // `parse` judges and normalises one text: Result<E>(std::string_view). `show` is its inverse.
   template <typename E, typename Parse, typename Show>
   void value(std::string name, E T::* member, const Parse& parse, const Show& show,
              SettingOptions options) {
-    add(std::move(name), "text", std::move(options), settings_detail::quoted(show(T{}.*member)),
+    add(
+        std::move(name), "text", std::move(options), settings_detail::quoted(show(T{}.*member)),
         [member, parse](T& out, const SettingsValue& value) -> Status {
           auto text = settings_detail::read_text(value);
           if (!text) return std::unexpected(text.error());
           return assign(out.*member, parse(*text));
-        });
+        },
+        same(member));
   }
   template <typename E, typename Parse, typename Show>
   void optional_value(std::string name, std::optional<E> T::* member, const Parse& parse,
                       const Show& show, SettingOptions options) {
     const T defaults{};
     const std::string shown = (defaults.*member) ? show(*(defaults.*member)) : "";
-    add(std::move(name), "text", std::move(options), settings_detail::quoted(shown),
+    add(
+        std::move(name), "text", std::move(options), settings_detail::quoted(shown),
         [member, parse](T& out, const SettingsValue& value) -> Status {
           auto text = settings_detail::read_text(value);
           if (!text) return std::unexpected(text.error());
@@ -169,7 +178,8 @@ class SettingsSection {
             return {};
           }
           return assign(out.*member, parse(*text));
-        });
+        },
+        same(member));
   }
   template <typename E, typename Parse, typename Show>
   void values(std::string name, std::vector<E> T::* member, const Parse& parse, const Show& show,
@@ -177,7 +187,8 @@ class SettingsSection {
     std::vector<std::string> shown;
     const T defaults{};
     for (const E& item : defaults.*member) shown.push_back(show(item));
-    add(std::move(name), "list of texts", std::move(options), settings_detail::quoted_list(shown),
+    add(
+        std::move(name), "list of texts", std::move(options), settings_detail::quoted_list(shown),
         [member, parse](T& out, const SettingsValue& value) -> Status {
           auto texts = settings_detail::read_texts(value);
           if (!texts) return std::unexpected(texts.error());
@@ -189,7 +200,8 @@ class SettingsSection {
           }
           out.*member = std::move(items);
           return {};
-        });
+        },
+        same(member));
   }
   void text(std::string name, std::string T::* member, SettingOptions options) {
     value(std::move(name), member, as_is, as_shown, std::move(options));
@@ -198,32 +210,38 @@ class SettingsSection {
     values(std::move(name), member, as_is, as_shown, std::move(options));
   }
   void boolean(std::string name, bool T::* member, SettingOptions options) {
-    add(std::move(name), "true or false", std::move(options), T{}.*member ? "true" : "false",
+    add(
+        std::move(name), "true or false", std::move(options), T{}.*member ? "true" : "false",
         [member](T& out, const SettingsValue& value) {
           return assign(out.*member, settings_detail::read_boolean(value));
-        });
+        },
+        same(member));
   }
   void integer(std::string name, int T::* member, int min, int max, SettingOptions options) {
     if (options.limits.empty())
       options.limits = settings_detail::between(std::to_string(min), std::to_string(max));
-    add(std::move(name), "whole number", std::move(options), std::to_string(T{}.*member),
+    add(
+        std::move(name), "whole number", std::move(options), std::to_string(T{}.*member),
         [member, min, max](T& out, const SettingsValue& value) -> Status {
           auto number = settings_detail::read_integer(value, min, max);
           if (!number) return std::unexpected(number.error());
           out.*member = static_cast<int>(*number);
           return {};
-        });
+        },
+        same(member));
   }
   void bytes(std::string name, std::uint64_t T::* member, std::uint64_t min, std::uint64_t max,
              SettingOptions options) {
     if (options.limits.empty())
       options.limits = settings_detail::between(settings_detail::format_bytes_exactly(min),
                                                 settings_detail::format_bytes_exactly(max));
-    add(std::move(name), "size", std::move(options),
+    add(
+        std::move(name), "size", std::move(options),
         settings_detail::quoted(settings_detail::format_bytes_exactly(T{}.*member)),
         [member, min, max](T& out, const SettingsValue& value) {
           return assign(out.*member, settings_detail::read_bytes(value, min, max));
-        });
+        },
+        same(member));
   }
   void duration(std::string name, std::chrono::milliseconds T::* member,
                 std::chrono::milliseconds min, std::chrono::milliseconds max,
@@ -231,11 +249,13 @@ class SettingsSection {
     if (options.limits.empty())
       options.limits = settings_detail::between(settings_detail::format_duration(min),
                                                 settings_detail::format_duration(max));
-    add(std::move(name), "duration", std::move(options),
+    add(
+        std::move(name), "duration", std::move(options),
         settings_detail::quoted(settings_detail::format_duration(T{}.*member)),
         [member, min, max](T& out, const SettingsValue& value) {
           return assign(out.*member, settings_detail::read_duration(value, min, max));
-        });
+        },
+        same(member));
   }
   template <typename E>
   void choice(std::string name, E T::* member,
@@ -259,13 +279,24 @@ class SettingsSection {
   }
   // Tables inside this one: [[header.name]].
   template <typename U>
-  void tables(std::string name, std::vector<U> T::* member, const SettingsSection<U>& section) {
+  void tables(std::string name, std::vector<U> T::* member, const SettingsSection<U>& section,
+              Effect effect = Effect::Restart) {
     nested_.push_back(
-        {std::move(name), [member, &section](const SettingsTable& parent, std::string_view key,
-                                             T& out, SettingsErrors& errors) {
+        {std::move(name), effect,
+         [member, &section](const SettingsTable& parent, std::string_view key, T& out,
+                            SettingsErrors& errors) {
            for (const SettingsTableAt& found : find_tables(parent, key, true, errors)) {
              section.read(*found.table, found.line, (out.*member).emplace_back(), errors);
            }
+         },
+         [member, &section](const T& before, const T& after) {
+           const auto& a = before.*member;
+           const auto& b = after.*member;
+           if (a.size() != b.size()) return false;
+           for (std::size_t i = 0; i < a.size(); ++i) {
+             if (!section.changes(a[i], b[i]).empty()) return false;
+           }
+           return true;
          }});
   }
   // Runs after all settings of a table were read without a mistake: for what concerns several.
@@ -300,16 +331,38 @@ class SettingsSection {
 
   const SettingsSectionFacts& facts() const { return facts_; }
 
+  // The settings and tables in which the two differ, in the order of their declaration.
+  std::vector<SettingChange> changes(const T& before, const T& after) const {
+    std::vector<SettingChange> found;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (!entries_[i].same(before, after))
+        found.push_back({entries_[i].name, facts_.settings[i].effect});
+    }
+    for (const Nested& nested : nested_) {
+      if (!nested.same(before, after)) found.push_back({nested.name, nested.effect});
+    }
+    return found;
+  }
+
  private:
+  using Same = std::function<bool(const T&, const T&)>;
   struct Entry {
     std::string name;
     bool required = false;
     std::function<Status(T&, const SettingsValue&)> store;
+    Same same;
   };
   struct Nested {
     std::string name;
+    Effect effect = Effect::Restart;
     std::function<void(const SettingsTable&, std::string_view, T&, SettingsErrors&)> read;
+    Same same;
   };
+
+  template <typename M>
+  static Same same(M T::* member) {
+    return [member](const T& a, const T& b) { return a.*member == b.*member; };
+  }
 
   static Result<std::string> as_is(std::string_view text) { return std::string(text); }
   static std::string as_shown(const std::string& text) { return text; }
@@ -321,15 +374,15 @@ class SettingsSection {
     return {};
   }
   void add(std::string name, std::string type, SettingOptions options, std::string shown,
-           std::function<Status(T&, const SettingsValue&)> store) {
+           std::function<Status(T&, const SettingsValue&)> store, Same same) {
     if (options.required) {
       shown = "required";
     } else if (!options.default_text.empty()) {
       shown = std::move(options.default_text);
     }
     facts_.settings.push_back({name, std::move(type), std::move(shown), std::move(options.limits),
-                               std::move(options.text), options.effect});
-    entries_.push_back({std::move(name), options.required, std::move(store)});
+                               std::move(options.text), options.effect.value_or(effect_)});
+    entries_.push_back({std::move(name), options.required, std::move(store), std::move(same)});
   }
   const Entry* find(std::string_view name) const {
     for (const Entry& entry : entries_)
@@ -350,6 +403,7 @@ class SettingsSection {
   }
 
   SettingsSectionFacts facts_;
+  Effect effect_;
   std::vector<Entry> entries_;
   std::vector<Nested> nested_;
   std::function<void(const T&, int, SettingsErrors&)> check_;

@@ -1,39 +1,26 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "cli/commands.h"
+#include "cli/control.h"
 #include "cli/listing.h"
+#include "cli/output.h"
 #include "cli/secret_input.h"
 #include "node/settings.h"
 
 namespace larder::cli {
 namespace {
 
-constexpr std::uint64_t kCertificateFileLimit = 4 << 20;  // bytes
-
 struct JoinOptions : CommonOptions {
   std::string token_file;
 };
-
-// What reading the settings alone cannot see.
-base::Status check_files(const node::NodeSettings& settings) {
-  std::vector<std::string> files = settings.client_trust;
-  for (const node::OriginSettings& origin : settings.origins) {
-    if (!origin.ca_file.empty()) files.push_back(origin.ca_file);
-  }
-  for (const std::string& file : files) {
-    if (const auto text = base::read_file(file, kCertificateFileLimit); !text)
-      return std::unexpected(text.error());
-  }
-  return {};
-}
 
 int check(const std::string& config) {
   const std::string path = config_path(config);
   const auto settings = node::load_node_settings(path);
   if (!settings) return report(settings.error(), "");
-  if (const auto status = check_files(*settings); !status) return report(status.error(), path);
+  if (const auto status = node::check_setting_files(*settings); !status)
+    return report(status.error(), path);
   print_line(path + ": OK: node \"" + settings->name + "\", " +
              std::to_string(settings->drives.size()) + " drive(s), " +
              std::to_string(settings->origins.size()) + " origin(s)");
@@ -46,6 +33,32 @@ int join(const JoinOptions& options) {
     return report(token.error(), "cannot join", "get a token from `larder token create-join`");
   return send_change(Role::Node, options, "POST", "/api/v1/join", {{"token", *token}},
                      "cannot join", "joined");
+}
+
+int reload(const CommonOptions& options) {
+  auto control = Control::open(Role::Node, options.config);
+  if (!control) return report(control.error(), "nothing has changed");
+  const auto answer = control->send("POST", "/api/v1/settings/reload", nullptr);
+  if (!answer) {
+    return report(answer.error(), "nothing has changed",
+                  control_advice(Role::Node, answer.error(), options.config));
+  }
+  if (options.json) {
+    print_line(answer->dump());
+    return kOk;
+  }
+  const auto list = [&](const char* member, const char* none) {
+    std::string text;
+    if (const auto names = answer->find(member); names != answer->end() && names->is_array()) {
+      for (const auto& name : *names) {
+        if (name.is_string()) text += (text.empty() ? "" : ", ") + name.get<std::string>();
+      }
+    }
+    return text.empty() ? std::string(none) : text;
+  };
+  print_line("changed: " + list("changed", "nothing"));
+  print_line("needs a restart: " + list("needs_restart", "nothing"));
+  return kOk;
 }
 
 }  // namespace
@@ -70,6 +83,15 @@ void add_node_commands(Command& root) {
                 "File with the token; \"-\": standard input; default: $LARDER_JOIN_TOKEN.")
         .example("larder node join --token-file node2.token")
         .run([options] { return join(*options); });
+  }
+  {
+    auto options = std::make_shared<CommonOptions>();
+    add_common_options(
+        node.command("reload",
+                     "Have the running node read its settings anew; drops no connection."),
+        *options)
+        .example("larder node reload --config /etc/larder/larder.toml")
+        .run([options] { return reload(*options); });
   }
   {
     auto options = std::make_shared<CommonOptions>();

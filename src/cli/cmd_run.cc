@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/common_options.h"
 #include "cli/control.h"
+#include "cli/node_process.h"
 #include "cli/output.h"
 #include "cli/process.h"
 #include "cli/site_process.h"
@@ -14,42 +15,43 @@
 namespace larder::cli {
 namespace {
 
-constexpr std::chrono::seconds kNodeStopGrace{10};
-
 int run_site(const std::string& config) {
   const auto settings = site::load_site_settings(config_path(config));
   if (!settings) return report(settings.error(), "");
   prepare_process();
   base::configure_log({settings->log_level, settings->log_json});
-  StopSignals stop;
+  Signals signals;
   const base::SystemClock clock;
   const auto process = SiteProcess::start(*settings, clock);
   if (!process) return report(process.error(), "the site does not start");
   base::log_info("site runs",
                  {{"url", settings->public_url}, {"control_socket", settings->control_socket}});
   notify_service_manager("READY=1");
-  base::log_info("site stops", {{"signal", std::string(stop.wait())}});
+  base::log_info("site stops", {{"signal", std::string(signals.serve({}))}});
   notify_service_manager("STOPPING=1");
-  (*process)->stop();
+  signals.stop([&] { (*process)->stop(); });
   return kOk;
 }
 
 int run_node(const std::string& config) {
-  auto settings = node::load_node_settings(config_path(config));
+  const node::SettingsSource source = [path = config_path(config)] {
+    return node::load_node_settings(path);
+  };
+  auto settings = source();
   if (!settings) return report(settings.error(), "");
   prepare_process();
   base::configure_log({settings->log_level, settings->log_json});
   const std::string socket = settings->control_socket;
-  StopSignals stop;
+  Signals signals;
   const base::SystemClock clock;
-  const auto node = node::Node::start(*std::move(settings), clock);
+  const auto node = node::Node::start(*std::move(settings), clock, source);
   if (!node) return report(node.error(), "the node does not start");
   admit_administrators(socket);
   base::log_info("node runs", {{"control_socket", socket}});
   notify_service_manager("READY=1");
-  base::log_info("node stops", {{"signal", std::string(stop.wait())}});
+  base::log_info("node stops", {{"signal", std::string(signals.serve(node_actions(**node)))}});
   notify_service_manager("STOPPING=1");
-  (*node)->stop(kNodeStopGrace);
+  signals.stop([&] { (*node)->stop((*node)->stop_grace()); });
   return kOk;
 }
 

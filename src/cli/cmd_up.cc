@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/control.h"
+#include "cli/node_process.h"
 #include "cli/output.h"
 #include "cli/process.h"
 #include "cli/site_process.h"
@@ -15,8 +16,6 @@
 
 namespace larder::cli {
 namespace {
-
-constexpr std::chrono::seconds kNodeStopGrace{5};
 
 struct UpOptions {
   std::string folder = "larder-data";
@@ -77,17 +76,18 @@ int run(const UpOptions& options) {
   prepare_process();
   const auto config = ensure_up_config(options.folder, static_cast<int>(options.port_base));
   if (!config) return report(config.error(), what);
-  auto node_settings = node::load_node_settings(*config);
+  const node::SettingsSource source = [path = *config] { return node::load_node_settings(path); };
+  auto node_settings = source();
   if (!node_settings) return report(node_settings.error(), "");
   const auto site_settings = site::load_site_settings(*config);
   if (!site_settings) return report(site_settings.error(), "");
   base::configure_log({node_settings->log_level, node_settings->log_json});
 
-  StopSignals stop;
+  Signals signals;
   const base::SystemClock clock;
   const auto site = SiteProcess::start(*site_settings, clock);
   if (!site) return report(site.error(), what, "another --port-base, when a port is taken");
-  const auto node = node::Node::start(*node_settings, clock);
+  const auto node = node::Node::start(*node_settings, clock, source);
   if (!node) return report(node.error(), what, "another --port-base, when a port is taken");
   admit_administrators(node_settings->control_socket);
   if (!(*node)->is_joined()) {
@@ -98,10 +98,12 @@ int run(const UpOptions& options) {
   }
   print_guide(*node_settings, *site_settings, *config);
   notify_service_manager("READY=1");
-  base::log_info("larder stops", {{"signal", std::string(stop.wait())}});
+  base::log_info("larder stops", {{"signal", std::string(signals.serve(node_actions(**node)))}});
   notify_service_manager("STOPPING=1");
-  (*node)->stop(kNodeStopGrace);
-  (*site)->stop();
+  signals.stop([&] {
+    (*node)->stop((*node)->stop_grace());
+    (*site)->stop();
+  });
   return kOk;
 }
 

@@ -3,25 +3,35 @@
 #pragma once
 
 #include <csignal>
+#include <functional>
 #include <string>
 #include <string_view>
 
 namespace larder::cli {
 
-// SIGTERM and SIGINT, kept back from the moment it is made (before any other thread is started, so
-// that all threads inherit it) until wait() takes one.
-class StopSignals {
+// Signals to a process that stays, kept back from the moment it is made (before any other thread is
+// started, so that all threads inherit it).
+class Signals {
  public:
-  StopSignals();
-  ~StopSignals();
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
+  Signals();
+  ~Signals();
 
-  // Blocks; the name of the signal that came.
-  std::string_view wait();
+  // What each asks for; an empty action is passed over with a word in the log.
+  struct Actions {
+    std::function<void()> reload;       // SIGHUP
+    std::function<void()> reopen_logs;  // SIGUSR1
+    // Asked before each word to the service manager's watchdog; false keeps it back.
+    std::function<bool()> is_alive;
+  };
+  // Acts until SIGTERM or SIGINT; the name of the one that came.
+  std::string_view serve(const Actions& actions);
+
+  // Runs `stop` to its end, unless SIGTERM or SIGINT comes once more: that ends the process at
+  // once.
+  void stop(const std::function<void()>& stop);
 
  private:
-  sigset_t stops_{};
+  sigset_t signals_{};
   sigset_t before_{};
 };
 
@@ -34,5 +44,7 @@ void admit_administrators(const std::string& socket);
 
 // Tells systemd (sd_notify(3): "READY=1", "STOPPING=1"); does nothing without a service manager.
 void notify_service_manager(std::string_view state);
+// Around a reload: the manager waits for the end of it.
+void notify_reloading();
 
 }  // namespace larder::cli

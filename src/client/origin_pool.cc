@@ -25,6 +25,7 @@ struct OriginPool::Impl {
   std::vector<std::unique_ptr<Transfer>> to_start;
   std::vector<FetchId> to_resume;
   std::vector<FetchId> to_cancel;
+  std::optional<std::vector<std::uint16_t>> new_own_ports;
   FetchId next_id = 1;
   std::size_t count = 0;  // running and waiting
   bool ending = false;
@@ -71,6 +72,7 @@ bool OriginPool::Impl::take_commands() {
     starting.swap(to_start);
     resuming.swap(to_resume);
     cancelling.swap(to_cancel);
+    if (new_own_ports) settings.own_ports = *std::exchange(new_own_ports, std::nullopt);
     stop = ended = ending;
   }
   for (auto& transfer : starting) start(std::move(transfer));
@@ -203,6 +205,14 @@ void OriginPool::cancel(FetchId id) {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->to_cancel.push_back(id);
+  }
+  curl_multi_wakeup(impl_->multi);
+}
+
+void OriginPool::set_own_ports(std::vector<std::uint16_t> ports) {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->new_own_ports = std::move(ports);
   }
   curl_multi_wakeup(impl_->multi);
 }

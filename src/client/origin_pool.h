@@ -104,6 +104,8 @@ class OriginPool {
   FetchId fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink);
   void resume(FetchId id);
   void cancel(FetchId id);
+  // Replaces OriginPoolSettings::own_ports for connects from now on.
+  void set_own_ports(std::vector<std::uint16_t> ports);
 
   // Ends all fetches (on_end is called) and the thread. Before what the sinks use goes; later calls
   // do nothing, not even on_end.

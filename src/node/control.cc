@@ -113,9 +113,11 @@ std::string Node::Parts::report() const {
                  {"started_at", base::to_rfc3339(started_at)},
                  {"counters", std::move(counters_json)},
                  {"certificates", describe_certificates(*this)}};
-  if (!settings.content_listen.empty() && !settings.connection_names.empty()) {
-    report["content_url"] = "https://" + settings.connection_names.front() + ":" +
-                            std::to_string(settings.content_listen.front().port);
+  const std::shared_ptr<const Policy> in_force = policy.get();
+  const NodeSettings& now = in_force->settings;
+  if (!now.content_listen.empty() && !now.connection_names.empty()) {
+    report["content_url"] = "https://" + now.connection_names.front() + ":" +
+                            std::to_string(now.content_listen.front().port);
   }
   if (choice.content == CertificateSource::Pki) {
     report["content_trust"] = serving.chain_of(CertificateSource::Pki);
@@ -129,8 +131,13 @@ std::string Node::Parts::status_json() const {
   const CertificateChoice choice = serving.choice();
   Json counters_json = describe_counters(counters.totals());
   counters_json["bytes_origin"] = fills->statistics().bytes.load();
+  const ReloadState::Facts reload_facts = reloads.get();
   return Json{{"name", settings.name},
               {"version", LARDER_VERSION},
+              {"settings",
+               {{"loaded_at", base::to_rfc3339(reload_facts.loaded_at)},
+                {"error", reload_facts.error},
+                {"needs_restart", reload_facts.restarts}}},
               {"started_at", base::to_rfc3339(started_at)},
               {"connections", connection_count()},
               {"https", name(choice.delivery)},
@@ -186,6 +193,7 @@ std::string Node::Parts::metrics() const {
        choice.content == CertificateSource::None ? 0.0 : 1.0, false, ""},
       {"larder_site_connected", "1 when the last exchange with the site succeeded",
        link->status().connected ? 1.0 : 0.0, false, ""}};
+  add_serving_gauges(*this, gauges);
   if (const auto inventory = certificates->list()) {
     for (const certs::KeyFacts& key : inventory->keys) {
       for (const certs::CertificateFacts& facts : key.certificates) {
@@ -211,6 +219,14 @@ void add_control_routes(Node::Parts& parts) {
   router.add("POST", "/api/v1/certificates/reload", [&parts](const server::RouteRequest&) {
     return reply_of(parts.reload_certificates());
   });
+  router.add("POST", "/api/v1/settings/reload", [&parts](const server::RouteRequest&) {
+    const base::Result<ReloadReport> report = parts.reload();
+    if (!report) return reply_of(std::unexpected(report.error()));
+    return server::json_reply(
+        Json{{"changed", report->changed}, {"needs_restart", report->needs_restart}}.dump());
+  });
+  router.add("POST", "/api/v1/access-log/reopen",
+             [&parts](const server::RouteRequest&) { return reply_of(parts.reopen_logs()); });
   router.add("POST", "/api/v1/join", [&parts](const server::RouteRequest& request) {
     const auto body = base::parse_json(request.body);
     if (!body) return server::problem_reply(400, "bad-json", body.error().message);
@@ -226,7 +242,7 @@ void add_admin_routes(Node::Parts& parts) {
   const auto guarded = [&parts](auto make) -> server::BlockingHandler {
     return [&parts, make](const server::RouteRequest& request) {
       const auto host = http::parse_authority(request.field("Host"));
-      if (!host || !parts.hosts.is_own(*host)) {
+      if (!host || !parts.policy.get()->hosts.is_own(*host)) {
         return server::problem_reply(403, "foreign-host",
                                      "this port answers under the node's own names only");
       }
@@ -237,11 +253,13 @@ void add_admin_routes(Node::Parts& parts) {
   router.add("GET", "/healthz", guarded([] { return server::text_reply(200, "ok\n"); }));
   router.add("GET", "/readyz", guarded([&parts] {
                const CertificateChoice choice = parts.serving.choice();
-               return server::json_reply(Json{
-                   {"ready", true},
-                   {"https", name(choice.delivery)},
-                   {"content",
-                    name(choice.content)}}.dump());
+               const ReloadState::Facts settings = parts.reloads.get();
+               Json answer = {{"ready", true},
+                              {"https", name(choice.delivery)},
+                              {"content", name(choice.content)},
+                              {"settings", settings.error.empty() ? "in force" : "refused"}};
+               if (!settings.restarts.empty()) answer["needs_restart"] = settings.restarts;
+               return server::json_reply(answer.dump());
              }));
   router.add("GET", "/metrics", guarded([&parts] {
                server::Reply reply = server::text_reply(200, parts.metrics());

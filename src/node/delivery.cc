@@ -26,12 +26,15 @@ class LoopState::Sweep final : public net::Timed {
   LoopState& state_;
 };
 
-LoopState::LoopState(net::Loop& loop, std::uint64_t hot_memory, store::Store& store,
-                     std::shared_ptr<Counters> loop_counters, server::AccessLog* log)
+LoopState::LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy,
+                     std::uint64_t hot_memory, store::Store& store,
+                     std::shared_ptr<Counters> loop_counters,
+                     std::shared_ptr<server::AccessLog> log)
     : hot(hot_memory, store),
       counters(std::move(loop_counters)),
-      log_(log != nullptr ? std::make_unique<server::AccessLog::Buffer>(*log, loop) : nullptr),
+      loop_(loop),
       sweep_(std::make_unique<Sweep>(loop, *this)) {
+  apply(std::move(first_policy), std::move(log));
   read_clocks();
   std::array<std::uint8_t, 8> prefix{};
   base::random_bytes(prefix);
@@ -39,6 +42,14 @@ LoopState::LoopState(net::Loop& loop, std::uint64_t hot_memory, store::Store& st
 }
 
 LoopState::~LoopState() = default;
+
+void LoopState::apply(std::shared_ptr<const Policy> next, std::shared_ptr<server::AccessLog> log) {
+  policy = std::move(next);
+  if (log == log_file_) return;
+  log_.reset();  // writes what it holds
+  log_file_ = std::move(log);
+  if (log_file_) log_ = std::make_unique<server::AccessLog::Buffer>(*log_file_, loop_);
+}
 
 void LoopState::read_clocks() {
   wall_offset_ = base::SystemClock().wall().time_since_epoch() -
@@ -90,13 +101,30 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
 }
 
 std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {
+  const std::lock_guard lock(loops_mutex_);
   std::shared_ptr<LoopState>& state = loops_[&loop];
   if (!state) {
+    const std::shared_ptr<const Policy> now = policy.get();
     const std::uint64_t memory =
-        settings.hot_memory / static_cast<std::uint64_t>(std::max(1, settings.threads));
-    state = std::make_shared<LoopState>(loop, memory, store, counters.add_thread(), access_log);
+        now->settings.hot_memory / static_cast<std::uint64_t>(std::max(1, now->settings.threads));
+    state =
+        std::make_shared<LoopState>(loop, now, memory, store, counters.add_thread(), access_log_);
   }
   return state;
+}
+
+void Delivery::apply(std::shared_ptr<server::AccessLog> log) {
+  const std::shared_ptr<const Policy> now = policy.get();
+  const std::lock_guard lock(loops_mutex_);
+  access_log_ = std::move(log);
+  for (const auto& [loop, state] : loops_) {
+    loop->post([state, now, file = access_log_] { state->apply(now, file); });
+  }
+}
+
+std::shared_ptr<server::AccessLog> Delivery::access_log() const {
+  const std::lock_guard lock(loops_mutex_);
+  return access_log_;
 }
 
 }  // namespace larder::node

@@ -15,8 +15,7 @@
 #include "net/loop.h"
 #include "net/worker_pool.h"
 #include "node/counters.h"
-#include "node/host_table.h"
-#include "node/settings.h"
+#include "node/policy.h"
 #include "node/stored_object.h"
 #include "server/access_log.h"
 #include "server/exchange.h"
@@ -24,12 +23,16 @@
 
 namespace larder::node {
 
-// What belongs to one loop thread.
+// What belongs to one loop thread and is only touched there.
 class LoopState {
  public:
-  LoopState(net::Loop& loop, std::uint64_t hot_memory, store::Store& store,
-            std::shared_ptr<Counters> loop_counters, server::AccessLog* log);
+  LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy, std::uint64_t hot_memory,
+            store::Store& store, std::shared_ptr<Counters> loop_counters,
+            std::shared_ptr<server::AccessLog> log);
   ~LoopState();
+
+  // For requests and lines from now on. `log`: null for none.
+  void apply(std::shared_ptr<const Policy> next, std::shared_ptr<server::AccessLog> log);
 
   // Counts and logs a finished request.
   void record(const server::Exchange& exchange, std::string_view scheme, std::string_view host);
@@ -38,10 +41,15 @@ class LoopState {
 
   HotObjects hot;
   std::shared_ptr<Counters> counters;
+  // In force for requests that begin now. What outlives one step of the loop keeps a pointer of its
+  // own.
+  std::shared_ptr<const Policy> policy;
 
  private:
   class Sweep;
   void read_clocks();
+  net::Loop& loop_;
+  std::shared_ptr<server::AccessLog> log_file_;
   std::unique_ptr<server::AccessLog::Buffer> log_;
   std::unique_ptr<Sweep> sweep_;
   std::array<char, 16> request_prefix_{};
@@ -51,33 +59,37 @@ class LoopState {
 };
 
 struct Delivery {
-  const NodeSettings& settings;
+  const PolicyHolder& policy;
   const base::Clock& clock;
-  const HostTable& hosts;
   store::Store& store;
   net::WorkerPool& disk;
   cache::Origin& origin;
   cache::FillTable& fills;
   CounterSet& counters;
-  server::AccessLog* access_log = nullptr;  // null: none
   // The revocation list of an issuer of the site, DER; null when there is none.
   std::function<std::shared_ptr<const std::string>(std::string_view issuer)> revocation_list;
   std::string via;                 // this node's name in Via, to notice loops
   std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
 
-  // The state of that loop, made at the first call. For handler factories, before the loops run.
+  // The state of that loop, made at the first call. On that loop.
   std::shared_ptr<LoopState> loop_state(net::Loop& loop);
 
+  // Gives every loop what is in force now: the holder's policy, and this access log (null: none).
+  // Thread-safe.
+  void apply(std::shared_ptr<server::AccessLog> log);
+  std::shared_ptr<server::AccessLog> access_log() const;
+
  private:
+  mutable std::mutex loops_mutex_;  // guards what follows
+  std::shared_ptr<server::AccessLog> access_log_;
   std::unordered_map<net::Loop*, std::shared_ptr<LoopState>> loops_;
 
  public:
-  Delivery(const NodeSettings& node_settings, const base::Clock& node_clock, const HostTable& table,
+  Delivery(const PolicyHolder& policy_holder, const base::Clock& node_clock,
            store::Store& node_store, net::WorkerPool& disk_pool, cache::Origin& node_origin,
            cache::FillTable& fill_table, CounterSet& counter_set)
-      : settings(node_settings),
+      : policy(policy_holder),
         clock(node_clock),
-        hosts(table),
         store(node_store),
         disk(disk_pool),
         origin(node_origin),

@@ -1,17 +1,11 @@
 #include "node/node.h"
 
-#include <algorithm>
-#include <thread>
-
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "crypto/digest.h"
-#include "node/content_path.h"
 #include "node/node_parts.h"
 #include "node/origin_pool_settings.h"
-#include "node/request_path.h"
-#include "server/router_handler.h"
 
 namespace larder::node {
 
@@ -19,55 +13,6 @@ namespace {
 
 constexpr std::size_t kDiskThreads = 4;
 constexpr std::size_t kDiskQueue = 4096;
-
-std::vector<server::ListenerSettings> make_listeners(Node::Parts& parts) {
-  std::vector<server::ListenerSettings> listeners;
-  const auto add = [&](const std::string& name, const std::vector<base::ListenAddress>& addresses,
-                       const server::HandlerFactory& handler, const server::TlsProvider& tls) {
-    for (const base::ListenAddress& address : addresses) {
-      server::ListenerSettings listener;
-      listener.name = name;
-      listener.address = address.address;
-      listener.port = address.port;
-      listener.handler = handler;
-      listener.tls = tls;
-      listener.congestion_control = parts.settings.congestion_control;
-      listener.on_handshake_failure = [&parts](std::string_view address_text,
-                                               std::string_view reason) {
-        parts.handshakes->add(Counter::HandshakeFailures);
-        base::log_debug("a TLS handshake failed",
-                        {{"client", std::string(address_text)}, {"reason", std::string(reason)}});
-      };
-      listeners.push_back(std::move(listener));
-    }
-  };
-  const auto delivery = [&parts](bool tls) {
-    return [&parts, tls](net::Loop& loop) {
-      return std::make_unique<RequestPath>(*parts.delivery, parts.delivery->loop_state(loop), tls);
-    };
-  };
-  add("http", parts.settings.http_listen, delivery(false), nullptr);
-  add("https", parts.settings.https_listen, delivery(true),
-      [&parts] { return parts.serving.delivery(); });
-  add(
-      "content", parts.settings.content_listen,
-      [&parts](net::Loop& loop) {
-        return std::make_unique<ContentPath>(*parts.delivery, parts.delivery->loop_state(loop),
-                                             *parts.library, parts.authorizer,
-                                             [&parts] { return parts.link->view(); });
-      },
-      [&parts] { return parts.serving.content(); });
-  if (parts.settings.admin_listen) {
-    add("admin", {*parts.settings.admin_listen},
-        server::route_with(parts.admin_router, *parts.control_pool), nullptr);
-  }
-  server::ListenerSettings control;
-  control.name = "control";
-  control.unix_path = parts.settings.control_socket;
-  control.handler = server::route_with(parts.control_router, *parts.control_pool);
-  listeners.push_back(std::move(control));
-  return listeners;
-}
 
 base::Status open_cache(Node::Parts& parts) {
   store::StoreSettings store_settings;
@@ -83,18 +28,14 @@ base::Status open_cache(Node::Parts& parts) {
   auto origins = client::OriginPool::start(std::move(*pool));
   if (!origins) return std::unexpected(origins.error());
   parts.origins = std::move(*origins);
-  parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.hosts, parts.settings);
+  parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.policy);
   parts.disk = std::make_unique<net::WorkerPool>(kDiskThreads, kDiskQueue);
   parts.fills = std::make_unique<cache::FillTable>(*parts.origin, *parts.store, *parts.disk);
-  parts.delivery =
-      std::make_unique<Delivery>(parts.settings, parts.clock, parts.hosts, *parts.store,
-                                 *parts.disk, *parts.origin, *parts.fills, parts.counters);
-  if (parts.settings.access_log != "off") {
-    auto log = server::AccessLog::open(parts.settings.access_log);
-    if (!log) return std::unexpected(log.error());
-    parts.access_log = std::move(*log);
-    parts.delivery->access_log = parts.access_log.get();
-  }
+  parts.delivery = std::make_unique<Delivery>(parts.policy, parts.clock, *parts.store, *parts.disk,
+                                              *parts.origin, *parts.fills, parts.counters);
+  auto log = open_access_log(parts.settings, nullptr);
+  if (!log) return std::unexpected(log.error());
+  parts.delivery->apply(std::move(*log));
   // Known to nobody outside, the same after a restart, and not the secret itself.
   parts.delivery->via =
       "larder-" + crypto::sha256_hex(base::as_text(parts.store->secret())).substr(0, 16);
@@ -149,13 +90,12 @@ base::Status open_identity(Node::Parts& parts) {
 
 Node::Node() = default;
 
-base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const base::Clock& clock) {
-  if (settings.threads == 0) {
-    settings.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  }
+base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const base::Clock& clock,
+                                                SettingsSource source) {
   std::unique_ptr<Node> node(new Node());
-  node->parts_ = std::make_unique<Parts>(std::move(settings), clock);
+  node->parts_ = std::make_unique<Parts>(completed(std::move(settings)), clock, std::move(source));
   Parts& parts = *node->parts_;
+  parts.reloads.started(parts.started_at);
   LARDER_TRY(base::make_directories(parts.settings.state_dir, 0750));
   auto lock = base::lock_file(parts.settings.state_dir + "/node.lock",
                               "the node's state folder " + parts.settings.state_dir);
@@ -167,13 +107,10 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   add_control_routes(parts);
   add_admin_routes(parts);
 
-  server::ServerSettings limits;
-  limits.threads = static_cast<unsigned>(parts.settings.threads);
-  limits.connection_limit = static_cast<std::size_t>(parts.settings.max_connections);
-  limits.timeouts.idle = parts.settings.idle_timeout;
-  limits.timeouts.header = parts.settings.header_timeout;
-  limits.timeouts.stall = parts.settings.write_timeout;
-  auto server = server::Server::start(make_listeners(parts), limits);
+  server::ServerSettings serving;
+  serving.threads = static_cast<unsigned>(parts.settings.threads);
+  serving.limits = make_limits(parts.settings);
+  auto server = server::Server::start(make_listeners(parts, parts.settings), serving);
   if (!server) return std::unexpected(server.error());
   parts.server = std::move(*server);
   parts.running = parts.server.get();
@@ -200,6 +137,22 @@ void Node::stop(std::chrono::milliseconds grace) {
   parts.fills.reset();
   parts.delivery.reset();
   parts_.reset();
+}
+
+std::chrono::milliseconds Node::stop_grace() const {
+  return parts_->policy.get()->settings.stop_grace;
+}
+
+base::Result<ReloadReport> Node::reload() {
+  return parts_->reload();
+}
+
+base::Status Node::reopen_logs() {
+  return parts_->reopen_logs();
+}
+
+bool Node::is_responsive(std::chrono::milliseconds limit) const {
+  return parts_->server->is_responsive(limit);
 }
 
 base::Status Node::join(std::string_view token) {

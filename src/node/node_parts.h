@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "cache/fill.h"
@@ -16,9 +18,9 @@
 #include "node/content_access.h"
 #include "node/counters.h"
 #include "node/delivery.h"
-#include "node/host_table.h"
 #include "node/node.h"
 #include "node/origin_adapter.h"
+#include "node/policy.h"
 #include "node/serving_certificates.h"
 #include "node/site_link.h"
 #include "server/access_log.h"
@@ -28,26 +30,63 @@
 
 namespace larder::node {
 
+// How the last reading of the settings went. Thread-safe.
+class ReloadState {
+ public:
+  struct Facts {
+    base::WallTime loaded_at{};         // of what is in force
+    std::uint64_t reloads = 0;          // that succeeded
+    std::uint64_t refused = 0;          // that did not
+    std::string error;                  // of the last one; empty: it succeeded
+    std::vector<std::string> restarts;  // settings that wait for a restart
+  };
+  Facts get() const {
+    const std::lock_guard lock(mutex_);
+    return facts_;
+  }
+  void succeeded(base::WallTime at, std::vector<std::string> restarts) {
+    const std::lock_guard lock(mutex_);
+    facts_.loaded_at = at;
+    ++facts_.reloads;
+    facts_.error.clear();
+    facts_.restarts = std::move(restarts);
+  }
+  void failed(std::string error) {
+    const std::lock_guard lock(mutex_);
+    ++facts_.refused;
+    facts_.error = std::move(error);
+  }
+  void started(base::WallTime at) {
+    const std::lock_guard lock(mutex_);
+    facts_.loaded_at = at;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Facts facts_;
+};
+
 struct Node::Parts {
-  Parts(NodeSettings node_settings, const base::Clock& node_clock)
+  Parts(NodeSettings node_settings, const base::Clock& node_clock, SettingsSource settings_source)
       : settings(std::move(node_settings)),
+        source(std::move(settings_source)),
         clock(node_clock),
         started_at(node_clock.wall()),
-        hosts(settings),
+        policy(std::make_shared<const Policy>(settings)),
         serving(settings.site_certificate_for_delivery) {}
 
-  const NodeSettings settings;
+  const NodeSettings settings;  // as the node was started; what is in force now is in `policy`
+  const SettingsSource source;
   const base::Clock& clock;
   const base::WallTime started_at;
   base::UniqueFd lock;
-  const HostTable hosts;
+  PolicyHolder policy;
   CounterSet counters;
   std::shared_ptr<Counters> handshakes = counters.add_thread();
   ServingCertificates serving;
   std::optional<certs::CertificateStore> certificates;
   std::unique_ptr<content::Library> library;
   ContentAuthorizer authorizer;
-  std::unique_ptr<server::AccessLog> access_log;
   std::unique_ptr<store::Store> store;
   std::unique_ptr<client::OriginPool> origins;
   std::unique_ptr<OriginAdapter> origin;
@@ -59,8 +98,14 @@ struct Node::Parts {
   server::Router control_router;
   server::Router admin_router;
   std::unique_ptr<server::Server> server;
-  std::atomic<const server::Server*> running =
-      nullptr;  // for the routes, which may be asked before it is set
+  std::atomic<server::Server*> running =
+      nullptr;              // for the routes, which may be asked before it is set
+  std::mutex reload_mutex;  // held while settings are read anew
+  ReloadState reloads;
+
+  // Reads the settings anew: everything that is live is then in force, or nothing has changed.
+  base::Result<ReloadReport> reload();
+  base::Status reopen_logs();
 
   // Reads the certificate files anew and serves accordingly; what was served stays on an error.
   base::Status reload_certificates();
@@ -70,10 +115,23 @@ struct Node::Parts {
   std::string certificates_json() const;
   std::string metrics() const;
   std::size_t connection_count() const {
-    const server::Server* now = running;
+    const server::Server* now = running.load();
     return now != nullptr ? now->connection_count() : 0;
   }
 };
+
+// What the server is to do under these settings.
+std::vector<server::ListenerSettings> make_listeners(Node::Parts& parts,
+                                                     const NodeSettings& settings);
+server::Limits make_limits(const NodeSettings& settings);
+// Null when these settings want none; the one in use when its path stays.
+base::Result<std::shared_ptr<server::AccessLog>> open_access_log(
+    const NodeSettings& settings, std::shared_ptr<server::AccessLog> in_use);
+// As it is compared and used: `threads` is never 0.
+NodeSettings completed(NodeSettings settings);
+
+// Connections, limits and settings, for the metrics page.
+void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 
 // Routes of the control socket and of the read-only TCP admin port.
 void add_control_routes(Node::Parts& parts);

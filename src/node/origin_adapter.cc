@@ -42,13 +42,14 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
   fetch.target = std::move(request.target);
   fetch.fields = std::move(request.fields);
   fetch.body = std::move(request.body);
-  const OriginSettings* origin = hosts_.find(fetch.host);
+  const std::shared_ptr<const Policy> policy = policy_.get();
+  const OriginSettings* origin = policy->hosts.find(fetch.host);
   if (origin != nullptr) {
-    set_route(fetch, *origin, settings_.no_proxy);
+    set_route(fetch, *origin, policy->settings.no_proxy);
     if (origin->follow_redirects) {
-      fetch.redirect = [this, https = fetch.https](const client::OriginFetch& hop,
-                                                   http::ResponseHead& head) {
-        return follow_redirect(hop, head, https, hosts_, settings_.no_proxy);
+      fetch.redirect = [policy, https = fetch.https](const client::OriginFetch& hop,
+                                                     http::ResponseHead& head) {
+        return follow_redirect(hop, head, https, policy->hosts, policy->settings.no_proxy);
       };
     }
   }

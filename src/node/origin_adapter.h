@@ -6,15 +6,15 @@
 
 #include "cache/origin.h"
 #include "client/origin_pool.h"
-#include "node/host_table.h"
+#include "node/policy.h"
 
 namespace larder::node {
 
 class OriginAdapter final : public cache::Origin {
  public:
-  // All outlive the adapter.
-  OriginAdapter(client::OriginPool& pool, const HostTable& hosts, const NodeSettings& settings)
-      : pool_(pool), hosts_(hosts), settings_(settings) {}
+  // Both outlive the adapter.
+  OriginAdapter(client::OriginPool& pool, const PolicyHolder& policy)
+      : pool_(pool), policy_(policy) {}
 
   FetchId fetch(cache::OriginRequest request, std::shared_ptr<cache::OriginSink> sink) override;
   void resume(FetchId id) override { pool_.resume(id); }
@@ -22,8 +22,7 @@ class OriginAdapter final : public cache::Origin {
 
  private:
   client::OriginPool& pool_;
-  const HostTable& hosts_;
-  const NodeSettings& settings_;
+  const PolicyHolder& policy_;
 };
 
 }  // namespace larder::node

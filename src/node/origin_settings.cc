@@ -60,7 +60,8 @@ void check_origin(const OriginSettings& origin, int line, SettingsErrors& errors
 
 SettingsSection<OriginSettings> make_origin_section() {
   SettingsSection<OriginSettings> s(
-      "[[origin]]", "Hosts that the node may fetch from and cache. Everything else is refused.");
+      "[[origin]]", "Hosts that the node may fetch from and cache. Everything else is refused.",
+      base::Effect::Live);
   s.value("name", &OriginSettings::name, parse_name, shown,
           {.text = "Name in logs and metrics.",
            .limits = "a to z, 0 to 9, - and _, at most 63",

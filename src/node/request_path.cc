@@ -26,7 +26,7 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
   const http::RequestHead& head = exchange.head();
   if (head.method != http::Method::Get && head.method != http::Method::Head) return false;
   RequestTarget& target = hit_target_;
-  resolve_target(head, tls_, delivery_.hosts, delivery_.store.secret(), target);
+  resolve_target(head, tls_, loop_->policy->hosts, delivery_.store.secret(), target);
   if (target.origin == nullptr) return false;
   std::shared_ptr<store::Object> object = delivery_.store.find_open(target.key);
   if (!object) return false;
@@ -76,12 +76,12 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
 }
 
 net::Task<void> RequestPath::answer(server::Exchange& exchange) {
-  Work work(exchange);
+  Work work(exchange, loop_->policy);
   loop_->name_request(exchange);
   work.now = delivery_.clock.wall();
   work.asked = exchange.start();
   const http::RequestHead& head = exchange.head();
-  resolve_target(head, tls_, delivery_.hosts, delivery_.store.secret(), work.target);
+  resolve_target(head, tls_, work.policy->hosts, delivery_.store.secret(), work.target);
 
   const http::OriginChoice& choice = work.target.choice;
   if (choice.kind == http::OriginChoice::Kind::Refuse) {

@@ -29,8 +29,10 @@ class RequestPath final : public server::Handler {
  private:
   // One request that needs waits. Lives in the coroutine that answers it.
   struct Work {
-    explicit Work(server::Exchange& of) : exchange(of) {}
+    Work(server::Exchange& of, std::shared_ptr<const Policy> in_force)
+        : exchange(of), policy(std::move(in_force)) {}
     server::Exchange& exchange;
+    const std::shared_ptr<const Policy> policy;  // `target` points into it
     RequestTarget target;  // its key is a variant's once one was chosen
     std::string url_text;  // the URL's own key and its text
     store::Key url_key;

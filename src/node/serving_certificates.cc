@@ -39,6 +39,15 @@ base::Status ServingCertificates::set_site(std::optional<Identity> identity) {
   return applied;
 }
 
+base::Status ServingCertificates::set_site_for_delivery(bool allowed) {
+  const std::lock_guard lock(mutex_);
+  const bool before = std::exchange(site_for_delivery_, allowed);
+  if (before == allowed) return {};
+  const base::Status applied = apply_locked();
+  if (!applied) site_for_delivery_ = before;
+  return applied;
+}
+
 base::Status ServingCertificates::apply_locked() {
   const CertificateChoice choice =
       choose_certificates(disabled_, pki_.has_value(), site_.has_value(), site_for_delivery_);

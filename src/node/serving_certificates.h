@@ -38,6 +38,7 @@ class ServingCertificates {
   // In effect for the next handshake. An error leaves what was there.
   base::Status set_pki(bool disabled, std::optional<Identity> identity);
   base::Status set_site(std::optional<Identity> identity);
+  base::Status set_site_for_delivery(bool allowed);
 
   // For listeners: null while there is none.
   std::shared_ptr<const net::TlsContext> delivery() const { return delivery_.get(); }
@@ -50,8 +51,8 @@ class ServingCertificates {
  private:
   base::Status apply_locked();
 
-  const bool site_for_delivery_;
   mutable std::mutex mutex_;  // guards what follows, except the contexts
+  bool site_for_delivery_;
   bool disabled_ = false;
   std::optional<Identity> pki_;
   std::optional<Identity> site_;

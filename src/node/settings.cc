@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "base/file.h"
 #include "node/origin_settings.h"
@@ -11,6 +12,7 @@
 namespace larder::node {
 namespace {
 
+using base::Effect;
 using base::ErrorCode;
 using base::fail;
 using base::Result;
@@ -56,49 +58,79 @@ void add_identity(SettingsSection<NodeSettings>& s) {
           .default_text = "<state_dir>/control.sock"});
   s.values("connection_names", &NodeSettings::connection_names, parse_connection_name, shown,
            {.text = "What clients call this node; certificates must cover them.",
-            .limits = "DNS names or addresses"});
+            .limits = "DNS names or addresses",
+            .effect = Effect::Live});
   s.texts(
       "client_trust", &NodeSettings::client_trust,
       {.text = "PEM files of the CAs that clients trust, against which an imported certificate is "
-               "proved; empty: the system's store."});
+               "proved; empty: the system's store.",
+       .effect = Effect::Live});
   s.boolean(
       "site_certificate_for_delivery", &NodeSettings::site_certificate_for_delivery,
       {.text = "Use the site-issued certificate on `https_listen` when there is no other one. Off, "
-               "because clients then trust the site's root for cached public content too."});
+               "because clients then trust the site's root for cached public content too.",
+       .effect = Effect::Live});
 }
 
 void add_listeners(SettingsSection<NodeSettings>& s) {
   const auto parse = base::parse_listen_address;
   const auto show = [](const base::ListenAddress& address) { return base::to_text(address); };
-  s.values("http_listen", &NodeSettings::http_listen, parse, show,
-           {.text = "Delivery over HTTP.", .limits = "addresses with port"});
+  s.values(
+      "http_listen", &NodeSettings::http_listen, parse, show,
+      {.text = "Delivery over HTTP.", .limits = "addresses with port", .effect = Effect::Live});
   s.values("https_listen", &NodeSettings::https_listen, parse, show,
            {.text = "Delivery over HTTPS; bound even without a certificate.",
-            .limits = "addresses with port"});
+            .limits = "addresses with port",
+            .effect = Effect::Live});
   s.values("content_listen", &NodeSettings::content_listen, parse, show,
            {.text = "Site content for token holders; asks for client certificates.",
-            .limits = "addresses with port"});
+            .limits = "addresses with port",
+            .effect = Effect::Live});
   s.optional_value("admin_listen", &NodeSettings::admin_listen, parse, show,
                    {.text = "/healthz, /readyz and /metrics, read-only; \"\" turns it off.",
-                    .limits = "address with port"});
+                    .limits = "address with port",
+                    .effect = Effect::Live});
 }
 
 void add_limits(SettingsSection<NodeSettings>& s) {
   using std::chrono::milliseconds;
   s.integer("threads", &NodeSettings::threads, 0, 256, {.text = "Event loops; 0: one per core."});
   s.integer("max_connections", &NodeSettings::max_connections, 16, 1'000'000,
-            {.text = "Connections at once; more are closed at once."});
-  s.duration("idle_timeout", &NodeSettings::idle_timeout, milliseconds(1000), std::chrono::hours(1),
-             {.text = "How long a connection may wait for its next request."});
-  s.duration("header_timeout", &NodeSettings::header_timeout, milliseconds(1000),
-             std::chrono::minutes(5),
-             {.text = "From a request's first byte to the end of its head."});
-  s.duration("write_timeout", &NodeSettings::write_timeout, milliseconds(1000),
-             std::chrono::minutes(30),
-             {.text = "How long a client may take no byte of its answer."});
+            {.text = "Connections at once; more are closed at once.", .effect = Effect::Live});
+  s.integer("max_connections_per_client", &NodeSettings::max_connections_per_client, 0, 1'000'000,
+            {.text = "Connections at once of one client, an IPv4 address or the /64 of an IPv6 "
+                     "address; 0: no limit. High, because many devices may share an address.",
+             .effect = Effect::Live});
+  s.duration(
+      "idle_timeout", &NodeSettings::idle_timeout, milliseconds(1000), std::chrono::hours(1),
+      {.text = "How long a connection may wait for its next request.", .effect = Effect::Live});
+  s.duration(
+      "header_timeout", &NodeSettings::header_timeout, milliseconds(1000), std::chrono::minutes(5),
+      {.text = "From a request's first byte to the end of its head.", .effect = Effect::Live});
+  s.duration(
+      "write_timeout", &NodeSettings::write_timeout, milliseconds(1000), std::chrono::minutes(30),
+      {.text = "How long a client may be slower than `min_client_rate`.", .effect = Effect::Live});
+  s.bytes(
+      "min_client_rate", &NodeSettings::min_client_rate, 0, 1ULL << 30,
+      {.text = "Bytes a second that a client must take of its answer, or send of its body, over "
+               "each `write_timeout`; slower ones are cut.",
+       .effect = Effect::Live});
+  s.bytes("client_rate_limit", &NodeSettings::client_rate_limit, 0, 1ULL << 40,
+          {.text = "Bytes a second to one client over all its connections; 0: no limit.",
+           .limits = "0, or 64KB to 1TiB",
+           .effect = Effect::Live});
+  s.bytes("total_rate_limit", &NodeSettings::total_rate_limit, 0, 1ULL << 40,
+          {.text = "Bytes a second to all clients, which take turns; 0: no limit.",
+           .limits = "0, or 64KB to 1TiB",
+           .effect = Effect::Live});
+  s.duration("stop_grace", &NodeSettings::stop_grace, milliseconds(0), std::chrono::hours(1),
+             {.text = "How long running answers may go on when the node stops. The service "
+                      "manager's own limit must be longer.",
+              .effect = Effect::Live});
   s.value("congestion_control", &NodeSettings::congestion_control, parse_congestion_control, shown,
           {.text = "TCP congestion control of client connections; empty: the system's.",
-           .limits = "one that the kernel offers"});
+           .limits = "one that the kernel offers",
+           .effect = Effect::Live});
   s.bytes("hot_memory", &NodeSettings::hot_memory, 0, 1ULL << 40,
           {.text = "Memory for small objects kept ready to send."});
 }
@@ -106,14 +138,17 @@ void add_limits(SettingsSection<NodeSettings>& s) {
 void add_logs(SettingsSection<NodeSettings>& s) {
   s.text("access_log", &NodeSettings::access_log,
          {.text = "File with a line per request; \"off\": none.",
-          .default_text = "<state_dir>/log/access.log"});
-  s.choice<base::LogLevel>("log_level", &NodeSettings::log_level,
-                           {{"debug", base::LogLevel::Debug},
-                            {"info", base::LogLevel::Info},
-                            {"warning", base::LogLevel::Warning},
-                            {"error", base::LogLevel::Error}},
-                           {.text = "Least level of the event log on standard error."});
-  s.boolean("log_json", &NodeSettings::log_json, {.text = "Event log as JSON lines."});
+          .default_text = "<state_dir>/log/access.log",
+          .effect = Effect::Live});
+  s.choice<base::LogLevel>(
+      "log_level", &NodeSettings::log_level,
+      {{"debug", base::LogLevel::Debug},
+       {"info", base::LogLevel::Info},
+       {"warning", base::LogLevel::Warning},
+       {"error", base::LogLevel::Error}},
+      {.text = "Least level of the event log on standard error.", .effect = Effect::Live});
+  s.boolean("log_json", &NodeSettings::log_json,
+            {.text = "Event log as JSON lines.", .effect = Effect::Live});
 }
 
 SettingsSection<NodeSettings> make_node_section() {
@@ -124,7 +159,9 @@ SettingsSection<NodeSettings> make_node_section() {
   for (const Profile& profile : shipped_profiles())
     names += (names.empty() ? "" : "; ") + profile.name + ": " + profile.text;
   s.values("profiles", &NodeSettings::profiles, parse_name, shown,
-           {.text = "Sets of origins. Shipped are " + names + ".", .limits = "names of profiles"});
+           {.text = "Sets of origins. Shipped are " + names + ".",
+            .limits = "names of profiles",
+            .effect = Effect::Live});
   s.optional_value("proxy", &NodeSettings::proxy, parse_origin_url,
                    [](const OriginUrl& url) { return to_text(url); },
                    {.text = "HTTP proxy on the way to origins. It resolves their names and so "
@@ -137,13 +174,15 @@ SettingsSection<NodeSettings> make_node_section() {
            [](const ProxyException& exception) { return to_text(exception); },
            {.text = "Origins that are asked directly. Ranges are compared with addresses in hosts "
                     "and url, not with what names resolve to.",
-            .limits = "hosts, \"*.suffix\", CIDR"});
+            .limits = "hosts, \"*.suffix\", CIDR",
+            .effect = Effect::Live});
   s.text("origin_ca_file", &NodeSettings::origin_ca_file,
          {.text = "PEM roots that origins are verified with beside the system's store: those of a "
                   "proxy that inspects TLS."});
   s.text("profile_dir", &NodeSettings::profile_dir,
          {.text = "Folder of *.toml files that replace shipped profiles of the same name and add "
-                  "others; one wrong file refuses them all."});
+                  "others; one wrong file refuses them all.",
+          .effect = Effect::Live});
   add_limits(s);
   add_logs(s);
   s.tables("drive", &NodeSettings::drives, drive_section());
@@ -220,6 +259,18 @@ void check_listeners(const NodeSettings& settings, int line, SettingsErrors& err
   if (settings.admin_listen) take("admin_listen", *settings.admin_listen);
 }
 
+// Delivery Optimization clients leave a source that gives them less than 4000 bytes a second, for
+// every origin: a limit that could bring one of them there is a mistake.
+void check_rates(const NodeSettings& settings, int line, SettingsErrors& errors) {
+  constexpr std::uint64_t kLowest = 64'000;
+  const auto check = [&](const char* name, std::uint64_t rate) {
+    if (rate > 0 && rate < kLowest)
+      errors.add(line, std::string("[node] ") + name + ": below 64KB a second; 0 is no limit");
+  };
+  check("client_rate_limit", settings.client_rate_limit);
+  check("total_rate_limit", settings.total_rate_limit);
+}
+
 void add_profiles(NodeSettings& settings, int line, SettingsErrors& errors) {
   std::vector<Profile> own;
   if (!settings.profile_dir.empty()) {
@@ -279,6 +330,7 @@ Result<NodeSettings> parse_node_settings(std::string_view text, const std::strin
   check_listeners(settings, node_line, errors);
   check_proxy(settings, node_line, errors);
   add_profiles(settings, node_line, errors);
+  check_rates(settings, node_line, errors);
   if (base::Status status = errors.status(); !status) return std::unexpected(status.error());
   return settings;
 }
@@ -287,6 +339,42 @@ Result<NodeSettings> load_node_settings(const std::string& path) {
   const auto text = base::read_file(path, base::kSettingsFileLimit);
   if (!text) return std::unexpected(text.error());
   return parse_node_settings(*text, path);
+}
+
+std::vector<base::SettingChange> changes(const NodeSettings& before, const NodeSettings& after) {
+  std::vector<base::SettingChange> found = node_section().changes(before, after);
+  for (base::SettingChange& change : found) change.name = "[node] " + change.name;
+  const auto by_name = [](const NodeSettings& settings) {
+    std::map<std::string, const OriginSettings*> origins;
+    for (const OriginSettings& origin : settings.origins) {
+      origins.emplace((origin.is_profile ? "profile " : "[[origin]] ") + origin.name, &origin);
+    }
+    return origins;
+  };
+  const auto old_origins = by_name(before);
+  const auto new_origins = by_name(after);
+  for (const auto& [name, origin] : old_origins) {
+    const auto kept = new_origins.find(name);
+    if (kept == new_origins.end() || !origin_section().changes(*origin, *kept->second).empty())
+      found.push_back({name, base::Effect::Live});
+  }
+  for (const auto& [name, origin] : new_origins) {
+    if (!old_origins.contains(name)) found.push_back({name, base::Effect::Live});
+  }
+  return found;
+}
+
+base::Status check_setting_files(const NodeSettings& settings) {
+  constexpr std::uint64_t kCertificateFileLimit = 4 << 20;
+  std::vector<std::string> files = settings.client_trust;
+  for (const OriginSettings& origin : settings.origins) {
+    if (!origin.ca_file.empty()) files.push_back(origin.ca_file);
+  }
+  for (const std::string& file : files) {
+    if (const auto text = base::read_file(file, kCertificateFileLimit); !text)
+      return std::unexpected(text.error());
+  }
+  return {};
 }
 
 std::vector<base::SettingsSectionFacts> describe_node_settings() {

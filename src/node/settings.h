@@ -1,5 +1,6 @@
 // What an administrator can say about a node: the tables [node], [[node.drive]] and [[origin]] of
-// larder.toml. Read once at start; every value is checked, so that users of this struct need not.
+// larder.toml. Read at start and at each reload; every value is checked, so that users of this
+// struct need not.
 // The member initialisers are the defaults; names, limits and texts are in settings.cc.
 #pragma once
 
@@ -33,6 +34,8 @@ struct OriginUrl {
   bool https = false;
   std::string host;  // lower case; IPv6 addresses without brackets
   std::uint16_t port = 0;
+
+  bool operator==(const OriginUrl&) const = default;
 };
 
 // A path below `pattern` names the same object as below `canonical`, both as in `hosts`.
@@ -97,11 +100,16 @@ struct NodeSettings {
 
   int threads = 0;  // event loops; 0: one per core
   int max_connections = 20000;
+  int max_connections_per_client = 16000;           // an IPv4 address or an IPv6 /64; 0: no limit
   std::chrono::milliseconds idle_timeout{65000};    // between two requests of a connection
   std::chrono::milliseconds header_timeout{15000};  // from a request's first byte to its last
-  std::chrono::milliseconds write_timeout{60000};   // without the client taking a byte
-  std::string congestion_control;                   // empty: the system's
-  std::uint64_t hot_memory = 64 << 20;              // bytes for small objects kept ready to send
+  std::chrono::milliseconds write_timeout{60000};   // how long a client may be too slow
+  std::uint64_t min_client_rate = 500;  // bytes a second that a client takes or sends at least
+  std::uint64_t client_rate_limit = 0;  // bytes a second to one client; 0: no limit
+  std::uint64_t total_rate_limit = 0;   // bytes a second to all clients; 0: no limit
+  std::chrono::milliseconds stop_grace{10000};  // for running answers when the node stops
+  std::string congestion_control;               // empty: the system's
+  std::uint64_t hot_memory = 64 << 20;          // bytes for small objects kept ready to send
 
   std::string access_log;  // default: <state_dir>/log/access.log; "off": none
   base::LogLevel log_level = base::LogLevel::Info;
@@ -116,6 +124,13 @@ struct NodeSettings {
 // the folder of `file_name`.
 base::Result<NodeSettings> parse_node_settings(std::string_view text, const std::string& file_name);
 base::Result<NodeSettings> load_node_settings(const std::string& path);
+
+// What differs between two readings, as "[node] idle_timeout" or "[[origin]] packages", with when
+// it takes effect. Origins are told apart by their names.
+std::vector<base::SettingChange> changes(const NodeSettings& before, const NodeSettings& after);
+
+// What reading the settings alone cannot see: that the files they name can be read.
+base::Status check_setting_files(const NodeSettings& settings);
 
 // The facts of every setting, for the manual.
 std::vector<base::SettingsSectionFacts> describe_node_settings();

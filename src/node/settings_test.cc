@@ -173,5 +173,54 @@ TEST(OriginSettings, StarAllowsAllMethodsButTunnels) {
   EXPECT_FALSE(origin.allows_method("CONNECT"));
 }
 
+TEST(NodeSettings, DifferencesAreNamedWithWhenTheyTakeEffect) {
+  const NodeSettings before = good(R"(
+[node]
+name = "n1"
+[[origin]]
+name = "kept"
+hosts = ["a.example.org"]
+[[origin]]
+name = "changed"
+hosts = ["b.example.org"]
+[[origin]]
+name = "gone"
+hosts = ["c.example.org"]
+)");
+  const NodeSettings after = good(R"(
+[node]
+name = "n1"
+threads = 7
+idle_timeout = "10s"
+[[node.drive]]
+path = "/srv/cache"
+size = "1GB"
+[[origin]]
+name = "new"
+hosts = ["d.example.org"]
+[[origin]]
+name = "changed"
+hosts = ["b.example.org", "bb.example.org"]
+[[origin]]
+name = "kept"
+hosts = ["a.example.org"]
+)");
+  std::set<std::string> live;
+  std::set<std::string> restart;
+  for (const base::SettingChange& change : changes(before, after)) {
+    (change.effect == base::Effect::Live ? live : restart).insert(change.name);
+  }
+  EXPECT_EQ(live, (std::set<std::string>{"[node] idle_timeout", "[[origin]] changed",
+                                         "[[origin]] gone", "[[origin]] new"}));
+  EXPECT_EQ(restart, (std::set<std::string>{"[node] threads", "[node] drive"}));
+  EXPECT_TRUE(changes(before, before).empty());
+}
+
+TEST(NodeSettings, RefusesRateLimitsThatWouldSendClientsAway) {
+  EXPECT_NE(mistakes("[node]\nname = \"n1\"\ntotal_rate_limit = \"10KB\"\n").find("64KB"),
+            std::string::npos);
+  EXPECT_EQ(mistakes("[node]\nname = \"n1\"\ntotal_rate_limit = \"1MB\"\n"), "none");
+}
+
 }  // namespace
 }  // namespace larder::node

@@ -55,13 +55,20 @@ base::Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path
   LARDER_TRY(base::make_directories(std::filesystem::path(path).parent_path().string(), 0750));
   std::unique_ptr<AccessLog> log(new AccessLog(path));
   const std::lock_guard lock(log->mutex_);
-  LARDER_TRY(log->reopen());
+  LARDER_TRY(log->open_locked());
   return log;
 }
 
 base::Status AccessLog::reopen() {
-  fd_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (!fd_) return base::fail_errno("cannot open the access log " + path_, errno);
+  const std::lock_guard lock(mutex_);
+  return open_locked();
+}
+
+base::Status AccessLog::open_locked() {
+  base::UniqueFd fd(
+      ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+  if (!fd) return base::fail_errno("cannot open the access log " + path_, errno);
+  fd_ = std::move(fd);
   struct stat facts{};
   size_ = ::fstat(fd_.get(), &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
   return {};
@@ -71,9 +78,16 @@ void AccessLog::write(std::string_view lines) {
   const std::lock_guard lock(mutex_);
   if (size_ + lines.size() > kTurnOver) {
     ::rename(path_.c_str(), (path_ + ".1").c_str());
-    if (!reopen()) return;
+    if (!open_locked()) {
+      failed_writes_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
   }
-  if (base::write_all(fd_.get(), lines)) size_ += lines.size();
+  if (base::write_all(fd_.get(), lines)) {
+    size_ += lines.size();
+  } else {
+    failed_writes_.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 // Ticks with the loop; writes what is a second old.

@@ -5,9 +5,10 @@
 //
 // The query's values are left out: signed URLs are secrets. Control characters and spaces of the
 // request are escaped. The file is turned over to <path>.1 at a size, so that it is bounded
-// whatever happens.
+// whatever happens; who rotates files by other means moves it away and has it reopened.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -44,8 +45,15 @@ class AccessLog {
   // Opens or creates the file (0640) and its folder.
   static base::Result<std::unique_ptr<AccessLog>> open(const std::string& path);
 
-  // Appends whole lines; errors are counted, never waited for.
+  // Appends whole lines; a failure costs the lines, is counted and never waited for.
   void write(std::string_view lines);
+
+  // Opens the path anew, for whoever has moved the file away. An error keeps the file in use.
+  base::Status reopen();
+
+  const std::string& path() const { return path_; }
+  // Batches of lines that could not be written.
+  std::uint64_t failed_writes() const { return failed_writes_.load(std::memory_order_relaxed); }
 
   // Collects the lines of one loop: written at 64 KiB or after a second.
   class Buffer {
@@ -68,9 +76,10 @@ class AccessLog {
 
  private:
   explicit AccessLog(std::string path) : path_(std::move(path)) {}
-  base::Status reopen();
+  base::Status open_locked();
 
-  std::string path_;
+  const std::string path_;
+  std::atomic<std::uint64_t> failed_writes_ = 0;
   std::mutex mutex_;  // guards fd_ and size_
   base::UniqueFd fd_;
   std::uint64_t size_ = 0;

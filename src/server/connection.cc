@@ -1,5 +1,9 @@
 #include "server/connection.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -31,6 +35,59 @@ base::SteadyTime now() {
   return std::chrono::steady_clock::now();
 }
 
+// Whether so many bytes are too few for one interval of Timeouts::stall.
+bool is_too_slow(std::uint64_t bytes, const ConnectionRules& rules) {
+  const auto seconds = std::chrono::duration<double>(rules.timeouts.stall).count();
+  return static_cast<double>(bytes) < static_cast<double>(rules.lowest_rate) * seconds;
+}
+
+// Takes up to `limit` bytes off the front. What it gives points to where `out` points.
+net::Outgoing take_front(net::Outgoing& out, std::uint64_t limit) {
+  net::Outgoing piece = out;
+  piece.head = out.head.substr(0, limit);
+  out.head.remove_prefix(piece.head.size());
+  limit -= piece.head.size();
+  piece.memory = out.memory.substr(0, limit);
+  out.memory.remove_prefix(piece.memory.size());
+  limit -= piece.memory.size();
+  piece.file_length = std::min(out.file_length, limit);
+  out.file_offset += piece.file_length;
+  out.file_length -= piece.file_length;
+  if (out.mapped != nullptr) out.mapped += piece.file_length;
+  return piece;
+}
+
+// Whether a client takes its answer fast enough, judged by what has left the machine: the kernel
+// says that a socket is writable again only when a third of its buffer is free, which a slow reader
+// may take minutes for.
+class Progress {
+ public:
+  explicit Progress(const ConnectionRules& rules) : rules_(rules) {}
+  bool has_begun() const { return since_ != base::SteadyTime{}; }
+  void begin(int fd, const net::Outgoing& out, base::SteadyTime at) {
+    since_ = at;
+    left_ = left(fd, out);
+  }
+  base::SteadyTime end() const { return since_ + rules_.timeouts.stall; }
+  // At the end of an interval: false when it was too slow; else the next one begins.
+  bool is_enough(int fd, const net::Outgoing& out, base::SteadyTime at) {
+    const std::uint64_t before = left_;
+    begin(fd, out, at);
+    const std::uint64_t taken = before - std::min(before, left_);
+    return taken > 0 && !is_too_slow(taken, rules_);
+  }
+
+ private:
+  static std::uint64_t left(int fd, const net::Outgoing& out) {
+    int unsent = 0;
+    if (::ioctl(fd, SIOCOUTQ, &unsent) != 0) unsent = 0;
+    return out.size() + static_cast<std::uint64_t>(unsent);
+  }
+  const ConnectionRules& rules_;
+  base::SteadyTime since_{};
+  std::uint64_t left_ = 0;
+};
+
 }  // namespace
 
 // A request whose views outlive the thread's buffers.
@@ -58,6 +115,8 @@ void Connection::take_bytes(std::size_t count) {
 }
 
 struct Exchange::Body {
+  std::uint64_t received = 0;  // of the socket, since `since`
+  base::SteadyTime since{};    // when the running interval of Timeouts::stall began
   std::uint64_t remaining = 0;
   std::unique_ptr<http::ChunkedDecoder> chunked;
   bool failed = false;
@@ -78,8 +137,8 @@ bool Exchange::closing() const {
 
 net::Task<bool> Exchange::send(net::Outgoing out) {
   const std::uint64_t size = out.size();
-  const bool sent =
-      co_await connection_.stream_->write(std::move(out), connection_.timeouts_.stall);
+  if (first_sent_ == base::SteadyTime{}) first_sent_ = now();
+  const bool sent = co_await connection_.write(std::move(out));
   if (sent) {
     outcome.bytes += size;
   } else {
@@ -94,6 +153,7 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
     body_ = std::make_unique<Body>();
     body_->remaining = head_->content_length.value_or(0);
     if (head_->chunked) body_->chunked = std::make_unique<http::ChunkedDecoder>();
+    body_->since = now();
   }
   Body& body = *body_;
   for (;;) {
@@ -129,20 +189,77 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
         co_return base::fail(base::ErrorCode::Unavailable, "the client left");
       }
     }
+    bool stalled = false;
     std::size_t got = 0;
     const net::IoState state = connection_.stream_->try_read(buffers().received, got);
+    const ConnectionRules& rules = connection_.rules_;
     if (state == net::IoState::Done) {
       pending.append(buffers().received, got);
+      body.received += got;
+      if (const base::SteadyTime at = net::Loop::current().now();
+          at - body.since >= rules.timeouts.stall) {
+        stalled = is_too_slow(body.received, rules);
+        body.since = at;
+        body.received = 0;
+      }
     } else if (state != net::IoState::WouldBlock) {
       keep_alive_ = false;
       co_return base::fail(base::ErrorCode::Unavailable,
                            "the client left within the request's body");
-    } else if (!co_await connection_.stream_->socket().readable(now() +
-                                                                connection_.timeouts_.stall)) {
+    } else {
+      stalled = !co_await connection_.stream_->socket().readable(now() + rules.timeouts.stall);
+    }
+    if (stalled) {
       keep_alive_ = false;
+      rules.counts->slow_bodies.fetch_add(1, std::memory_order_relaxed);
       co_return base::fail(base::ErrorCode::DeadlineExceeded, "the request's body stalled");
     }
   }
+}
+
+net::Task<bool> Connection::write_at_once(net::Outgoing out) {
+  net::Socket& socket = stream_->socket();
+  Progress progress(rules_);
+  for (;;) {
+    switch (stream_->try_write(out)) {
+      case net::IoState::Done:
+        co_return true;
+      case net::IoState::WouldBlock:
+        break;
+      case net::IoState::Yield:
+        co_await net::yield();
+        continue;
+      case net::IoState::Closed:
+      case net::IoState::Failed:
+        broken_ = true;
+        co_return false;
+    }
+    if (!progress.has_begun()) progress.begin(socket.fd(), out, now());
+    const bool ready = co_await socket.writable(progress.end());
+    if (net::Loop::current().now() < progress.end()) {
+      if (ready) continue;
+    } else if (progress.is_enough(socket.fd(), out, now())) {
+      continue;
+    } else {
+      rules_.counts->slow_readers.fetch_add(1, std::memory_order_relaxed);
+    }
+    // Too slow, or cancelled. What the kernel still holds for such a client goes with the
+    // connection.
+    const struct linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    broken_ = true;
+    co_return false;
+  }
+}
+
+net::Task<bool> Connection::write_paced(net::Outgoing out) {
+  while (rules_.egress != nullptr) {
+    net::Outgoing piece = take_front(out, rules_.egress->piece());
+    co_await rules_.egress->turn(*egress_, piece.size());
+    if (!co_await write_at_once(std::move(piece))) co_return false;
+    if (out.empty()) co_return true;
+  }
+  co_return co_await write_at_once(std::move(out));  // the limit is gone
 }
 
 std::string_view http_date_now() {
@@ -167,10 +284,11 @@ net::Task<void> Connection::serve() {
       // The usual case without a further coroutine: one wait, one read, one whole request.
       idle_ = true;
       const base::SteadyTime since = net::Loop::current().now();
-      bool ready = co_await stream_->socket().readable(since + std::min(kActive, timeouts_.idle));
-      if (!ready && timeouts_.idle > kActive && !draining_) {
+      bool ready =
+          co_await stream_->socket().readable(since + std::min(kActive, rules_.timeouts.idle));
+      if (!ready && rules_.timeouts.idle > kActive && !draining_) {
         stream_->release_memory();
-        ready = co_await stream_->socket().readable(since + timeouts_.idle);
+        ready = co_await stream_->socket().readable(since + rules_.timeouts.idle);
       }
       idle_ = false;
       if (!ready) co_return;
@@ -190,7 +308,7 @@ net::Task<void> Connection::serve() {
       if (!head.has_body() && handler_.try_answer(exchange, out)) {
         exchange.outcome.bytes = out.size();
         keep = exchange.keep_alive() && !draining_;
-        const net::IoState state = stream_->try_write(out);
+        const net::IoState state = is_paced() ? net::IoState::WouldBlock : stream_->try_write(out);
         if (state == net::IoState::Done) {
           handler_.finished(exchange);
           take_bytes(parse.consumed);
@@ -201,8 +319,7 @@ net::Task<void> Connection::serve() {
           exchange.head_ = &request->head;
           const std::string answer_head(out.head);
           out.head = answer_head;
-          const bool sent = state != net::IoState::Failed &&
-                            co_await stream_->write(std::move(out), timeouts_.stall);
+          const bool sent = state != net::IoState::Failed && co_await write(std::move(out));
           exchange.outcome.complete = sent;
           keep = keep && sent;
           handler_.finished(exchange);
@@ -255,7 +372,8 @@ http::HeadParse Connection::read_at_once(http::RequestHead& head) {
 
 net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
   if (ended_) co_return http::HeadParse{};
-  base::SteadyTime deadline = now() + (pending_.empty() ? timeouts_.idle : timeouts_.header);
+  base::SteadyTime deadline =
+      now() + (pending_.empty() ? rules_.timeouts.idle : rules_.timeouts.header);
   http::HeadParse parse;
   if (!pending_.empty()) {
     received_ = pending_;
@@ -272,7 +390,10 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
       if (pending_.empty() && pending_.capacity() > 64) pending_.shrink_to_fit();
       const bool ready = co_await stream_->socket().readable(deadline);
       idle_ = false;
-      if (!ready) co_return parse;
+      if (!ready) {
+        if (!pending_.empty()) rules_.counts->slow_heads.fetch_add(1, std::memory_order_relaxed);
+        co_return parse;
+      }
     }
     wait_first = true;
     std::size_t got = 0;
@@ -284,7 +405,7 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
     }
     if (pending_.empty()) {
       received_ = std::string_view(buffers().received, got);
-      deadline = now() + timeouts_.header;
+      deadline = now() + rules_.timeouts.header;
     } else {
       pending_.append(buffers().received, got);
       received_ = pending_;
@@ -306,13 +427,14 @@ net::Task<void> Connection::refuse(http::HeadParse parse) {
                            "\r\nConnection: close\r\n\r\n" + std::string(parse.reason) + "\n";
   net::Outgoing out;
   out.head = head;
-  co_await stream_->write(std::move(out), timeouts_.stall);
+  co_await write(std::move(out));
   co_await linger();
 }
 
 // Lets the client read our last bytes: closing a socket with unread input would reset the
 // connection.
 net::Task<void> Connection::linger() {
+  if (broken_) co_return;
   stream_->finish();
   const base::SteadyTime deadline = now() + std::chrono::seconds(2);
   std::size_t total = 0;

@@ -2,33 +2,47 @@
 // time.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
 
 #include "net/loop.h"
 #include "net/stream.h"
+#include "server/egress.h"
 #include "server/exchange.h"
+#include "server/limits.h"
 
 namespace larder::server {
 
-struct Timeouts {
-  std::chrono::milliseconds handshake{10'000};
-  std::chrono::milliseconds header{
-      15'000};  // from the first byte of a request to the end of its head
-  std::chrono::milliseconds idle{75'000};  // between requests
-  std::chrono::milliseconds stall{
-      60'000};  // without progress while sending or while reading a body
+// Why connections ended before their time, and what was not accepted. Added to by any loop.
+struct ServerCounts {
+  std::atomic<std::uint64_t> accepted = 0;
+  std::atomic<std::uint64_t> refused_total = 0;   // beyond Limits::connections
+  std::atomic<std::uint64_t> refused_client = 0;  // beyond Limits::connections_per_client
+  std::atomic<std::uint64_t> slow_heads = 0;      // Timeouts::header
+  std::atomic<std::uint64_t> slow_bodies = 0;     // Timeouts::stall while reading
+  std::atomic<std::uint64_t> slow_readers = 0;    // Timeouts::stall while sending
+};
+
+// What holds for the connections of one loop. Changes between two steps of the loop.
+struct ConnectionRules {
+  Timeouts timeouts;
+  std::uint64_t lowest_rate = 0;  // Limits::lowest_rate
+  Egress* egress = nullptr;       // null: no limit
+  ServerCounts* counts = nullptr;
 };
 
 class Connection {
  public:
+  // `egress`: null for clients without a limit. All references outlive the connection.
   Connection(std::unique_ptr<net::Stream> stream, Peer peer, Handler& handler,
-             const Timeouts& timeouts)
+             const ConnectionRules& rules, EgressClient* egress)
       : stream_(std::move(stream)),
         peer_(std::move(peer)),
         handler_(handler),
-        timeouts_(timeouts) {}
+        rules_(rules),
+        egress_(egress) {}
 
   // Until the connection ends. The TLS handshake, if any, is done already.
   net::Task<void> serve();
@@ -54,17 +68,26 @@ class Connection {
   net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
   net::Task<void> refuse(http::HeadParse parse);
   net::Task<void> linger();
+  // All of it, as fast as limits allow. False when the connection is of no more use.
+  net::Task<bool> write(net::Outgoing out) {
+    return is_paced() ? write_paced(std::move(out)) : write_at_once(std::move(out));
+  }
+  bool is_paced() const { return rules_.egress != nullptr && egress_ != nullptr; }
+  net::Task<bool> write_paced(net::Outgoing out);
+  net::Task<bool> write_at_once(net::Outgoing out);
 
   std::unique_ptr<net::Stream> stream_;
   Peer peer_;
   Handler& handler_;
-  const Timeouts& timeouts_;
+  const ConnectionRules& rules_;
+  EgressClient* egress_;
   std::string pending_;        // received and not yet taken; empty while idle
   std::string_view received_;  // in pending_ or in the thread's buffer
   bool fresh_ = true;   // nothing was read yet: TLS may hold bytes that came with the handshake
   bool ended_ = false;  // the client sends nothing more
   bool draining_ = false;
   bool idle_ = false;
+  bool broken_ = false;  // an answer could not be sent whole: there is nobody to wait for
 };
 
 }  // namespace larder::server

@@ -44,6 +44,8 @@ class Exchange {
   const http::RequestHead& head() const { return *head_; }
   const Peer& peer() const;
   base::SteadyTime start() const { return start_; }
+  // When the first byte of an answer that needed waits was sent; the epoch for one that did not.
+  base::SteadyTime first_sent() const { return first_sent_; }
 
   // Sends bytes of the answer; false when the client is gone: stop then. The caller has written a
   // complete head.
@@ -66,6 +68,7 @@ class Exchange {
  private:
   friend class Connection;
   base::SteadyTime start_;
+  base::SteadyTime first_sent_{};
   Connection& connection_;
   const http::RequestHead* head_;
   bool keep_alive_ = true;

@@ -1,12 +1,10 @@
 #include "server/server.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,6 +16,7 @@
 #include <unordered_set>
 
 #include "base/log.h"
+#include "server/clients.h"
 
 namespace larder::server {
 
@@ -25,149 +24,66 @@ namespace {
 
 // Connections taken from one listener before other work of the loop gets its turn.
 constexpr int kAcceptTurn = 64;
+// Connections beyond the limit for those listeners that only administrators reach.
+constexpr std::size_t kSpare = 256;
 
+// One listener on one loop.
+struct Port {
+  explicit Port(ListenerSettings listener) : settings(std::move(listener)) {}
+  const ListenerSettings settings;
+  std::unique_ptr<Handler> handler;
+  std::unique_ptr<net::Socket> socket;  // goes when nothing is accepted here any more
+};
+
+// One place where the server listens, as the thread that changes settings sees it.
 struct Listening {
   ListenerSettings settings;
   std::uint16_t port = 0;
-  std::vector<base::UniqueFd> fds;  // one a loop (TCP), or one in all (unix)
+  std::vector<std::shared_ptr<Port>> ports;  // by loop; a unix socket has one
 };
 
-std::string describe(const ListenerSettings& listener) {
-  if (!listener.unix_path.empty()) return listener.name + " (" + listener.unix_path + ")";
-  const bool v6 = listener.address.find(':') != std::string::npos;
-  return listener.name + " (" + (v6 ? "[" + listener.address + "]" : listener.address) + ":" +
-         std::to_string(listener.port) + ")";
-}
+// Lets connections go whose turn to send has come.
+class EgressTicker final : public net::Timed {
+ public:
+  EgressTicker(net::Loop& loop, Egress& egress) : egress_(egress) { loop.watch(*this); }
+  void arm() { deadline_ = std::chrono::steady_clock::now(); }
 
-enum class Sharing { Alone, BetweenLoops };
-
-base::Result<base::UniqueFd> bind_tcp(const ListenerSettings& listener, std::uint16_t port,
-                                      Sharing sharing) {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-  if (::inet_pton(AF_INET, listener.address.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    length = sizeof *v4;
-  } else if (::inet_pton(AF_INET6, listener.address.c_str(), &v6->sin6_addr) == 1) {
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    length = sizeof *v6;
-  } else {
-    return base::fail(base::ErrorCode::InvalidArgument,
-                      describe(listener) + ": not a numeric IP address");
+ private:
+  void expire() override {
+    egress_.distribute();
+    if (egress_.is_on()) arm();
   }
-  base::UniqueFd fd(
-      ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (!fd) return base::fail_errno(describe(listener) + ": cannot make a socket", errno);
-  const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (sharing == Sharing::BetweenLoops) {
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  }
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on,
-               sizeof on);  // inherited by accepted sockets
-  if (storage.ss_family == AF_INET6) {
-    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  }
-  if (!listener.congestion_control.empty() &&
-      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_CONGESTION, listener.congestion_control.c_str(),
-                   static_cast<socklen_t>(listener.congestion_control.size())) != 0) {
-    return base::fail_errno(
-        describe(listener) + ": cannot use congestion control " + listener.congestion_control,
-        errno);
-  }
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), length) != 0) {
-    return base::fail_errno(describe(listener) + ": cannot bind", errno);
-  }
-  if (sharing == Sharing::BetweenLoops && ::listen(fd.get(), 4096) != 0) {
-    return base::fail_errno(describe(listener) + ": cannot listen", errno);
-  }
-  return fd;
-}
-
-base::Result<std::uint16_t> bound_port(int fd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
-    return base::fail_errno("cannot read the bound address", errno);
-  }
-  return ntohs(storage.ss_family == AF_INET
-                   ? reinterpret_cast<const sockaddr_in*>(&storage)->sin_port
-                   : reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
-}
-
-base::Result<base::UniqueFd> bind_unix(const ListenerSettings& listener) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (listener.unix_path.size() >= sizeof address.sun_path) {
-    return base::fail(base::ErrorCode::InvalidArgument,
-                      describe(listener) + ": the path is longer than a unix socket's may be");
-  }
-  std::memcpy(address.sun_path, listener.unix_path.data(), listener.unix_path.size());
-  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return base::fail_errno(describe(listener) + ": cannot make a socket", errno);
-  const base::UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(probe.get(), generic, sizeof address) == 0) {
-    return base::fail(base::ErrorCode::FailedPrecondition,
-                      describe(listener) + ": another process listens there already");
-  }
-  ::unlink(listener.unix_path.c_str());
-  const mode_t before = ::umask(0117);  // 0660 from the first moment
-  const int bound = ::bind(fd.get(), generic, sizeof address);
-  const int error_number = errno;
-  ::umask(before);
-  if (bound != 0) return base::fail_errno(describe(listener) + ": cannot bind", error_number);
-  if (::listen(fd.get(), 128) != 0) {
-    return base::fail_errno(describe(listener) + ": cannot listen", errno);
-  }
-  return fd;
-}
-
-Peer peer_of(int fd, const sockaddr_storage& address) {
-  Peer peer;
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, text,
-                sizeof text);
-  } else if (address.ss_family == AF_INET6) {
-    ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr, text,
-                sizeof text);
-  } else {
-    ucred credentials{};
-    socklen_t length = sizeof credentials;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0) {
-      peer.credentials = Peer::Credentials{credentials.uid, credentials.gid, credentials.pid};
-    }
-  }
-  peer.address = text;
-  return peer;
-}
+  Egress& egress_;
+};
 
 }  // namespace
 
 // One loop thread with its connections.
 struct Worker {
+  explicit Worker(Egress& egress) : ticker(loop, egress) {}
   net::Loop loop;
-  std::vector<std::unique_ptr<net::Socket>> accepting;
-  std::vector<std::unique_ptr<Handler>> handlers;  // by listener
+  EgressTicker ticker;
+  ConnectionRules rules;
+  std::vector<std::shared_ptr<Port>> ports;  // that accept
   std::unordered_set<Connection*> connections;
   std::thread thread;
 };
 
 struct Server::Impl {
-  ServerSettings settings;
-  std::vector<Listening> listeners;
+  Egress egress;
+  Clients clients;
+  ServerCounts counts;
+  std::atomic<std::size_t> connection_limit = 0;
+  std::atomic<std::size_t> client_limit = 0;
   std::vector<std::unique_ptr<Worker>> workers;
+  std::mutex listeners_mutex;  // guards listeners; held while they are changed
+  std::vector<Listening> listeners;
   std::atomic<std::size_t> connections = 0;
   std::mutex tasks_mutex;
   std::condition_variable task_ended;
   std::size_t tasks = 0;  // accept loops and connections that have not ended
   std::atomic<bool> stopping = false;
-  bool stopped = false;
+  bool stopped = true;  // until the threads run
 
   void begin_task() {
     const std::lock_guard lock(tasks_mutex);
@@ -183,41 +99,77 @@ struct Server::Impl {
     return task_ended.wait_for(lock, limit, [this] { return tasks == 0; });
   }
 
-  net::Task<void> accept(Worker& worker, std::size_t index);
-  net::Task<void> serve(Worker& worker, std::size_t index, base::UniqueFd fd, Peer peer);
+  base::Result<Listening> open(const ListenerSettings& listener);
+  void listen(Listening& listening);
+  void close(const Listening& listening);
+  net::Task<void> accept(Worker& worker, std::shared_ptr<Port> port);
+  int accept_turn(Worker& worker, const std::shared_ptr<Port>& port, int most);
+  void admit(Worker& worker, const std::shared_ptr<Port>& port, base::UniqueFd fd,
+             const sockaddr_storage& address);
+  net::Task<void> serve(Worker& worker, std::shared_ptr<Port> port, base::UniqueFd fd, Peer peer,
+                        Clients::Place place);
 };
 
-net::Task<void> Server::Impl::accept(Worker& worker, std::size_t index) {
-  net::Socket& socket = *worker.accepting[index];
+// ---- Accepting ---------------------------------------------------------------------------------
+
+net::Task<void> Server::Impl::accept(Worker& worker, std::shared_ptr<Port> port) {
+  net::Socket& socket = *port->socket;
   while (co_await socket.readable(base::SteadyTime::max())) {
-    for (int turn = 0; turn < kAcceptTurn && !stopping; ++turn) {
-      sockaddr_storage address{};
-      socklen_t length = sizeof address;
-      base::UniqueFd fd(::accept4(socket.fd(), reinterpret_cast<sockaddr*>(&address), &length,
-                                  SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!fd) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-          base::log_error("cannot accept a connection", {{"reason", std::strerror(errno)}});
-          co_await net::sleep_for(std::chrono::milliseconds(100));
-        }
-        if (errno == ECONNABORTED || errno == EINTR) continue;
-        break;
-      }
-      if (connections >= settings.connection_limit) continue;  // closed at once
-      Peer peer = peer_of(fd.get(), address);
-      ++connections;
-      begin_task();
-      worker.loop.spawn(serve(worker, index, std::move(fd), std::move(peer)));
+    if (stopping) break;
+    const int error = accept_turn(worker, port, kAcceptTurn);
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) {
+      base::log_error("cannot accept a connection", {{"reason", std::strerror(error)}});
+      co_await net::sleep_for(std::chrono::milliseconds(100));
     }
   }
-  worker.accepting[index].reset();
+  // Who has connected already is served, unless the whole server ends.
+  if (!stopping) accept_turn(worker, port, SOMAXCONN);
+  port->socket.reset();
+  std::erase(worker.ports, port);
   end_task();
 }
 
-net::Task<void> Server::Impl::serve(Worker& worker, std::size_t index, base::UniqueFd fd,
-                                    Peer peer) {
-  const ListenerSettings& listener = listeners[index].settings;
-  const base::SteadyTime deadline = std::chrono::steady_clock::now() + settings.timeouts.handshake;
+// Until nobody waits; gives the error of errno that ended it.
+int Server::Impl::accept_turn(Worker& worker, const std::shared_ptr<Port>& port, int most) {
+  for (int turn = 0; turn < most && !stopping; ++turn) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    base::UniqueFd fd(::accept4(port->socket->fd(), reinterpret_cast<sockaddr*>(&address), &length,
+                                SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd && (errno == ECONNABORTED || errno == EINTR)) continue;
+    if (!fd) return errno;
+    admit(worker, port, std::move(fd), address);
+  }
+  return 0;
+}
+
+// Serves it, or closes it at once because somebody has enough.
+void Server::Impl::admit(Worker& worker, const std::shared_ptr<Port>& port, base::UniqueFd fd,
+                         const sockaddr_storage& address) {
+  const bool counted = port->settings.limit_clients;
+  if (connections >= connection_limit + (counted ? 0 : kSpare)) {
+    counts.refused_total.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  const auto key = counted ? ClientKey::of(address) : std::nullopt;
+  std::optional<Clients::Place> place =
+      key ? clients.enter(*key, client_limit) : std::optional<Clients::Place>(Clients::Place());
+  if (!place) {
+    counts.refused_client.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  Peer peer = peer_of(fd.get(), address);
+  ++connections;
+  counts.accepted.fetch_add(1, std::memory_order_relaxed);
+  begin_task();
+  worker.loop.spawn(serve(worker, port, std::move(fd), std::move(peer), std::move(*place)));
+}
+
+net::Task<void> Server::Impl::serve(Worker& worker, std::shared_ptr<Port> port, base::UniqueFd fd,
+                                    Peer peer, Clients::Place place) {
+  const ListenerSettings& listener = port->settings;
+  const base::SteadyTime deadline =
+      std::chrono::steady_clock::now() + worker.rules.timeouts.handshake;
   std::unique_ptr<net::Stream> stream;
   if (listener.tls) {
     peer.tls = true;
@@ -241,8 +193,8 @@ net::Task<void> Server::Impl::serve(Worker& worker, std::size_t index, base::Uni
     stream = net::make_plain_stream(worker.loop, std::move(fd));
   }
   if (stream != nullptr && !stopping) {
-    Connection connection(std::move(stream), std::move(peer), *worker.handlers[index],
-                          settings.timeouts);
+    Connection connection(std::move(stream), std::move(peer), *port->handler, worker.rules,
+                          place.egress());
     worker.connections.insert(&connection);
     co_await connection.serve();
     worker.connections.erase(&connection);
@@ -251,58 +203,130 @@ net::Task<void> Server::Impl::serve(Worker& worker, std::size_t index, base::Uni
   end_task();
 }
 
+// ---- Listeners ---------------------------------------------------------------------------------
+
+base::Result<Listening> Server::Impl::open(const ListenerSettings& listener) {
+  const bool port_is_ours =
+      std::any_of(listeners.begin(), listeners.end(), [&](const Listening& other) {
+        return listener.port != 0 && other.settings.port == listener.port;
+      });
+  auto bound = bind_listener(listener, static_cast<unsigned>(workers.size()), port_is_ours);
+  if (!bound) return std::unexpected(bound.error());
+  Listening listening;
+  listening.settings = listener;
+  listening.port = bound->port;
+  for (std::size_t i = 0; i < bound->fds.size(); ++i) {
+    auto port = std::make_shared<Port>(listener);
+    port->socket = std::make_unique<net::Socket>(workers[i]->loop, std::move(bound->fds[i]),
+                                                 net::Socket::Trigger::Level);
+    listening.ports.push_back(std::move(port));
+  }
+  return listening;
+}
+
+// From the loops' next turn on.
+void Server::Impl::listen(Listening& listening) {
+  for (std::size_t i = 0; i < listening.ports.size(); ++i) {
+    begin_task();
+    workers[i]->loop.post([this, worker = workers[i].get(), port = listening.ports[i]] {
+      port->handler = port->settings.handler(worker->loop);
+      worker->ports.push_back(port);
+      worker->loop.spawn(accept(*worker, port));
+      if (stopping) port->socket->cancel();
+    });
+  }
+}
+
+void Server::Impl::close(const Listening& listening) {
+  for (std::size_t i = 0; i < listening.ports.size(); ++i) {
+    workers[i]->loop.post([port = listening.ports[i]] {
+      if (port->socket) port->socket->cancel();
+    });
+  }
+  if (!listening.settings.unix_path.empty()) ::unlink(listening.settings.unix_path.c_str());
+}
+
+base::Status Server::set_listeners(std::vector<ListenerSettings> wanted) {
+  Impl& impl = *impl_;
+  const std::lock_guard lock(impl.listeners_mutex);
+  if (impl.stopping) return base::fail(base::ErrorCode::Unavailable, "the server is stopping");
+  std::vector<Listening> added;
+  std::vector<bool> stays(impl.listeners.size(), false);
+  for (const ListenerSettings& listener : wanted) {
+    const auto same =
+        std::find_if(impl.listeners.begin(), impl.listeners.end(),
+                     [&](const Listening& other) { return same_place(other.settings, listener); });
+    if (same == impl.listeners.end()) {
+      base::Result<Listening> opened = impl.open(listener);
+      if (!opened) return std::unexpected(opened.error());
+      added.push_back(std::move(*opened));
+      continue;
+    }
+    stays[static_cast<std::size_t>(same - impl.listeners.begin())] = true;
+    if (same->settings.congestion_control == listener.congestion_control) continue;
+    same->settings.congestion_control = listener.congestion_control;
+    // An empty name is the system's own, which a new socket would tell: the next start uses it.
+    for (std::size_t i = 0; i < same->ports.size() && !listener.congestion_control.empty(); ++i) {
+      impl.workers[i]->loop.post([port = same->ports[i], name = listener.congestion_control] {
+        if (!port->socket) return;
+        ::setsockopt(port->socket->fd(), IPPROTO_TCP, TCP_CONGESTION, name.c_str(),
+                     static_cast<socklen_t>(name.size()));
+      });
+    }
+  }
+  for (std::size_t i = impl.listeners.size(); i-- > 0;) {
+    if (stays[i]) continue;
+    impl.close(impl.listeners[i]);
+    impl.listeners.erase(impl.listeners.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  for (Listening& listening : added) {
+    impl.listen(listening);
+    impl.listeners.push_back(std::move(listening));
+  }
+  return {};
+}
+
+void Server::set_limits(const Limits& limits) {
+  Impl& impl = *impl_;
+  impl.connection_limit = limits.connections;
+  impl.client_limit = limits.connections_per_client;
+  impl.egress.set_limits(limits.egress);
+  ConnectionRules rules;
+  rules.timeouts = limits.timeouts;
+  rules.lowest_rate = limits.lowest_rate;
+  rules.egress = impl.egress.is_on() ? &impl.egress : nullptr;
+  rules.counts = &impl.counts;
+  for (const auto& worker : impl.workers) {
+    worker->loop.post([raw = worker.get(), rules] {
+      raw->rules = rules;
+      raw->ticker.arm();
+    });
+  }
+}
+
+// ---- Start and end -----------------------------------------------------------------------------
+
 Server::Server() : impl_(std::make_unique<Impl>()) {}
 
 base::Result<std::unique_ptr<Server>> Server::start(std::vector<ListenerSettings> listeners,
-                                                    ServerSettings settings) {
+                                                    const ServerSettings& settings) {
   ::signal(SIGPIPE, SIG_IGN);  // sendfile has no MSG_NOSIGNAL
   std::unique_ptr<Server> server(new Server());
   Impl& impl = *server->impl_;
-  impl.settings = settings;
-  const unsigned threads = std::max(1U, settings.threads);
-  for (ListenerSettings& listener : listeners) {
-    Listening listening;
-    if (!listener.unix_path.empty()) {
-      base::Result<base::UniqueFd> fd = bind_unix(listener);
-      if (!fd) return std::unexpected(fd.error());
-      listening.fds.push_back(std::move(*fd));
-    } else {
-      // SO_REUSEPORT would let two processes share a port unnoticed: a plain bind first shows that
-      // it is free.
-      LARDER_TRY(bind_tcp(listener, listener.port, Sharing::Alone));
-      listening.port = listener.port;
-      for (unsigned i = 0; i < threads; ++i) {
-        base::Result<base::UniqueFd> fd = bind_tcp(listener, listening.port, Sharing::BetweenLoops);
-        if (!fd) return std::unexpected(fd.error());
-        const base::Result<std::uint16_t> port = bound_port(fd->get());
-        if (!port) return std::unexpected(port.error());
-        listening.port = *port;
-        listening.fds.push_back(std::move(*fd));
-      }
-    }
-    listening.settings = std::move(listener);
-    impl.listeners.push_back(std::move(listening));
+  for (unsigned i = 0; i < std::max(1U, settings.threads); ++i) {
+    impl.workers.push_back(std::make_unique<Worker>(impl.egress));
   }
-  for (unsigned i = 0; i < threads; ++i) {
-    auto worker = std::make_unique<Worker>();
-    for (std::size_t index = 0; index < impl.listeners.size(); ++index) {
-      Listening& listening = impl.listeners[index];
-      worker->handlers.push_back(listening.settings.handler(worker->loop));
-      worker->accepting.push_back(i < listening.fds.size()
-                                      ? std::make_unique<net::Socket>(worker->loop,
-                                                                      std::move(listening.fds[i]),
-                                                                      net::Socket::Trigger::Level)
-                                      : nullptr);
-      if (worker->accepting.back() != nullptr) {
-        impl.begin_task();
-        worker->loop.spawn(impl.accept(*worker, index));
-      }
-    }
-    impl.workers.push_back(std::move(worker));
+  server->set_limits(settings.limits);  // posted before anything that is accepted
+  for (const ListenerSettings& listener : listeners) {
+    base::Result<Listening> opened = impl.open(listener);
+    if (!opened) return std::unexpected(opened.error());
+    impl.listeners.push_back(std::move(*opened));
   }
+  for (Listening& listening : impl.listeners) impl.listen(listening);
   for (const auto& worker : impl.workers) {
     worker->thread = std::thread([&loop = worker->loop] { loop.run(); });
   }
+  impl.stopped = false;
   return server;
 }
 
@@ -312,9 +336,12 @@ Server::~Server() {
 
 void Server::stop(std::chrono::milliseconds grace) {
   Impl& impl = *impl_;
-  if (impl.stopped) return;
-  impl.stopped = true;
-  impl.stopping = true;
+  {
+    const std::lock_guard lock(impl.listeners_mutex);
+    if (impl.stopped) return;
+    impl.stopped = true;
+    impl.stopping = true;
+  }
   const auto on_each = [&](auto action) {
     for (const auto& worker : impl.workers) {
       worker->loop.post([action, raw = worker.get()] {
@@ -322,15 +349,10 @@ void Server::stop(std::chrono::milliseconds grace) {
       });
     }
   };
-  for (const auto& worker : impl.workers) {
-    worker->loop.post([raw = worker.get()] {
-      for (const auto& socket : raw->accepting) {
-        if (socket) socket->cancel();
-      }
-    });
-  }
+  for (const Listening& listening : impl.listeners) impl.close(listening);
   on_each([](Connection& connection) { connection.drain(); });
   if (!impl.wait_for_tasks(grace)) {
+    impl.egress.set_limits({});
     on_each([](Connection& connection) { connection.abort(); });
     impl.wait_for_tasks(std::chrono::seconds(5));
   }
@@ -338,12 +360,35 @@ void Server::stop(std::chrono::milliseconds grace) {
   for (const auto& worker : impl.workers) {
     if (worker->thread.joinable()) worker->thread.join();
   }
-  for (const Listening& listening : impl.listeners) {
-    if (!listening.settings.unix_path.empty()) ::unlink(listening.settings.unix_path.c_str());
+}
+
+bool Server::is_responsive(std::chrono::milliseconds limit) const {
+  struct Roll {
+    std::mutex mutex;
+    std::condition_variable answered;
+    std::size_t missing = 0;
+  };
+  const auto roll = std::make_shared<Roll>();
+  roll->missing = impl_->workers.size();
+  for (const auto& worker : impl_->workers) {
+    worker->loop.post([roll] {
+      const std::lock_guard lock(roll->mutex);
+      --roll->missing;
+      roll->answered.notify_all();
+    });
+  }
+  std::unique_lock lock(roll->mutex);
+  return roll->answered.wait_for(lock, limit, [&] { return roll->missing == 0; });
+}
+
+void Server::on_each_loop(const std::function<void(net::Loop&)>& work) {
+  for (const auto& worker : impl_->workers) {
+    worker->loop.post([work, &loop = worker->loop] { work(loop); });
   }
 }
 
 std::uint16_t Server::port(std::string_view listener) const {
+  const std::lock_guard lock(impl_->listeners_mutex);
   for (const Listening& listening : impl_->listeners) {
     if (listening.settings.name == listener) return listening.port;
   }
@@ -352,6 +397,14 @@ std::uint16_t Server::port(std::string_view listener) const {
 
 std::size_t Server::connection_count() const {
   return impl_->connections;
+}
+
+std::size_t Server::client_count() const {
+  return impl_->clients.size();
+}
+
+const ServerCounts& Server::counts() const {
+  return impl_->counts;
 }
 
 }  // namespace larder::server

@@ -68,18 +68,24 @@ class ServerTest : public testing::Test {
       co_await net::sleep_for(std::chrono::milliseconds(1));
       co_return text_reply(200, "slept");
     });
+    router_.add("GET", "/large", [this](const RouteRequest&) { return text_reply(200, large_); });
     start({});
   }
-  void start(Timeouts timeouts) {
+  ListenerSettings listener(std::string name, std::uint16_t port = 0) {
     ListenerSettings listener;
-    listener.name = "test";
+    listener.name = std::move(name);
     listener.address = "127.0.0.1";
+    listener.port = port;
     listener.handler = route_with(router_, pool_);
+    listener.limit_clients = true;
+    return listener;
+  }
+  void start(const Limits& limits) {
     ServerSettings settings;
     settings.threads = 2;
-    settings.timeouts = timeouts;
+    settings.limits = limits;
     server_.reset();
-    auto server = Server::start({listener}, settings);
+    auto server = Server::start({listener("test")}, settings);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
     port_ = server_->port("test");
@@ -92,6 +98,7 @@ class ServerTest : public testing::Test {
   }
 
   std::string folder_;
+  const std::string large_ = std::string(16 << 20, 'x');
   Router router_;
   net::WorkerPool pool_{2, 16};
   std::unique_ptr<Server> server_;
@@ -169,12 +176,90 @@ TEST_F(ServerTest, NamesUnknownPathsMethodsAndBadRequests) {
 }
 
 TEST_F(ServerTest, ClosesConnectionsThatDoNotFinishTheirHead) {
-  Timeouts timeouts;
-  timeouts.header = std::chrono::milliseconds(50);
-  start(timeouts);
+  Limits limits;
+  limits.timeouts.header = std::chrono::milliseconds(50);
+  start(limits);
   Client client(port_);
   client.send("GET /hello/a HTTP/1.1\r\nHos");
   EXPECT_EQ(client.receive_all().find("200"), std::string::npos);
+  EXPECT_EQ(server_->counts().slow_heads, 1U);
+}
+
+TEST_F(ServerTest, CutsAReaderThatTakesNothingAndServesOthersMeanwhile) {
+  Limits limits;
+  limits.timeouts.stall = std::chrono::milliseconds(200);
+  start(limits);
+  Client reader(port_);
+  reader.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  Client other(port_);
+  while (server_->counts().slow_readers == 0) {
+    other.send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_NE(other.receive_until("hello a").find("200"), std::string::npos);
+  }
+  EXPECT_LT(reader.receive_all().size(), large_.size());
+}
+
+TEST_F(ServerTest, ClosesWhatAClientOpensBeyondItsLimit) {
+  Limits limits;
+  limits.connections_per_client = 2;
+  start(limits);
+  Client first(port_);
+  Client second(port_);
+  for (Client* client : {&first, &second}) {
+    client->send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+    client->receive_until("hello a");
+  }
+  EXPECT_EQ(Client(port_).receive_all(), "");
+  EXPECT_EQ(server_->counts().refused_client, 1U);
+  limits.connections_per_client = 3;
+  server_->set_limits(limits);
+  EXPECT_NE(
+      exchange("GET /hello/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").find("hello b"),
+      std::string::npos);
+}
+
+TEST_F(ServerTest, SendsNoFasterThanALimitSaysAndAllOfIt) {
+  Limits limits;
+  limits.egress.client = 64 << 20;
+  start(limits);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string answer =
+      exchange("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+  EXPECT_TRUE(answer.ends_with(large_));
+  // 16 MiB at 64 MiB a second, less what an idle client may have at once.
+  EXPECT_GT(spent.count(), 0.03);
+}
+
+TEST_F(ServerTest, ListenersComeAndGoWhileConnectionsStay) {
+  Client client(port_);
+  client.send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.receive_until("hello a");
+  ASSERT_TRUE(server_->set_listeners({listener("other")}));
+  EXPECT_EQ(server_->port("test"), 0);
+  client.send("GET /hello/b HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(client.receive_until("hello b").find("200 OK"), std::string::npos);
+  const std::uint16_t old_port = std::exchange(port_, server_->port("other"));
+  ASSERT_NE(port_, 0);
+  EXPECT_NE(
+      exchange("GET /hello/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").find("hello c"),
+      std::string::npos);
+  while (Client(old_port).connected) {  // the loops close it at their next tick
+  }
+}
+
+TEST_F(ServerTest, AnAddressThatCannotBeBoundChangesNothing) {
+  const auto other = Server::start({listener("other")}, {});
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(server_->set_listeners({listener("new", (*other)->port("other"))}));
+  EXPECT_EQ(server_->port("test"), port_);
+  EXPECT_NE(
+      exchange("GET /hello/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").find("hello a"),
+      std::string::npos);
+}
+
+TEST_F(ServerTest, EveryLoopTakesATurn) {
+  EXPECT_TRUE(server_->is_responsive(std::chrono::seconds(10)));
 }
 
 TEST_F(ServerTest, StopsWithIdleConnectionsOpen) {
@@ -249,6 +334,21 @@ TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
   EXPECT_EQ(base::read_file(path, 4096).value(),
             "1970-01-01T00:00:00.042Z 192.0.2.1 GET http://h/a\\x0a\\x20b?... 200 0 0 hit "
             "not-stored id\n");
+}
+
+TEST(AccessLog, GoesOnInANewFileWhenTheOldOneWasMovedAway) {
+  char folder[] = "/tmp/larder-log-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/access.log";
+  const auto log = AccessLog::open(path);
+  ASSERT_TRUE(log) << log.error().message;
+  (*log)->write("one\n");
+  ASSERT_EQ(::rename(path.c_str(), (path + ".old").c_str()), 0);
+  (*log)->write("two\n");
+  ASSERT_TRUE((*log)->reopen());
+  (*log)->write("three\n");
+  EXPECT_EQ(base::read_file(path + ".old", 100).value(), "one\ntwo\n");
+  EXPECT_EQ(base::read_file(path, 100).value(), "three\n");
 }
 
 }  // namespace
