@@ -127,6 +127,13 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
                          "the origin answered " + std::to_string(answer->status)});
     co_return;
   }
+  if (answer->status >= 201 && answer->status <= 205 && request.method == http::Method::Get &&
+      is_delivery_optimization(request)) {
+    // These clients would take what comes with it, or nothing at all, for the whole file.
+    co_await fail(work, {base::ErrorCode::Unavailable,
+                         "the origin answered " + std::to_string(answer->status)});
+    co_return;
+  }
   const bool has_body =
       request.method != http::Method::Head && answer->status != 204 && answer->status != 304;
   std::optional<std::uint64_t> length = answer->content_length;

@@ -6,6 +6,7 @@ import time
 
 from support.ports import free_port
 from support.program import Program, accepts
+from support.wait import wait_until
 
 _conf = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -105,6 +106,16 @@ class Origin:
                               "range": None if wanted_range == "-" else wanted_range, "host": host,
                               "bytes": int(sent)})
         return found
+
+    def saw(self, target, count=1):
+        """requests(target) once there are `count`: nginx writes a line after the client has the last byte."""
+        wait_until(lambda: len(self.requests(target)) >= count, what=f"{count} requests for {target}")
+        return self.requests(target)
+
+    def fields_of(self, target):
+        """The line of headers_seen() for the last request of that target."""
+        lines = wait_until(lambda: [line for line in self.headers_seen().splitlines() if line.startswith(target + "|")])
+        return lines[-1]
 
     def headers_seen(self):
         log = self.folder / "headers.log"

@@ -70,14 +70,14 @@ def test_signatures_and_order_do_not_choose(get, cdn):
     get("/query?b=1&P1=one&a=2")
     assert get("/query?a=2&P2=two&b=1").is_hit
     assert not get("/query?a=3&b=1").is_hit
-    assert [seen["target"] for seen in cdn[0].requests("/query")] == ["/query?b=1&P1=one&a=2", "/query?a=3&b=1"]
+    assert [seen["target"] for seen in cdn[0].saw("/query", 2)] == ["/query?b=1&P1=one&a=2", "/query?a=3&b=1"]
 
 
 def test_needless_encoding_does_not_choose(get, cdn):
     cdn[0].write("a-~b", 1000)
     get("/%61%2D%7eb")
     assert get("/a-~b").is_hit
-    assert [seen["target"] for seen in cdn[0].requests("/a-~b")] == ["/a-~b"]
+    assert [seen["target"] for seen in cdn[0].saw("/a-~b")] == ["/a-~b"]
 
 
 def test_without_the_settings_every_spelling_is_an_object_of_its_own(get, cdn):
@@ -86,6 +86,7 @@ def test_without_the_settings_every_spelling_is_an_object_of_its_own(get, cdn):
     for target in targets:
         assert not get(target, host="plain.test").is_hit, target
         assert get(target, host="plain.test").is_hit, target
+    cdn[0].saw("/own", 5)
     assert [seen["target"] for seen in cdn[0].requests() if seen["host"] == "plain.test"] == targets
 
 
@@ -94,7 +95,13 @@ def test_every_origin_parameter_is_removed(node, net, cdn):
     answer = curl(f"{node.http}/removed?cacheHostOrigin=evil.test&a=1&CacheHostOrigin=x.test&b=2&cacheHostOrigin=plain.test",
                   namespace=net.left)
     assert answer.status == 200
-    assert [seen["target"] for seen in cdn[0].requests("/removed")] == ["/removed?a=1&b=2"]
+    assert [seen["target"] for seen in cdn[0].saw("/removed")] == ["/removed?a=1&b=2"]
+
+
+def test_credentials_do_not_go_to_hosts_of_profiles(get, cdn):
+    cdn[0].write("public", 1000)
+    assert get("/public", "--user", "somebody:some-password").status == 200
+    assert "auth=-|" in cdn[0].fields_of("/public")
 
 
 @pytest.mark.parametrize("host", ["plain.test:81", "plain.test:8080", "PLAIN.test.evil.test", "xplain.test", "x.plain.test",

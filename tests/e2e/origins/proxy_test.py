@@ -100,7 +100,7 @@ def test_credentials_come_from_a_file(folder, net, authority, guarded_proxy, ori
         for host in ("a.test", "b.test"):
             assert node.get("/guarded.bin", host=host, namespace=net.left).body == data, host
         assert b"larder:" not in open(f"/proc/{node.program.pid}/cmdline", "rb").read()
-        seen = origin.headers_seen()
+        seen = origin.fields_of("/guarded.bin") + origin.headers_seen()
         assert "Proxy-Authorization" not in seen and "a-password" not in seen
     finally:
         node.stop()
@@ -153,7 +153,7 @@ def test_origin_at_a_fixed_place_keeps_its_name_through_the_proxy(folder, net, a
     try:
         data = fixed.write("fixed.bin", 1000)
         assert node.get("/fixed.bin", host="fixed.test", namespace=net.left).body == data
-        assert fixed.requests("/fixed.bin")[0]["host"] == "fixed.test"
+        assert fixed.saw("/fixed.bin")[0]["host"] == "fixed.test"
     finally:
         node.stop()
         fixed.stop()

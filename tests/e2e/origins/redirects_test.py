@@ -78,19 +78,22 @@ def test_relative_redirect_keeps_the_name_of_the_origin_for_clients_that_gave_it
 
 @pytest.mark.parametrize("path", ["/other", "/temporary", "/permanent", "/see"])
 def test_redirect_to_an_allowed_host_is_followed(get, origins, path):
+    before = len(origins[1].requests("/file"))
     answer = get(path)
     assert (answer.status, answer.body) == (200, b"second" * 500_000), answer
-    before = len(origins[1].requests())
+    before = len(origins[1].saw("/file", before + 1))
     again = get(path)
     assert again.is_hit and again.body == answer.body
     assert get(path, "-H", "Range: bytes=6-11").body == b"second"
-    assert len(origins[1].requests()) == before
+    assert len(origins[1].requests("/file")) == before
 
 
 def test_parts_are_fetched_by_the_same_way(get, origins):
+    before = len(origins[1].requests("/file"))
     answer = get("/other?part", "-H", "Range: bytes=2000004-2000009")
     assert (answer.status, answer.body) == (206, b"second")
     assert get("/other?part").body == b"second" * 500_000
+    origins[1].saw("/file", before + 2)
 
 
 @pytest.mark.parametrize("path, location", [

@@ -1,0 +1,199 @@
+"""Section 0: what a cache node must do for this client."""
+
+import concurrent.futures
+import hashlib
+import threading
+import time
+
+import pytest
+
+from support.raw import exchange
+from support.tls import negotiated, s_client
+
+HOST, MIB = "origin.do.test", 1 << 20
+
+
+def url(name, host=HOST):
+    return f"http://{host}/{name}"
+
+
+@pytest.mark.contract("CC-0.1")
+def test_whole_object_by_one_plain_get(world):
+    data = world.files.write("one.bin", 3 * MIB + 17)
+    for _ in range(2):  # a miss, a hit
+        done = world.client().download(url("one.bin?x=1&P1=abc%20d"))
+        assert (done.state, done.places, done.content) == ("Transferred", ["cache"], data)
+        assert done.attempts[0].status == 200
+    assert {(seen["method"], seen["target"]) for seen in world.files.saw("/one.bin")} == {
+        ("GET", "/one.bin?x=1&P1=abc%20d")}
+
+
+@pytest.mark.contract("CC-0.2")
+def test_fields_that_the_client_looks_up_are_spelt_as_it_does(world):
+    """Also when the origin writes them otherwise."""
+    body = b"0123456789" * 1000
+
+    def lower_case(request, connection):
+        first, last = request.range or (0, len(body) - 1)
+        last = min(last, len(body) - 1)
+        head = "HTTP/1.1 206 Partial\r\ncontent-range: bytes %d-%d/%d\r\n" % (first, last, len(body)) \
+            if request.range else "HTTP/1.1 200 OK\r\n"
+        connection.send((head + f'content-length: {last - first + 1}\r\netag: "a"\r\n'
+                         "cache-control: max-age=60\r\n\r\n").encode() + body[first:last + 1])
+
+    address = world.script("lower", lower_case)
+    client = world.client()
+    for _ in range(2):
+        part = client.download(address, stop_after=4000)
+        assert part.attempts[0].fields["Content-Length"] == str(len(body))
+        done = client.download(address, continued=part)
+        assert done.attempts[1].fields["Content-Range"] == f"bytes 4000-{len(body) - 1}/{len(body)}"
+        assert (done.state, done.content) == ("Transferred", body)
+
+
+@pytest.mark.contract("CC-0.2")
+def test_http_2_is_not_negotiated(world):
+    printed = s_client(world.node.address, world.node.https_port, "-alpn", "h2,http/1.1").stdout
+    assert negotiated(printed, "ALPN protocol") == "http/1.1", printed
+    printed = s_client(world.node.address, world.node.https_port, "-alpn", "h2").stdout
+    assert negotiated(printed, "ALPN protocol") != "h2"
+
+
+@pytest.mark.contract("CC-0.3")
+def test_range_is_always_honoured(world):
+    data = world.files.write("ranges.bin", 3 * MIB)
+    client = world.client()
+    part = client.download(url("ranges.bin"), stop_after=MIB + 5)
+    done = client.download(url("ranges.bin"), continued=part)
+    assert (done.attempts[1].status, done.content) == (206, data)
+
+
+@pytest.mark.contract("CC-0.3")
+@pytest.mark.parametrize("cacheable", [True, False])
+def test_range_is_honoured_for_an_origin_that_has_none(world, cacheable):
+    """A 200 to a range would be appended."""
+    body = bytes(range(256)) * 2000
+    control = "max-age=60" if cacheable else "no-store"
+    address = world.status(f"no-ranges-{cacheable}", 200, body=body, cache_control=control)
+    client = world.client()
+    part = client.download(address, stop_after=1000)
+    done = client.download(address, continued=part)
+    assert (done.attempts[1].status, done.content) == (206, body)
+
+
+@pytest.mark.contract("CC-0.4")
+def test_last_of_several_range_lines_counts(world):
+    data = world.files.write("lines.bin", 2 * MIB)
+    client = world.client()
+    download = client.download(url("lines.bin"), stop_after=5000)
+    download = client.download(url("lines.bin"), continued=download, stop_after=8000)
+    download = client.download(url("lines.bin"), continued=download)
+    assert download.attempts[-1].request.count(b"Range:") == 2
+    assert (download.attempts[-1].status, download.content) == (206, data)
+
+
+@pytest.mark.contract("CC-0.5")
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_trouble_of_the_origin_is_no_4xx(world, status):
+    address = world.status(f"trouble-{status}", status, retry_after=100)
+    client = world.client()
+    done = client.download(address, most_attempts=1)
+    assert 500 <= done.attempts[0].status <= 599
+    assert not client.is_banned("scripted.do.test")
+
+
+@pytest.mark.contract("CC-0.5")
+def test_unreachable_origin_is_no_4xx(world):
+    client = world.client()
+    done = client.download("http://dead.do.test/x", most_attempts=1)
+    assert done.attempts[0].status == 502
+    assert not client.is_banned("dead.do.test")
+
+
+@pytest.mark.contract("CC-0.5")
+def test_origin_that_is_not_allowed_is_403_so_that_the_client_stays_away(world):
+    client = world.client()
+    done = client.download("http://other.do.test/x", most_attempts=1)
+    assert done.attempts[0].status == 403
+    assert client.is_banned("other.do.test") and not client.is_banned(HOST)
+
+
+@pytest.mark.contract("CC-0.6", "CC-4.16")
+@pytest.mark.parametrize("status", [201, 202, 203, 204])
+def test_success_without_the_file_is_never_passed_on(world, status):
+    """The client takes it for the whole file."""
+    done = world.client().download(world.status(f"empty-{status}", status), most_attempts=1)
+    assert done.attempts[0].status == 502
+    assert done.state != "Transferred"
+
+
+@pytest.mark.contract("CC-0.6")
+def test_body_that_breaks_off_is_not_made_consistent(world):
+    body = bytes(range(256)) * 8000
+    cut = threading.Event()
+
+    def breaks(request, connection):
+        first, last = request.range or (0, len(body) - 1)
+        last = min(last, len(body) - 1)
+        if cut.is_set():
+            connection.head(206, content_range=f"bytes {first}-{last}/{len(body)}", content_length=last - first + 1)
+            connection.send(body[first:last + 1])
+        else:
+            cut.set()
+            connection.head(200, content_length=len(body))
+            connection.send(body[:500_000])
+            connection.close()
+
+    done = world.client().download(world.script("breaks", breaks))
+    assert done.attempts[0].fields["Content-Length"] == str(len(body))
+    assert (done.state, hashlib.sha256(done.content).digest()) == ("Transferred", hashlib.sha256(body).digest())
+
+
+@pytest.mark.contract("CC-0.7")
+def test_first_byte_comes_with_the_origins_and_not_with_its_last(world):
+    body = b"a" * (2 * MIB)
+    release = threading.Event()
+
+    def slow(request, connection):
+        connection.head(200, content_length=len(body), etag='"slow"', cache_control="max-age=60")
+        connection.send(body[:100_000])
+        release.wait(10)
+        connection.send(body[100_000:])
+
+    address = world.script("slow", slow)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        first = pool.submit(world.client().download, address)
+        second = pool.submit(world.client().download, address)
+        began = time.monotonic()
+        while time.monotonic() - began < 10 and len(world.scripted.of("/slow")) == 0:
+            pass
+        received = exchange(world.node, b"GET /slow?cacheHostOrigin=scripted.do.test HTTP/1.1\r\nHost: n\r\n\r\n"
+                            .replace(b"Host: n", f"Host: {world.cache_host}".encode()), until=100_000)
+        assert received.startswith(b"HTTP/1.1 200 ") and len(received) >= 100_000
+        release.set()
+        assert first.result().content == second.result().content == body
+    assert len(world.scripted.of("/slow")) == 1
+
+
+@pytest.mark.contract("CC-0.7")
+def test_connection_and_handshake_are_quick_under_load(world, authority):
+    data = world.files.write("load.bin", 100_000)
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        def fetch(_):
+            client = world.client(cache_host=f"127.0.0.1:{world.node.https_port}", trust=authority.root)
+            return client.download(f"https://{HOST}/load.bin", most_attempts=1)
+
+        answers = list(pool.map(fetch, range(80)))
+    assert all(answer.content == data for answer in answers), {a.attempts[0].outcome for a in answers}
+
+
+@pytest.mark.contract("CC-0.8")
+def test_object_that_changes_at_its_origin_is_not_mixed(world):
+    """Without a validator in the request: what is cached is pinned while it is fresh."""
+    old = world.files.write("changing.bin", 6 * MIB)
+    client = world.client()
+    part = client.download(url("changing.bin"), stop_after=3 * MIB)
+    world.files.write("changing.bin", 6 * MIB, age=20 * 86400)
+    done = client.download(url("changing.bin"), continued=part)
+    assert done.state == "Transferred"
+    assert done.content == old or done.places[-1] == "origin"

@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""Compares docs/client_contract.md with the tests: each line has a test that carries its id, and no test carries another id."""
+
+import ast
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LINE = re.compile(r"^\| (CC-\d+\.\d+) \|", re.M)
+
+
+def ids_of_tests(source):
+    """(id, line number) of every contract mark in a file."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "contract":
+            for argument in node.args:
+                yield getattr(argument, "value", None), node.lineno
+
+
+def mistakes(document, tests):
+    """`tests` maps file names to their texts."""
+    found, lines = [], LINE.findall(document)
+    found += [f"{line}: stands twice" for line in sorted(set(lines)) if lines.count(line) > 1]
+    proved = set()
+    for name, source in tests.items():
+        for line, number in ids_of_tests(source):
+            if line in lines:
+                proved.add(line)
+            else:
+                found.append(f"{name}:{number}: there is no line {line}")
+    return found + [f"{line}: no test carries this id" for line in lines if line not in proved]
+
+
+def main():
+    tests = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "tests/e2e").rglob("*_test.py"))}
+    document = (ROOT / "docs/client_contract.md").read_text()
+    if not LINE.search(document):
+        sys.exit("docs/client_contract.md has no lines with ids")
+    bad = mistakes(document, tests)
+    for text in bad:
+        print(text)
+    if bad:
+        sys.exit(f"{len(bad)} mistake(s) between docs/client_contract.md and the tests")
+
+
+if __name__ == "__main__":
+    main()
