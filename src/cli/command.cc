@@ -18,6 +18,11 @@ Command& Command::options(std::string name, std::vector<std::string>& target, st
   return *this;
 }
 
+Command& Command::lines(std::string name, std::vector<std::string>& target, std::string text) {
+  options_.push_back({std::move(name), std::move(text), false, Option::List{&target, false}});
+  return *this;
+}
+
 Command& Command::integer(std::string name, std::int64_t& target, std::int64_t min,
                           std::int64_t max, std::string text) {
   options_.push_back({std::move(name), std::move(text), false, Option::Integer{&target, min, max}});

@@ -38,6 +38,8 @@ class Command {
   // May be given several times, and takes comma-separated items: --dns a,b --dns c.
   Command& options(std::string name, std::vector<std::string>& target, std::string text,
                    Need need = Need::Optional);
+  // May be given several times, each with one whole value.
+  Command& lines(std::string name, std::vector<std::string>& target, std::string text);
   Command& integer(std::string name, std::int64_t& target, std::int64_t min, std::int64_t max,
                    std::string text);
   Command& flag(std::string name, bool& target, std::string text);

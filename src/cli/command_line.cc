@@ -28,7 +28,8 @@ struct AddOption {
   CLI::Option* operator()(const Command::Option::List& list) const {
     CLI::Option* const added = app.add_option(option.name, *list.target, option.text);
     // One value per mention, else an option would swallow the positional behind it.
-    if (list.commas) added->delimiter(',')->allow_extra_args(false);
+    if (list.commas) added->delimiter(',');
+    if (option.name.starts_with('-')) added->allow_extra_args(false);
     return added;
   }
 };

@@ -19,6 +19,7 @@ struct Sample {
   std::string word;
   std::vector<std::string> list;
   std::vector<std::string> files;
+  std::vector<std::string> lines;
   std::int64_t number = 3;
   bool flag = false;
   int runs = 0;
@@ -29,6 +30,7 @@ struct Sample {
         .command("verb", "Verb.")
         .option("--word", word, "Word.", Need::Required)
         .options("--list", list, "List.")
+        .lines("--line", lines, "Lines.")
         .integer("--number", number, 1, 10, "Number.")
         .flag("--flag", flag, "Flag.")
         .positionals("FILE", files, "Files.")
@@ -41,12 +43,14 @@ struct Sample {
 
 TEST(CommandLine, RunsTheNamedCommandAndReturnsItsCode) {
   Sample sample;
-  EXPECT_EQ(run(sample.root, {"group", "verb", "--word", "w", "--list", "a,b", "--list", "c",
-                              "--number", "7", "--flag", "x", "y,z"}),
-            kFailed);
+  EXPECT_EQ(
+      run(sample.root, {"group", "verb", "--word", "w", "--list", "a,b", "--list", "c", "--line",
+                        "a, b", "--line", "c", "--number", "7", "--flag", "x", "y,z"}),
+      kFailed);
   EXPECT_EQ(sample.runs, 1);
   EXPECT_EQ(sample.word, "w");
   EXPECT_EQ(sample.list, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(sample.lines, (std::vector<std::string>{"a, b", "c"}));
   EXPECT_EQ(sample.files, (std::vector<std::string>{"x", "y,z"})) << "files may have commas";
   EXPECT_EQ(sample.number, 7);
   EXPECT_TRUE(sample.flag);

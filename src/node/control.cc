@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "crypto/certificate.h"
 #include "http/target.h"
+#include "node/explain.h"
 #include "node/node_parts.h"
 
 namespace larder::node {
@@ -83,6 +84,28 @@ server::Reply reply_of(const base::Status& status) {
                    : status.error().code == base::ErrorCode::FailedPrecondition ? 409
                                                                                 : 502;
   return server::problem_reply(code, "failed", status.error().message);
+}
+
+server::Reply explain_reply(Delivery& delivery, const std::string& body) {
+  const auto json = base::parse_json(body);
+  const auto url = json ? base::json_string(*json, "url")
+                        : base::Result<std::string>(std::unexpected(json.error()));
+  const auto method = json ? base::json_string_or(*json, "method", "GET")
+                           : base::Result<std::string>(std::unexpected(json.error()));
+  if (!url || !method) {
+    return server::problem_reply(400, "bad-json",
+                                 url ? method.error().message : url.error().message);
+  }
+  ExplainRequest request{.url = *url, .method = *method};
+  for (const Json& field : json->value("fields", Json::array())) {
+    if (!field.is_array() || field.size() != 2 || !field[0].is_string() || !field[1].is_string()) {
+      return server::problem_reply(400, "bad-json", "fields: a list of [name, value]");
+    }
+    request.fields.emplace_back(field[0].get<std::string>(), field[1].get<std::string>());
+  }
+  auto text = explain(delivery, request);
+  if (!text) return reply_of(std::unexpected(text.error()));
+  return server::json_reply(std::move(*text));
 }
 
 }  // namespace
@@ -227,6 +250,9 @@ void add_control_routes(Node::Parts& parts) {
   });
   router.add("POST", "/api/v1/access-log/reopen",
              [&parts](const server::RouteRequest&) { return reply_of(parts.reopen_logs()); });
+  router.add("POST", "/api/v1/explain", [&parts](const server::RouteRequest& request) {
+    return explain_reply(*parts.delivery, request.body);
+  });
   router.add("POST", "/api/v1/join", [&parts](const server::RouteRequest& request) {
     const auto body = base::parse_json(request.body);
     if (!body) return server::problem_reply(400, "bad-json", body.error().message);
