@@ -1,5 +1,6 @@
 #include "net/tls13_keys.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -11,15 +12,8 @@ namespace larder::net {
 
 namespace {
 
-EVP_CIPHER_CTX* native(void* context) {
-  return static_cast<EVP_CIPHER_CTX*>(context);
-}
-
 const unsigned char* bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
-}
-unsigned char* bytes(char* text) {
-  return reinterpret_cast<unsigned char*>(text);
 }
 
 // HKDF-Expand-Label with an empty context (RFC 8446 section 7.1); one block of SHA-256 is enough
@@ -51,27 +45,24 @@ std::unique_ptr<Tls13Keys> Tls13Keys::create(Direction direction,
                                              std::span<const std::uint8_t, kSecret> traffic_secret,
                                              std::uint64_t sequence) {
   std::unique_ptr<Tls13Keys> keys(new Tls13Keys(direction));
-  keys->context_ = EVP_CIPHER_CTX_new();
   std::copy(traffic_secret.begin(), traffic_secret.end(), keys->secret_.begin());
-  if (keys->context_ == nullptr || !keys->set_keys()) return nullptr;
+  if (!keys->set_keys()) return nullptr;
   keys->sequence_ = sequence;
   return keys;
 }
 
 Tls13Keys::~Tls13Keys() {
-  EVP_CIPHER_CTX_free(native(context_));
   OPENSSL_cleanse(secret_.data(), secret_.size());
   OPENSSL_cleanse(iv_.data(), iv_.size());
 }
 
 bool Tls13Keys::set_keys() {
-  std::array<std::uint8_t, 16> key{};
-  const bool set = expand_label(secret_, "key", key) && expand_label(secret_, "iv", iv_) &&
-                   EVP_CipherInit_ex(native(context_), EVP_aes_128_gcm(), nullptr, key.data(),
-                                     nullptr, direction_ == Direction::Seal ? 1 : 0) == 1;
+  std::array<std::uint8_t, RecordCipher::kKey> key{};
+  const bool derived = expand_label(secret_, "key", key) && expand_label(secret_, "iv", iv_);
+  if (derived) cipher_ = RecordCipher::create(direction_, key);
   OPENSSL_cleanse(key.data(), key.size());
   sequence_ = 0;
-  return set;
+  return derived && cipher_ != nullptr;
 }
 
 bool Tls13Keys::update() {
@@ -82,8 +73,8 @@ bool Tls13Keys::update() {
   return set_keys();
 }
 
-std::array<std::uint8_t, 12> Tls13Keys::nonce() const {
-  std::array<std::uint8_t, 12> value = iv_;
+std::array<std::uint8_t, RecordCipher::kNonce> Tls13Keys::nonce() const {
+  std::array<std::uint8_t, RecordCipher::kNonce> value = iv_;
   for (std::size_t i = 0; i < 8; ++i) {
     value[11 - i] = static_cast<std::uint8_t>(value[11 - i] ^ (sequence_ >> (8 * i)));
   }
@@ -92,51 +83,28 @@ std::array<std::uint8_t, 12> Tls13Keys::nonce() const {
 
 std::size_t Tls13Keys::seal(std::uint8_t type, std::string_view first, std::string_view second,
                             char* out) {
-  EVP_CIPHER_CTX* context = native(context_);
   const std::size_t inner = first.size() + second.size() + 1;
-  const std::size_t body = inner + 16;
+  const std::size_t body = inner + RecordCipher::kTag;
   const char header[kHeader] = {'\x17', '\x03', '\x03', static_cast<char>(body >> 8),
                                 static_cast<char>(body)};
   std::memcpy(out, header, kHeader);
-  char* to = out + kHeader;
-  int length = 0;
-  const auto put = [&](std::string_view part) {
-    if (part.empty()) return true;
-    if (EVP_EncryptUpdate(context, bytes(to), &length, bytes(part),
-                          static_cast<int>(part.size())) != 1) {
-      return false;
-    }
-    to += length;
-    return true;
-  };
   const char inner_type = static_cast<char>(type);
-  if (EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, nonce().data()) != 1 ||
-      EVP_EncryptUpdate(context, nullptr, &length, bytes({header, kHeader}), kHeader) != 1 ||
-      !put(first) || !put(second) || !put({&inner_type, 1}) ||
-      EVP_EncryptFinal_ex(context, bytes(to), &length) != 1 ||
-      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, to) != 1) {
-    return 0;
-  }
+  const std::array<std::string_view, 3> parts = {first, second, {&inner_type, 1}};
+  if (!cipher_->seal(nonce(), {header, kHeader}, parts, out + kHeader)) return 0;
   ++sequence_;
   return kHeader + body;
 }
 
 bool Tls13Keys::open(std::span<char> record, Opened& opened) {
   if (record.size() < kOverhead || record[0] != '\x17') return false;
-  EVP_CIPHER_CTX* context = native(context_);
-  char* content = record.data() + kHeader;
-  const std::size_t inner = record.size() - kHeader - 16;
-  int length = 0;
-  if (EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, nonce().data()) != 1 ||
-      EVP_DecryptUpdate(context, nullptr, &length, bytes(record.data()), kHeader) != 1 ||
-      EVP_DecryptUpdate(context, bytes(content), &length, bytes(content),
-                        static_cast<int>(inner)) != 1 ||
-      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, content + inner) != 1 ||
-      EVP_DecryptFinal_ex(context, bytes(content + inner), &length) != 1) {
+  const std::span<char> content =
+      record.subspan(kHeader, record.size() - kHeader - RecordCipher::kTag);
+  if (!cipher_->open(nonce(), {record.data(), kHeader}, content,
+                     record.last<RecordCipher::kTag>())) {
     return false;
   }
   ++sequence_;
-  std::string_view plain(content, inner);
+  std::string_view plain(content.data(), content.size());
   while (!plain.empty() && plain.back() == '\0') plain.remove_suffix(1);  // padding
   if (plain.empty() || plain.size() - 1 > kMostContent) return false;
   opened.type = static_cast<std::uint8_t>(plain.back());

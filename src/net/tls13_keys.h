@@ -12,13 +12,16 @@
 #include <span>
 #include <string_view>
 
+#include "net/record_cipher.h"
+
 namespace larder::net {
 
 class Tls13Keys {
  public:
   static constexpr std::size_t kSecret = 32;
   static constexpr std::size_t kHeader = 5;
-  static constexpr std::size_t kOverhead = kHeader + 1 + 16;  // header, inner type, tag
+  static constexpr std::size_t kOverhead =
+      kHeader + 1 + RecordCipher::kTag;  // header, inner type, tag
   static constexpr std::size_t kMostContent = 16 * 1024;
   // Inner types of records.
   static constexpr std::uint8_t kAlert = 21;
@@ -28,7 +31,7 @@ class Tls13Keys {
   // section 5.5.
   static constexpr std::uint64_t kMostRecords = 1ULL << 23;
 
-  enum class Direction { Seal, Open };
+  using Direction = RecordCipher::Direction;
   // `traffic_secret` is the application traffic secret; `sequence` counts the records that it has
   // protected already. Null when the library fails.
   static std::unique_ptr<Tls13Keys> create(Direction direction,
@@ -56,13 +59,13 @@ class Tls13Keys {
  private:
   explicit Tls13Keys(Direction direction) : direction_(direction) {}
   bool set_keys();
-  std::array<std::uint8_t, 12> nonce() const;
+  std::array<std::uint8_t, RecordCipher::kNonce> nonce() const;
 
   const Direction direction_;
-  void* context_ = nullptr;  // EVP_CIPHER_CTX
+  std::unique_ptr<RecordCipher> cipher_;
   std::uint64_t sequence_ = 0;
   std::array<std::uint8_t, kSecret> secret_{};
-  std::array<std::uint8_t, 12> iv_{};
+  std::array<std::uint8_t, RecordCipher::kNonce> iv_{};
 };
 
 }  // namespace larder::net
