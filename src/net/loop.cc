@@ -74,6 +74,7 @@ struct Loop::Impl {
 
   std::mutex mutex;  // guards posted
   std::vector<std::move_only_function<void()>> posted;
+  std::atomic<bool> has_posted = false;  // spares the loop the lock
   std::atomic<bool> stopping = false;
 };
 
@@ -147,10 +148,12 @@ void Loop::forget(Target& target) {
 }
 
 void Loop::run_posted() {
+  if (!impl_->has_posted) return;
   std::vector<std::move_only_function<void()>> work;
   {
     const std::lock_guard lock(impl_->mutex);
     work.swap(impl_->posted);
+    impl_->has_posted = false;
   }
   for (auto& one : work) one();
 }
@@ -161,6 +164,7 @@ void Loop::post(std::move_only_function<void()> work) {
     const std::lock_guard lock(impl_->mutex);
     first = impl_->posted.empty();
     impl_->posted.push_back(std::move(work));
+    impl_->has_posted = true;
   }
   if (!first) return;
   const std::uint64_t one = 1;

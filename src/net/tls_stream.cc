@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "net/socket_calls.h"
 #include "net/stream.h"
 #include "net/tls_context.h"
 #include "net/traffic_secrets.h"
@@ -228,7 +229,7 @@ class ServerTlsStream final : public TlsStream {
     socket_.forget_missed_read();
     for (;;) {
       const std::size_t room = sizeof thread.received - kept;
-      const ssize_t count = ::recv(socket_.fd(), thread.received + kept, room, 0);
+      const ssize_t count = receive_bytes(socket_.fd(), thread.received + kept, room);
       if (count > 0) {
         thread.received_end = kept + static_cast<std::size_t>(count);
         drained_ = static_cast<std::size_t>(count) < room;
@@ -354,7 +355,7 @@ class ServerTlsStream final : public TlsStream {
   // Sends what an earlier call had sealed but could not send.
   IoState flush() {
     while (!pending_.empty()) {
-      const ssize_t count = ::send(socket_.fd(), pending_.data(), pending_.size(), MSG_NOSIGNAL);
+      const ssize_t count = send_bytes(socket_.fd(), pending_.data(), pending_.size());
       if (count < 0) {
         if (errno == EINTR) continue;
         return errno == EAGAIN ? IoState::WouldBlock : IoState::Failed;
@@ -370,8 +371,7 @@ class ServerTlsStream final : public TlsStream {
     std::size_t sent = 0;
     IoState state = IoState::Done;
     while (sent < sealed.size()) {
-      const ssize_t count =
-          ::send(socket_.fd(), sealed.data() + sent, sealed.size() - sent, MSG_NOSIGNAL);
+      const ssize_t count = send_bytes(socket_.fd(), sealed.data() + sent, sealed.size() - sent);
       if (count < 0) {
         if (errno == EINTR) continue;
         state = errno == EAGAIN ? IoState::WouldBlock : IoState::Failed;
