@@ -20,6 +20,9 @@ class LoopState::Sweep final : public net::Timed {
   void arm() { deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(2); }
   void expire() override {
     state_.hot.drop_removed();
+    const base::SteadyTime now = std::chrono::steady_clock::now();
+    state_.recent_http.drop_expired(now);
+    state_.recent_https.drop_expired(now);
     state_.read_clocks();
     arm();
   }
@@ -45,6 +48,8 @@ LoopState::~LoopState() = default;
 
 void LoopState::apply(std::shared_ptr<const Policy> next, std::shared_ptr<server::AccessLog> log) {
   policy = std::move(next);
+  recent_http.clear();
+  recent_https.clear();
   if (log == log_file_) return;
   log_.reset();  // writes what it holds
   log_file_ = std::move(log);
@@ -57,15 +62,46 @@ void LoopState::read_clocks() {
                      std::chrono::steady_clock::now().time_since_epoch());
 }
 
-void LoopState::name_request(server::Exchange& exchange) {
+void LoopState::write_request_id(char* to) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::array<char, 32>& id = exchange.outcome.request_id;
-  std::memcpy(id.data(), request_prefix_.data(), request_prefix_.size());
+  std::memcpy(to, request_prefix_.data(), request_prefix_.size());
   std::uint64_t number = request_number_++;
-  for (std::size_t i = id.size(); i-- > request_prefix_.size();) {
-    id[i] = kDigits[number & 15];
+  for (std::size_t i = kRequestId; i-- > request_prefix_.size();) {
+    to[i] = kDigits[number & 15];
     number >>= 4;
   }
+}
+
+namespace {
+
+server::AccessRecord describe(const server::Exchange& exchange, std::string_view scheme,
+                              std::string_view host, std::uint64_t bytes) {
+  const server::Outcome& outcome = exchange.outcome;
+  server::AccessRecord record;
+  record.client = exchange.peer().address;
+  record.method = exchange.head().method_text;
+  record.scheme = scheme;
+  record.host = host;
+  record.path = exchange.head().path;
+  record.has_query = exchange.head().has_query;
+  record.status = outcome.status;
+  record.bytes = bytes;
+  record.cache = outcome.complete ? outcome.cache : "cut";
+  record.reason = outcome.reason;
+  record.request_id = {outcome.request_id.data(), outcome.request_id.size()};
+  return record;
+}
+
+}  // namespace
+
+void LoopState::write_line(const server::Exchange& exchange, std::string_view scheme,
+                           std::string_view host, std::uint64_t bytes, server::AccessLine& line) {
+  server::write_access_line(describe(exchange, scheme, host, bytes), line);
+}
+
+base::WallTime LoopState::wall(base::SteadyTime time) const {
+  return base::WallTime{wall_offset_ +
+                        std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch())};
 }
 
 void LoopState::record(const server::Exchange& exchange, std::string_view scheme,
@@ -82,22 +118,24 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
   if (outcome.cache == "error") counters->add(Counter::Errors);
   if (!outcome.complete) counters->add(Counter::Cut);
   if (log_ == nullptr) return;
-  server::AccessRecord record;
-  record.client = exchange.peer().address;
-  record.method = exchange.head().method_text;
-  record.scheme = scheme;
-  record.host = host;
-  record.path = exchange.head().path;
-  record.has_query = exchange.head().has_query;
-  record.status = outcome.status;
-  record.bytes = outcome.bytes;
+  server::AccessRecord record = describe(exchange, scheme, host, outcome.bytes);
   const base::SteadyTime end = std::chrono::steady_clock::now();
   record.duration = std::chrono::duration_cast<std::chrono::microseconds>(end - exchange.start());
-  record.cache = outcome.complete ? outcome.cache : "cut";
-  record.reason = outcome.reason;
-  record.request_id = {outcome.request_id.data(), outcome.request_id.size()};
-  log_->append(record, base::WallTime{wall_offset_ + std::chrono::floor<std::chrono::microseconds>(
-                                                         end.time_since_epoch())});
+  log_->append(record, wall(end));
+}
+
+void LoopState::record_repeated(const server::Peer& peer, const RecentAnswer& answer,
+                                base::SteadyTime start, bool complete) {
+  counters->add(Counter::Requests);
+  counters->add(Counter::Hits);
+  counters->add(Counter::BytesTotal, answer.bytes.size());
+  counters->add(Counter::BytesHit, answer.body);
+  if (!complete) counters->add(Counter::Cut);
+  if (log_ == nullptr) return;
+  const base::SteadyTime end = std::chrono::steady_clock::now();
+  log_->append(peer.address, answer.line,
+               std::chrono::duration_cast<std::chrono::microseconds>(end - start),
+               std::string_view(answer.bytes).substr(answer.request_id_at, kRequestId), wall(end));
 }
 
 std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {

@@ -16,6 +16,7 @@
 #include "net/worker_pool.h"
 #include "node/counters.h"
 #include "node/policy.h"
+#include "node/recent_answers.h"
 #include "node/stored_object.h"
 #include "server/access_log.h"
 #include "server/exchange.h"
@@ -36,10 +37,20 @@ class LoopState {
 
   // Counts and logs a finished request.
   void record(const server::Exchange& exchange, std::string_view scheme, std::string_view host);
+  // The line of an answer of `bytes` that was given just now, for record_repeated().
+  static void write_line(const server::Exchange& exchange, std::string_view scheme,
+                         std::string_view host, std::uint64_t bytes, server::AccessLine& line);
+  void record_repeated(const server::Peer& peer, const RecentAnswer& answer, base::SteadyTime start,
+                       bool complete);
   // Gives the request its id: 32 hexadecimal digits, unique.
-  void name_request(server::Exchange& exchange);
+  void name_request(server::Exchange& exchange) {
+    write_request_id(exchange.outcome.request_id.data());
+  }
+  void write_request_id(char* to);
 
   HotObjects hot;
+  RecentAnswers recent_http;
+  RecentAnswers recent_https;
   std::shared_ptr<Counters> counters;
   // In force for requests that begin now. What outlives one step of the loop keeps a pointer of its
   // own.
@@ -47,7 +58,9 @@ class LoopState {
 
  private:
   class Sweep;
+  static constexpr std::size_t kRequestId = 32;  // digits
   void read_clocks();
+  base::WallTime wall(base::SteadyTime time) const;
   net::Loop& loop_;
   std::shared_ptr<server::AccessLog> log_file_;
   std::unique_ptr<server::AccessLog::Buffer> log_;

@@ -18,6 +18,18 @@ constexpr std::chrono::hours kOfflineGrace{24};
 // Longest range that is answered without waiting, in bytes.
 constexpr std::uint64_t kLongestAtOnce = 8 << 20;
 
+// For the log: the host that the request is for, as the client named it.
+std::string_view origin_host(const http::RequestHead& head) {
+  // Where a parameter names the origin, Host is only this node.
+  constexpr std::string_view kParameter = "cacheHostOrigin=";
+  const std::size_t named = head.query.rfind(kParameter);
+  if (named != std::string_view::npos) {
+    const std::string_view host = head.query.substr(named + kParameter.size());
+    return host.substr(0, std::min<std::size_t>(host.find('&'), 253));
+  }
+  return head.form == http::TargetForm::Absolute ? head.authority : head.host.value_or("-");
+}
+
 }  // namespace
 
 // A hit that needs no wait: everything below runs on the loop thread without a lock held and
@@ -47,7 +59,6 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
   }
   loop_->name_request(exchange);
   AnswerFacts answer;
-  answer.date = server::http_date_now();
   answer.age = use.age;
   answer.cache_status.time_to_live = use.remaining;
   answer.request_id = {exchange.outcome.request_id.data(), exchange.outcome.request_id.size()};
@@ -72,7 +83,45 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
   exchange.outcome.status = selection.status;
   exchange.outcome.cache = "hit";
   exchange.outcome.reason = use.reason;
+  if (!stored->body.empty()) remember(exchange, out, stored, use, now);
   return true;
+}
+
+void RequestPath::remember(const server::Exchange& exchange, const net::Outgoing& out,
+                           const std::shared_ptr<const StoredObject>& stored,
+                           const cache::UseDecision& use, base::WallTime now) {
+  const http::RequestHead& head = exchange.head();
+  // Secrets of clients are not kept.
+  if (exchange.closing() || use.remaining <= std::chrono::seconds(1) ||
+      head.has(http::FieldName::Authorization) || head.has(http::FieldName::Cookie)) {
+    return;
+  }
+  RecentAnswer* const answer = recent_answers().admit(exchange.raw_head(), out.size());
+  if (answer == nullptr) return;
+  const std::string_view id(exchange.outcome.request_id.data(), exchange.outcome.request_id.size());
+  answer->bytes.assign(out.head).append(out.memory);
+  answer->request_id_at = answer->bytes.find(id);
+  const std::chrono::microseconds age =
+      stored->response.freshness.initial_age + (now - stored->response.response_time);
+  answer->until = exchange.start() + std::chrono::seconds(1) -
+                  (age - std::chrono::floor<std::chrono::seconds>(age));
+  answer->stored = stored;
+  answer->revision = stored->object->revision();
+  answer->body = out.memory.size();
+  loop_->write_line(exchange, tls_ ? "https" : "http", origin_host(head), out.size(), answer->line);
+  if (answer->request_id_at == std::string::npos) answer->until = {};
+}
+
+std::string_view RequestPath::repeat(std::string_view received, base::SteadyTime now) {
+  RecentAnswer* const answer = recent_answers().find(received, now);
+  repeated_ = answer;
+  if (answer == nullptr) return {};
+  loop_->write_request_id(answer->bytes.data() + answer->request_id_at);
+  return answer->bytes;
+}
+
+void RequestPath::repeated(const server::Peer& peer, base::SteadyTime start, bool complete) {
+  loop_->record_repeated(peer, *repeated_, start, complete);
 }
 
 net::Task<void> RequestPath::answer(server::Exchange& exchange) {
@@ -386,17 +435,7 @@ AnswerFacts RequestPath::facts(const Work& work) const {
 }
 
 void RequestPath::finished(const server::Exchange& exchange) {
-  const http::RequestHead& head = exchange.head();
-  std::string_view host =
-      head.form == http::TargetForm::Absolute ? head.authority : head.host.value_or("-");
-  // Where a parameter names the origin, Host is only this node.
-  constexpr std::string_view kParameter = "cacheHostOrigin=";
-  const std::size_t named = head.query.rfind(kParameter);
-  if (named != std::string_view::npos) {
-    host = head.query.substr(named + kParameter.size());
-    host = host.substr(0, std::min<std::size_t>(host.find('&'), 253));
-  }
-  loop_->record(exchange, tls_ ? "https" : "http", host);
+  loop_->record(exchange, tls_ ? "https" : "http", origin_host(exchange.head()));
 }
 
 void RequestPath::refused(const server::Peer& peer, int status, std::string_view reason) {

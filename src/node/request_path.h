@@ -9,6 +9,7 @@
 #include "cache/fill.h"
 #include "node/answer_head.h"
 #include "node/delivery.h"
+#include "node/recent_answers.h"
 #include "node/request_target.h"
 #include "node/revalidation.h"
 #include "server/exchange.h"
@@ -23,6 +24,8 @@ class RequestPath final : public server::Handler {
 
   bool try_answer(server::Exchange& exchange, net::Outgoing& out) override;
   net::Task<void> answer(server::Exchange& exchange) override;
+  std::string_view repeat(std::string_view received, base::SteadyTime now) override;
+  void repeated(const server::Peer& peer, base::SteadyTime start, bool complete) override;
   void finished(const server::Exchange& exchange) override;
   void refused(const server::Peer& peer, int status, std::string_view reason) override;
 
@@ -33,8 +36,8 @@ class RequestPath final : public server::Handler {
         : exchange(of), policy(std::move(in_force)) {}
     server::Exchange& exchange;
     const std::shared_ptr<const Policy> policy;  // `target` points into it
-    RequestTarget target;  // its key is a variant's once one was chosen
-    std::string url_text;  // the URL's own key and its text
+    RequestTarget target;                        // its key is a variant's once one was chosen
+    std::string url_text;                        // the URL's own key and its text
     store::Key url_key;
     std::uint64_t variant_epoch = 0;  // of what is stored under the URL's own key
     std::vector<cache::NominatedField> vary{};
@@ -99,7 +102,15 @@ class RequestPath final : public server::Handler {
   Delivery& delivery_;
   std::shared_ptr<LoopState> loop_;
   const bool tls_;
-  RequestTarget hit_target_;  // of try_answer: its strings are reused
+  // Keeps a small answer of try_answer for requests that come in the same words.
+  void remember(const server::Exchange& exchange, const net::Outgoing& out,
+                const std::shared_ptr<const StoredObject>& stored, const cache::UseDecision& use,
+                base::WallTime now);
+
+  RecentAnswers& recent_answers() { return tls_ ? loop_->recent_https : loop_->recent_http; }
+
+  RequestTarget hit_target_;                // of try_answer: its strings are reused
+  const RecentAnswer* repeated_ = nullptr;  // of the last repeat()
 };
 
 }  // namespace larder::node

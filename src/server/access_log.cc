@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "base/file.h"
@@ -117,49 +118,76 @@ AccessLog::Buffer::~Buffer() {
   if (!lines_.empty()) log_.write(lines_);
 }
 
+void write_access_line(const AccessRecord& record, AccessLine& line) {
+  std::string& request = line.request;
+  request.clear();
+  append_escaped(request, record.method);
+  request.push_back(' ');
+  request += record.scheme;
+  request += "://";
+  append_escaped(request, record.host);
+  append_escaped(request, record.path);
+  if (record.has_query) request += "?...";
+  request.push_back(' ');
+  append_number(request, static_cast<std::uint64_t>(record.status));
+  request.push_back(' ');
+  append_number(request, record.bytes);
+  line.outcome = record.cache;
+  line.outcome.push_back(' ');
+  // Reasons are sentences for people elsewhere; here each column is one word.
+  for (const char c : record.reason) line.outcome.push_back(c == ' ' ? '-' : c);
+}
+
 void AccessLog::Buffer::append(const AccessRecord& record, base::WallTime now) {
-  const std::int64_t second = base::to_unix_seconds(now);
-  if (second != second_) {
-    second_ = second;
+  write_access_line(record, line_);
+  append(record.client, line_, record.duration, record.request_id, now);
+}
+
+void AccessLog::Buffer::append(std::string_view client, const AccessLine& line,
+                               std::chrono::microseconds duration, std::string_view request_id,
+                               base::WallTime now) {
+  const auto since = now.time_since_epoch();
+  const auto second = std::chrono::floor<std::chrono::seconds>(since);
+  if (second.count() != second_) {
+    second_ = second.count();
     second_text_ = base::to_rfc3339(now);
     second_text_.pop_back();
   }
-  const auto milliseconds = static_cast<unsigned>(
-      std::chrono::floor<std::chrono::milliseconds>(now).time_since_epoch().count() % 1000);
-  std::string& line = lines_;
-  line += second_text_;
+  const auto milliseconds =
+      static_cast<unsigned>(std::chrono::floor<std::chrono::milliseconds>(since - second).count());
   const char fraction[] = {'.',
                            static_cast<char>('0' + milliseconds / 100),
                            static_cast<char>('0' + milliseconds / 10 % 10),
                            static_cast<char>('0' + milliseconds % 10),
                            'Z',
                            ' '};
-  line.append(fraction, sizeof fraction);
-  line += record.client;
-  line.push_back(' ');
-  append_escaped(line, record.method);
-  line.push_back(' ');
-  line += record.scheme;
-  line += "://";
-  append_escaped(line, record.host);
-  append_escaped(line, record.path);
-  if (record.has_query) line += "?...";
-  line.push_back(' ');
-  append_number(line, static_cast<std::uint64_t>(record.status));
-  line.push_back(' ');
-  append_number(line, record.bytes);
-  line.push_back(' ');
-  append_number(line, static_cast<std::uint64_t>(record.duration.count()));
-  line.push_back(' ');
-  line += record.cache;
-  line.push_back(' ');
-  // Reasons are sentences for people elsewhere; here each column is one word.
-  for (const char c : record.reason) line.push_back(c == ' ' ? '-' : c);
-  line.push_back(' ');
-  line += record.request_id;
-  line.push_back('\n');
+  constexpr std::size_t kNumber = 20;
+  const std::size_t before = lines_.size();
+  const std::size_t most = second_text_.size() + sizeof fraction + client.size() + 1 +
+                           line.request.size() + 1 + kNumber + 1 + line.outcome.size() + 1 +
+                           request_id.size() + 1;
+  lines_.resize_and_overwrite(before + most, [&](char* begin, std::size_t /*size*/) {
+    char* to = begin + before;
+    const auto put = [&to](std::string_view text) {
+      std::memcpy(to, text.data(), text.size());
+      to += text.size();
+    };
+    put(second_text_);
+    put({fraction, sizeof fraction});
+    put(client);
+    *to++ = ' ';
+    put(line.request);
+    *to++ = ' ';
+    to = std::to_chars(to, to + kNumber, duration.count()).ptr;
+    *to++ = ' ';
+    put(line.outcome);
+    *to++ = ' ';
+    put(request_id);
+    *to++ = '\n';
+    return static_cast<std::size_t>(to - begin);
+  });
   flush_->arm();
-  if (line.size() >= kBufferSize) {
+  if (lines_.size() >= kBufferSize) {
     log_.write(lines_);
     lines_.clear();
   }

@@ -37,7 +37,15 @@ struct AccessRecord {
   std::string_view request_id;
 };
 
+// What is the same for every request that is answered alike, escaped already.
+struct AccessLine {
+  std::string request;  // from the method to the bytes
+  std::string outcome;  // from the cache to the reason
+};
+
 // Thread-safe; outlives its buffers.
+void write_access_line(const AccessRecord& record, AccessLine& line);
+
 class AccessLog {
  public:
   static constexpr std::uint64_t kTurnOver = 512ULL << 20;
@@ -64,11 +72,14 @@ class AccessLog {
     Buffer& operator=(const Buffer&) = delete;
 
     void append(const AccessRecord& record, base::WallTime now);
+    void append(std::string_view client, const AccessLine& line, std::chrono::microseconds duration,
+                std::string_view request_id, base::WallTime now);
 
    private:
     class Flush;
     AccessLog& log_;
     std::string lines_;
+    AccessLine line_;  // of append(record): its strings are reused
     std::int64_t second_ = -1;
     std::string second_text_;
     std::unique_ptr<Flush> flush_;

@@ -292,7 +292,22 @@ net::Task<void> Connection::serve() {
       }
       idle_ = false;
       if (!ready) co_return;
-      parse = read_at_once(head);
+      if (receive()) {
+        // Ready since the loop woke: waiting for others' turns counts too.
+        const base::SteadyTime start = net::Loop::current().now();
+        std::string rest;
+        const Repeated repeated = draining_ || is_paced() ? Repeated::No : try_repeat(start, rest);
+        if (repeated == Repeated::Sent) continue;
+        if (repeated != Repeated::No) {
+          net::Outgoing out;
+          out.head = rest;
+          const bool sent = repeated == Repeated::Partly && co_await write(std::move(out));
+          if (sent) continue;
+          co_await linger();
+          co_return;
+        }
+        parse = parse_received(head);
+      }
     }
     if (parse.state == http::HeadParse::State::NeedMore) parse = co_await read_head(head);
     if (parse.state == http::HeadParse::State::NeedMore) co_return;
@@ -304,6 +319,7 @@ net::Task<void> Connection::serve() {
     bool keep = false;
     {
       Exchange exchange(*this, head, start);
+      exchange.raw_head_ = received_.substr(0, parse.consumed);
       net::Outgoing out;
       if (!head.has_body() && handler_.try_answer(exchange, out)) {
         exchange.outcome.bytes = out.size();
@@ -358,16 +374,32 @@ net::Task<bool> Connection::answer_slowly(http::HeadParse parse, base::SteadyTim
   co_return true;
 }
 
-http::HeadParse Connection::read_at_once(http::RequestHead& head) {
+bool Connection::receive() {
   std::size_t got = 0;
-  http::HeadParse parse;
   const net::IoState state = stream_->try_read(buffers().received, got);
   ended_ = state != net::IoState::Done && state != net::IoState::WouldBlock;
-  if (state != net::IoState::Done) return parse;
+  if (state != net::IoState::Done) return false;
   received_ = std::string_view(buffers().received, got);
-  parse = http::parse_request_head(received_, head);
+  return true;
+}
+
+http::HeadParse Connection::parse_received(http::RequestHead& head) {
+  const http::HeadParse parse = http::parse_request_head(received_, head);
   if (parse.state == http::HeadParse::State::NeedMore) pending_.assign(received_);
   return parse;
+}
+
+Connection::Repeated Connection::try_repeat(base::SteadyTime start, std::string& rest) {
+  const std::string_view answer = handler_.repeat(received_, start);
+  if (answer.empty()) return Repeated::No;
+  net::Outgoing out;
+  out.head = answer;
+  const net::IoState state = stream_->try_write(out);
+  received_ = {};
+  handler_.repeated(peer_, start, state != net::IoState::Failed);
+  if (state == net::IoState::Done) return Repeated::Sent;
+  rest = out.head;
+  return state == net::IoState::Failed ? Repeated::Failed : Repeated::Partly;
 }
 
 net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {

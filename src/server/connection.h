@@ -61,10 +61,16 @@ class Connection {
   std::unique_ptr<OwnedRequest> take_request(const http::HeadParse& parse);
   void take_bytes(std::size_t count);  // from the front of received_; the rest goes to pending_
 
-  // One read. NeedMore: what came is in pending_, or nothing came (ended_ says whether more can).
-  http::HeadParse read_at_once(http::RequestHead& head);
+  // One read without a wait. False: nothing came (ended_ says whether more can).
+  bool receive();
+  // Parses what came. NeedMore: it is in pending_.
+  http::HeadParse parse_received(http::RequestHead& head);
   // Reads until a whole head is there; its bytes are then the front of `received_`.
   net::Task<http::HeadParse> read_head(http::RequestHead& head);
+  // Sends the answer that the handler has given before to the same bytes, if it has. Partly: `rest`
+  // is still to be sent.
+  enum class Repeated { No, Sent, Partly, Failed };
+  Repeated try_repeat(base::SteadyTime start, std::string& rest);
   net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
   net::Task<void> refuse(http::HeadParse parse);
   net::Task<void> linger();

@@ -46,6 +46,8 @@ class Exchange {
   base::SteadyTime start() const { return start_; }
   // When the first byte of an answer that needed waits was sent; the epoch for one that did not.
   base::SteadyTime first_sent() const { return first_sent_; }
+  // The request's head as it was received. For try_answer only: it is valid as long as head().
+  std::string_view raw_head() const { return raw_head_; }
 
   // Sends bytes of the answer; false when the client is gone: stop then. The caller has written a
   // complete head.
@@ -71,6 +73,7 @@ class Exchange {
   base::SteadyTime first_sent_{};
   Connection& connection_;
   const http::RequestHead* head_;
+  std::string_view raw_head_;
   bool keep_alive_ = true;
   bool continued_ = false;
   struct Body;
@@ -89,6 +92,21 @@ class Handler {
     (void)exchange;
     (void)out;
     return false;
+  }
+
+  // The whole answer to exactly these bytes, which are all that was received: empty unless they are
+  // one request that was answered lately and would be answered alike now. Nothing of it was parsed
+  // yet. Valid until the next call; `peer` is told of what became of it by repeated().
+  virtual std::string_view repeat(std::string_view received, base::SteadyTime now) {
+    (void)received;
+    (void)now;
+    return {};
+  }
+  // After the answer of repeat() was sent; `complete` is false when the client left.
+  virtual void repeated(const Peer& peer, base::SteadyTime start, bool complete) {
+    (void)peer;
+    (void)start;
+    (void)complete;
   }
 
   // Answers, waiting as needed. Always sends something or closes the connection.

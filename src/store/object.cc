@@ -38,6 +38,10 @@ bool Object::is_removed() const {
   return generation_->was_removed;
 }
 
+std::uint64_t Object::revision() const {
+  return state_->revision.load(std::memory_order_acquire);
+}
+
 std::shared_ptr<const std::string> Object::metadata() const {
   const std::lock_guard lock(state_->mutex);
   return state_->metadata;

@@ -46,6 +46,8 @@ class Object {
   std::uint64_t length() const;
   // Never null; another string after Store::update_metadata.
   std::shared_ptr<const std::string> metadata() const;
+  // Another number after each Store::update_metadata; cheaper to ask for than metadata().
+  std::uint64_t revision() const;
   // True once the generation was replaced, removed or evicted: what is there stays readable, but
   // nothing can be added.
   bool is_removed() const;

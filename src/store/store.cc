@@ -197,6 +197,7 @@ base::Status Store::update_metadata(Object& object, std::span<const std::uint8_t
   }
   const std::lock_guard lock(state.mutex);
   state.metadata = std::move(text);
+  ++state.revision;
   return {};
 }
 
