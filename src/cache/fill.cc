@@ -1,10 +1,11 @@
 #include "cache/fill.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/log.h"
+#include "cache/fill_fetch.h"
+#include "cache/fill_table.h"
 #include "http/range.h"
 
 namespace larder::cache {
@@ -13,288 +14,87 @@ namespace {
 
 using store::kSliceSize;
 
-// Full slices of one fill that wait for the disk; more pause its fetches.
-constexpr int kMostUnsaved = 16;
-// Full slices that the disk refused and that are kept for the readers.
-constexpr int kMostLost = 16;
-// A fetch without readers goes on when at most this much is missing.
-constexpr std::uint64_t kWorthFinishing = 8 << 20;
-// Fetches of one fill that may fail before its readers are told.
+// Fetches of one fill that may fail one after the other before its readers are told.
 constexpr int kMostFailures = 4;
-// A reader does not wait for a fetch that is more slices away than this: it starts its own from
-// there.
+// Fetches of one fill at a time.
+constexpr std::size_t kMostFetches = 16;
+// A reader does not wait for an answer that is more slices away than this, where it can ask itself.
 constexpr std::uint32_t kNear = 16;
-// Readers are woken after so many bytes or so long: each wake costs every waiting thread.
-constexpr std::uint64_t kWakeBytes = 128 * 1024;
-constexpr std::chrono::milliseconds kWakeInterval{5};
+// The first range that is asked of an origin that is known to serve them, in slices.
+constexpr std::uint32_t kFirstRange = 4;
+// An answer to a plain request is cut in favour of ranges when more slices than this are left: what
+// its sender had under way then (some MiB) is hardly two parts in a hundred.
+constexpr std::uint64_t kWorthCutting = 256;
+// Fetches that waited for the disk go on when at most so many slices are left.
+constexpr std::size_t kResumeBelow = 8;
+// A fetch that has brought nothing for so long is taken over when a reader waits for it.
+constexpr std::chrono::seconds kStalled{5};
+// The same for one that has no answer yet.
+constexpr std::chrono::seconds kSilent{10};
 
 }  // namespace
 
-// One transfer of a run of slices. Its callbacks come from the origin thread.
-class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this<Fetch> {
- public:
-  Fetch(std::shared_ptr<Fill> fill, std::uint32_t first, std::uint32_t last)
-      : fill_(std::move(fill)), next_(first), last_(last) {}
-
-  bool on_head(const http::ResponseHead& head) override {
-    return judge_ ? open(head) : go_on(head);
-  }
-  Next on_body(std::span<const std::uint8_t> bytes) override;
-  bool on_burst() override;
-  void on_end(base::Status status) override;
-
- private:
-  friend class Fill;
-  bool open(const http::ResponseHead& head);
-  bool go_on(const http::ResponseHead& head);
-  void pass_on(const http::ResponseHead& head);
-  void create_object(const Opening& opening, const http::ResponseHead& head, bool whole);
-  bool finish_slice();
-
-  const std::shared_ptr<Fill> fill_;
-  OpeningJudge judge_;  // set for the fetch that opens the fill
-
-  // Guarded by the fill's mutex.
-  Origin::FetchId id_ = 0;
-  std::uint32_t next_;  // slice that the next byte belongs to
-  std::uint32_t last_;
-  bool ready_ = false;     // the object exists
-  bool creating_ = false;  // a disk thread makes it
-  bool paused_ = false;
-  std::shared_ptr<PassQueue> pass_;  // the answer goes to one client
-
-  // Of the origin thread.
-  std::shared_ptr<SliceBuffer> buffer_;  // of slice next_
-  std::uint64_t unannounced_ = 0;
-  base::SteadyTime announced_{};
-};
-
-bool Fill::Fetch::open(const http::ResponseHead& head) {
-  if (head.status == 304) {
-    {
-      const std::lock_guard lock(fill_->mutex_);
-      fill_->head_ = head;
-      fill_->phase_ = Phase::NotModified;
-    }
-    fill_->changed_.notify();
-    fill_->table_.forget(*fill_);
-    return true;
-  }
-  const Opening opening = judge_(head);
-  const bool partial = head.content_range && head.content_range->range;
-  const bool expected = !partial || head.content_range->range->first == next_ * kSliceSize;
-  // Without a validator only a whole answer can be kept: nothing could be added to a part of it.
-  if (!opening.storable || !expected || (partial && !opening.combinable)) {
-    pass_on(head);
-    return true;
-  }
-  create_object(opening, head, !partial);
-  return true;
+Fill::Fill(FillTable& table, store::Key key, std::shared_ptr<store::Object> object,
+           const StoredResponse* response, IdentityRule rule)
+    : table_(table), key_(key), opens_(object == nullptr), rule_(rule), object_(std::move(object)) {
+  if (!object_) return;
+  phase_ = Phase::Open;
+  response_ = *response;
+  combinable_ =
+      response_.generation.kind != GenerationKind::SingleResponse && !table.is_flipping(key);
 }
 
-void Fill::Fetch::pass_on(const http::ResponseHead& head) {
-  auto pass = std::make_shared<PassQueue>(fill_->table_.origin_);
-  pass->put_head(head);
-  bool unwanted = false;
+void Fill::release(std::uint64_t id) {
   {
-    const std::lock_guard lock(fill_->mutex_);
-    pass->set_fetch(id_);
-    pass_ = pass;
-    fill_->pass_ = pass;
-    fill_->head_ = head;
-    fill_->phase_ = Phase::Unshared;
-    unwanted = fill_->pass_dropped_;
+    const std::lock_guard lock(mutex_);
+    readers_.erase(id);
+    drop_passed_locked();
   }
-  if (unwanted) pass->abandon();
-  fill_->changed_.notify();
-  fill_->table_.forget(*fill_);
-}
-
-// The store blocks, so a disk thread opens the generation while the transfer is paused.
-void Fill::Fetch::create_object(const Opening& opening, const http::ResponseHead& head,
-                                bool whole) {
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    creating_ = true;
-  }
-  const bool queued = fill_->table_.disk_.post([fetch = shared_from_this(), opening, head, whole] {
-    Fill& fill = *fetch->fill_;
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(opening.metadata.data());
-    auto object =
-        fill.table_.store_.create(fill.key_, {bytes, opening.metadata.size()}, opening.length);
-    if (!object) {
-      base::log_warning("passing an object through without storing it",
-                        {{"reason", object.error().message}});
-      fetch->pass_on(head);
-    }
-    Origin::FetchId id = 0;
-    {
-      const std::lock_guard lock(fill.mutex_);
-      fetch->creating_ = false;
-      if (object) {
-        fill.object_ = *object;
-        fill.combinable_ = opening.combinable;
-        fill.phase_ = Phase::Open;
-        fetch->last_ = whole ? (*object)->slice_count() - 1
-                             : std::min(fetch->last_, (*object)->slice_count() - 1);
-        if (whole) fetch->next_ = 0;
-        fetch->ready_ = true;
-      }
-      fetch->paused_ = false;
-      id = fetch->id_;
-    }
-    fill.changed_.notify();
-    fill.table_.origin_.resume(id);
-  });
-  if (!queued) pass_on(head);
-}
-
-bool Fill::Fetch::go_on(const http::ResponseHead& head) {
-  base::Error error;
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    ready_ = true;
-    if (head.status == 206 && head.content_range && head.content_range->range &&
-        head.content_range->range->first == next_ * kSliceSize &&
-        head.content_range->length == fill_->object_->length()) {
-      return true;
-    }
-    // Any 2xx that is not the range that was asked under If-Range is another representation.
-    if (head.status / 100 != 2) {
-      fill_->error_ = {base::ErrorCode::Unavailable,
-                       "the origin answered " + std::to_string(head.status)};
-      return false;
-    }
-    error = {base::ErrorCode::DataLoss, "the object changed at the origin"};
-  }
-  fill_->give_up(std::move(error));
-  return false;
-}
-
-OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
-  std::shared_ptr<store::Object> object;
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    if (pass_) return pass_->put(bytes);
-    if (fill_->phase_ == Phase::NotModified) return Next::Abort;
-    if (!ready_ || fill_->unsaved_ >= kMostUnsaved) {
-      paused_ = true;
-      return Next::Pause;
-    }
-    object = fill_->object_;
-  }
-  fill_->table_.statistics_.bytes += bytes.size();
-  while (!bytes.empty()) {
-    if (!buffer_) {
-      const std::lock_guard lock(fill_->mutex_);
-      if (next_ > last_) return Next::Abort;
-      buffer_ = std::make_shared<SliceBuffer>(object->slice_length(next_));
-      fill_->buffers_[next_] = buffer_;
-    }
-    const std::uint64_t filled = buffer_->filled.load(std::memory_order_relaxed);
-    const std::size_t count = std::min<std::uint64_t>(bytes.size(), buffer_->length - filled);
-    std::memcpy(buffer_->bytes.get() + filled, bytes.data(), count);
-    buffer_->filled.store(filled + count, std::memory_order_release);
-    bytes = bytes.subspan(count);
-    unannounced_ += count;
-    if (filled + count == buffer_->length && !finish_slice()) return Next::Abort;
-  }
-  return Next::Continue;
-}
-
-// False when nobody waits for the rest and it is not worth fetching.
-bool Fill::Fetch::finish_slice() {
-  std::uint32_t index = 0;
-  bool go_on = true;
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    index = next_++;
-    ++fill_->unsaved_;
-    const std::uint64_t left = next_ > last_ ? 0 : (last_ - next_ + 1) * kSliceSize;
-    go_on = fill_->readers_ > 0 || left <= kWorthFinishing;
-  }
-  fill_->save(index, std::exchange(buffer_, nullptr));
-  return go_on;
-}
-
-bool Fill::Fetch::on_burst() {
-  std::shared_ptr<PassQueue> pass;
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    pass = pass_;
-  }
-  if (pass) return pass->burst();
-  if (unannounced_ == 0) return false;
-  const base::SteadyTime now = std::chrono::steady_clock::now();
-  if (unannounced_ < kWakeBytes && now - announced_ < kWakeInterval) return true;
-  unannounced_ = 0;
-  announced_ = now;
-  fill_->changed_.notify();
-  return false;
-}
-
-void Fill::Fetch::on_end(base::Status status) {
-  const std::shared_ptr<Fetch> self = shared_from_this();
-  std::shared_ptr<PassQueue> pass;
-  bool broken = false;
-  bool hopeless = false;
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    std::erase(fill_->fetches_, self);
-    pass = pass_;
-    if (buffer_) {
-      buffer_->failed = true;
-      fill_->buffers_.erase(next_);
-    }
-    const bool unopened = fill_->phase_ == Phase::Opening && !creating_;
-    broken = !pass && (unopened || (fill_->phase_ == Phase::Open && next_ <= last_));
-    if (broken) {
-      ++fill_->failures_;
-      if (!status && fill_->error_.message.empty()) fill_->error_ = status.error();
-    }
-    hopeless = broken && (unopened || !fill_->combinable_);
-  }
-  if (pass) pass->end(status);
-  if (broken) ++fill_->table_.statistics_.failed_fetches;
-  if (hopeless) {
-    fill_->give_up(status ? base::Error{base::ErrorCode::Unavailable, "the origin broke off"}
-                          : status.error());
-  }
-  fill_->changed_.notify();
-  fill_->table_.forget_if_idle(*fill_);
-}
-
-Fill::Fill(FillTable& table, store::Key key, std::shared_ptr<store::Object> object)
-    : table_(table), key_(key), opens_(object == nullptr), object_(std::move(object)) {
-  if (object_) phase_ = Phase::Open;
-}
-
-void Fill::release() {
-  --readers_;
   table_.forget_if_idle(*this);
 }
 
 bool Fill::is_idle() const {
   const std::lock_guard lock(mutex_);
-  return readers_ == 0 && fetches_.empty() && unsaved_ == 0;
+  return readers_.empty() && fetches_.empty() && unsaved_ == 0;
 }
 
-bool Fill::open(OriginRequest request,
-                std::optional<std::pair<std::uint32_t, std::uint32_t>> slices, OpeningJudge judge) {
-  std::shared_ptr<Fetch> fetch;
+bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge) {
+  base::Error refused;
   {
     const std::lock_guard lock(mutex_);
     if (phase_ != Phase::Opening || std::exchange(opening_started_, true)) return false;
-    fetch = add_fetch_locked(slices ? slices->first : 0, slices ? slices->second : UINT32_MAX);
-    fetch->judge_ = std::move(judge);
-    if (slices) {
-      request.fields.emplace_back(
-          "Range", http::range_text({slices->first * kSliceSize,
-                                     (std::uint64_t{slices->second} + 1) * kSliceSize - 1}));
+    host_ = request.host;
+    window_ = FillWindow(table_.window_of(host_));
+    permit_ = table_.origin_.admit(host_, false);
+    if (permit_) {
+      // One answer of a flipping object is all that can be kept of it.
+      const bool single = table_.is_flipping(key_);
+      if (single) slices.reset();
+      const bool own_range = !slices && !single && request.serves_ranges;
+      std::optional<OriginRequest> plain;
+      if (own_range) {
+        plain = request;
+        slices = {0, kFirstRange - 1};
+      }
+      // The rest when the answer tells that ranges are served.
+      if (slices) slices->second = std::min(slices->second, slices->first + kFirstRange - 1);
+      const std::shared_ptr<Fetch> fetch =
+          add_fetch_locked(slices ? slices->first : 0, slices ? slices->second : UINT32_MAX);
+      fetch->judge_ = std::move(judge);
+      fetch->without_range_ = std::move(plain);
+      if (slices) {
+        request.fields.emplace_back(
+            "Range", http::range_text({slices->first * kSliceSize,
+                                       (std::uint64_t{slices->second} + 1) * kSliceSize - 1}));
+      }
+      // Under the lock: callbacks of the fetch wait until its id is known.
+      fetch->id_ = table_.origin_.fetch(std::move(request), fetch);
+      return true;
     }
-    // Under the lock: callbacks of the fetch wait until its id is known.
-    fetch->id_ = table_.origin_.fetch(std::move(request), fetch);
+    refused = {base::ErrorCode::ResourceExhausted,
+               "what may come from this origin is taken by other fills"};
   }
+  give_up(std::move(refused));
   return true;
 }
 
@@ -341,53 +141,190 @@ base::Error Fill::error() const {
   return error_;
 }
 
-bool Fill::is_covered_locked(std::uint32_t index) {
-  for (const std::shared_ptr<Fetch>& fetch : fetches_) {
-    if (index < fetch->next_ || index > fetch->last_) continue;
-    if (!fetch->ready_ || index - fetch->next_ <= kNear || !combinable_) return true;
-    fetch->last_ = index - 1;  // the rest is fetched from here on
+void Fill::ask(std::uint64_t id, OriginRequest request, SliceRange slices) {
+  const std::lock_guard lock(mutex_);
+  ReaderState& reader = readers_[id];
+  reader.want = {slices.first, slices.second};
+  if (host_.empty()) {
+    host_ = request.host;
+    window_ = FillWindow(table_.window_of(host_));
   }
-  return false;
+  reader.request = std::make_shared<const OriginRequest>(std::move(request));
 }
 
-net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint32_t index,
-                                                                  std::uint32_t last,
-                                                                  OriginRequest request,
-                                                                  std::string if_range,
+bool Fill::is_had_locked(std::uint32_t index) const {
+  if (object_->has_slice(index)) return true;
+  const auto found = buffers_.find(index);
+  return found != buffers_.end() && (found->second->is_complete() || found->second->is_fed);
+}
+
+bool Fill::comes_soon_locked(std::uint32_t index) const {
+  if (is_had_locked(index)) return true;
+  return std::any_of(fetches_.begin(), fetches_.end(), [&](const std::shared_ptr<Fetch>& fetch) {
+    if (fetch->is_over_ || index < fetch->next_ || index > fetch->last_) return false;
+    return !fetch->ready_ || index - fetch->next_ <= kNear || ranges_ == Ranges::Ignored;
+  });
+}
+
+bool Fill::comes_locked(std::uint32_t index) const {
+  if (is_had_locked(index)) return true;
+  return std::any_of(fetches_.begin(), fetches_.end(), [&](const std::shared_ptr<Fetch>& fetch) {
+    return !fetch->is_over_ && index >= fetch->next_ && index <= fetch->last_;
+  });
+}
+
+bool Fill::is_wanted_locked(std::uint32_t index) const {
+  return std::any_of(readers_.begin(), readers_.end(), [index](const auto& reader) {
+    return index >= reader.second.want.at && index <= reader.second.want.last;
+  });
+}
+
+// What running fetches have still to bring.
+std::uint64_t Fill::bytes_left_locked() const {
+  std::uint64_t slices = 0;
+  for (const std::shared_ptr<Fetch>& fetch : fetches_) {
+    if (!fetch->is_over_ && fetch->next_ <= fetch->last_) slices += fetch->last_ - fetch->next_ + 1;
+  }
+  return slices * kSliceSize;
+}
+
+// Starts what readers need now, and what fits into the window of what they asked for.
+void Fill::plan_locked() {
+  if (phase_ != Phase::Open || !combinable_ || failures_ >= kMostFailures) return;
+  std::uint64_t under_way = 0;
+  bool streams = false;
+  for (const std::shared_ptr<Fetch>& fetch : fetches_) {
+    if (fetch->is_over_ || fetch->next_ > fetch->last_) continue;
+    const std::uint64_t left = fetch->last_ - fetch->next_ + 1;
+    streams = streams || fetch->is_whole_;
+    if (fetch->is_whole_ && ranges_ == Ranges::Served && left > kWorthCutting) {
+      fetch->last_ = fetch->next_ + kNear - 1;  // the rest in parts, several at a time
+      continue;
+    }
+    under_way += left;
+  }
+  const std::uint64_t window = window_.bytes() / kSliceSize;
+  PlanInput input;
+  // Where the disk takes nothing, only what is sent right now is fetched.
+  input.room = lost_.empty() && window > under_way ? window - under_way : 0;
+  input.chunk = static_cast<std::uint32_t>(window_.chunk() / kSliceSize);
+  // Whole chunks: a window that shrinks and grows by a slice must not make fetches of a slice.
+  if (input.room < input.chunk) input.room = 0;
+  window_is_full_ = input.room == 0 && !streams;
+  input.fetches = kMostFetches - std::min(kMostFetches, fetches_.size());
+  std::vector<Want> wants;
+  for (const auto& [id, reader] : readers_) {
+    if (reader.request) wants.push_back(reader.want);
+  }
+  input.wants = wants;
+  input.slice_count = object_->slice_count();
+  input.comes_soon = [this](std::uint32_t index) { return comes_soon_locked(index); };
+  input.comes = [this](std::uint32_t index) { return comes_locked(index); };
+  for (const FetchRun run : plan_fetches(input)) start_locked(run);
+}
+
+void Fill::start_locked(FetchRun run) {
+  const ReaderState* nearest = nullptr;
+  std::uint64_t id = 0;
+  for (const auto& [reader_id, reader] : readers_) {
+    if (!reader.request || reader.is_refused) continue;
+    const bool wants = run.first >= reader.want.at && run.first <= reader.want.last;
+    if (nearest != nullptr && !wants) continue;
+    nearest = &reader;
+    id = reader_id;
+    if (wants) break;
+  }
+  if (nearest == nullptr) return;
+  if (!permit_) permit_ = table_.origin_.admit(host_, true);
+  std::uint64_t first = run.first * kSliceSize;
+  std::uint64_t begun = 0;
+  if (const auto found = buffers_.find(run.first); found != buffers_.end()) {
+    begun = found->second->filled.load(std::memory_order_relaxed);
+  }
+  first += begun;
+  const std::uint64_t last =
+      std::min((std::uint64_t{run.last} + 1) * kSliceSize, object_->length()) - 1;
+  OriginRequest request = *nearest->request;
+  request.fields.emplace_back("Range", http::range_text({first, last}));
+  request.fields.emplace_back("If-Range", response_.generation.validator);
+  const std::shared_ptr<Fetch> fetch = add_fetch_locked(run.first, run.last);
+  fetch->position_ = begun;
+  fetch->reader_ = id;
+  fetch->id_ = table_.origin_.fetch(std::move(request), fetch);
+}
+
+std::shared_ptr<Fill::Fetch> Fill::add_fetch_locked(std::uint32_t first, std::uint32_t last) {
+  auto fetch = std::make_shared<Fetch>(shared_from_this(), first, last);
+  fetch->asked_ = std::chrono::steady_clock::now();
+  fetches_.push_back(fetch);
+  ++table_.statistics_.fetches;
+  return fetch;
+}
+
+std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(ReaderState& reader,
+                                                                            std::uint32_t index,
+                                                                            std::uint64_t have) {
+  if (object_->has_slice(index)) return nullptr;
+  const auto found = buffers_.find(index);
+  if (found != buffers_.end() && (found->second->is_fed || found->second->filled > have)) {
+    return found->second;
+  }
+  if (phase_ == Phase::Failed) return std::unexpected(error_);
+  if (comes_soon_locked(index)) return std::nullopt;
+  if (!combinable_) {
+    if (!opens_) {
+      return base::fail(base::ErrorCode::DataLoss,
+                        "an object without a validator cannot be completed");
+    }
+    return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
+                                  : std::unexpected(error_);
+  }
+  const bool can_ask = std::any_of(readers_.begin(), readers_.end(), [](const auto& other) {
+    return other.second.request && !other.second.is_refused;
+  });
+  if (failures_ >= kMostFailures || !can_ask) {
+    return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
+                                  : std::unexpected(error_);
+  }
+  if (!permit_ && have == 0 && reader.want.at == index && !reader.is_promised) {
+    permit_ = table_.origin_.admit(host_, false);
+    if (!permit_) {
+      return base::fail(base::ErrorCode::ResourceExhausted,
+                        "what may come from this origin is taken by other fills");
+    }
+  }
+  plan_locked();
+  return std::nullopt;
+}
+
+net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint64_t id,
+                                                                  std::uint32_t index,
+                                                                  std::uint64_t have,
                                                                   base::SteadyTime deadline) {
   for (;;) {
     const std::uint64_t seen = changed_.count();
+    std::vector<Origin::FetchId> resume;
+    std::optional<base::Result<std::shared_ptr<SliceBuffer>>> found;
     {
       const std::lock_guard lock(mutex_);
-      if (phase_ == Phase::Failed) co_return std::unexpected(error_);
-      if (object_->has_slice(index)) co_return nullptr;
-      if (const auto found = buffers_.find(index); found != buffers_.end()) co_return found->second;
-      if (!is_covered_locked(index)) {
-        if (if_range.empty() && !opens_) {
-          co_return base::fail(base::ErrorCode::DataLoss,
-                               "an object without a validator cannot be completed");
-        }
-        if (failures_ >= kMostFailures || !combinable_) {
-          co_return error_.message.empty()
-              ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
-              : std::unexpected(error_);
-        }
-        std::uint32_t end = index;
-        while (end < last && !object_->has_slice(end + 1) && !buffers_.contains(end + 1) &&
-               !is_covered_locked(end + 1)) {
-          ++end;
-        }
-        OriginRequest ranged = request;
-        const std::uint64_t final_byte =
-            std::min((std::uint64_t{end} + 1) * kSliceSize, object_->length()) - 1;
-        ranged.fields.emplace_back("Range", http::range_text({index * kSliceSize, final_byte}));
-        if (!if_range.empty()) ranged.fields.emplace_back("If-Range", if_range);
-        const std::shared_ptr<Fetch> fetch = add_fetch_locked(index, end);
-        fetch->id_ = table_.origin_.fetch(std::move(ranged), fetch);
+      ReaderState& reader = readers_[id];
+      if (reader.want.at != index) {
+        reader.want.at = index;
+        drop_passed_locked();
+        resume = resumable_locked();
       }
+      found = find_locked(reader, index, have);
+      if (found && *found) reader.is_promised = true;
     }
-    if (!co_await changed_.wait(seen, deadline)) {
+    for (const Origin::FetchId fetch : resume) table_.origin_.resume(fetch);
+    if (found) co_return std::move(*found);
+    const base::SteadyTime now = std::chrono::steady_clock::now();
+    if (now >= deadline) {
       co_return base::fail(base::ErrorCode::DeadlineExceeded, "the origin stalled");
+    }
+    if (!co_await changed_.wait(seen, std::min(deadline, now + kStalled))) {
+      const std::lock_guard lock(mutex_);
+      take_over_locked(index, std::chrono::steady_clock::now());
     }
   }
 }
@@ -397,16 +334,57 @@ net::Task<bool> Fill::progress(const SliceBuffer& buffer, std::uint64_t have,
   for (;;) {
     const std::uint64_t seen = changed_.count();
     if (buffer.filled.load(std::memory_order_acquire) > have) co_return true;
-    if (buffer.failed) co_return false;
-    if (!co_await changed_.wait(seen, deadline)) co_return false;
+    if (!buffer.is_fed) co_return false;
+    const base::SteadyTime now = std::chrono::steady_clock::now();
+    if (now >= deadline) co_return false;
+    if (!co_await changed_.wait(seen, std::min(deadline, now + kStalled))) {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [index, arriving] : buffers_) {
+        if (arriving.get() != &buffer) continue;
+        take_over_locked(index, std::chrono::steady_clock::now());
+        break;
+      }
+    }
   }
 }
 
-std::shared_ptr<Fill::Fetch> Fill::add_fetch_locked(std::uint32_t first, std::uint32_t last) {
-  auto fetch = std::make_shared<Fetch>(shared_from_this(), first, last);
-  fetches_.push_back(fetch);
-  ++table_.statistics_.fetches;
-  return fetch;
+// A fetch that brings nothing is ended, so that another one goes on where it stopped; and what the
+// disk did not take is dropped when it is what keeps a fetch from going on.
+void Fill::take_over_locked(std::uint32_t index, base::SteadyTime now) {
+  for (const std::shared_ptr<Fetch>& fetch : fetches_) {
+    if (fetch->is_over_ || index < fetch->next_ || index > fetch->last_) continue;
+    if (fetch->paused_) {
+      for (const std::uint32_t lost : std::exchange(lost_, {})) buffers_.erase(lost);
+      table_.origin_.resume(fetch->id_);
+      continue;
+    }
+    const bool answered = fetch->heard_ != base::SteadyTime{};
+    const bool stalls = answered ? now - fetch->heard_ >= kStalled : now - fetch->asked_ >= kSilent;
+    if (stalls && combinable_ && phase_ == Phase::Open && failures_ + 1 < kMostFailures) {
+      table_.origin_.cancel(fetch->id_);
+    }
+  }
+}
+
+// What the disk did not take is kept for readers who have yet to send it.
+void Fill::drop_passed_locked() {
+  for (auto lost = lost_.begin(); lost != lost_.end();) {
+    if (is_wanted_locked(*lost)) {
+      ++lost;
+    } else {
+      buffers_.erase(*lost);
+      lost = lost_.erase(lost);
+    }
+  }
+}
+
+std::vector<Origin::FetchId> Fill::resumable_locked() {
+  std::vector<Origin::FetchId> resume;
+  if (static_cast<std::size_t>(unsaved_) + lost_.size() > kResumeBelow) return resume;
+  for (const std::shared_ptr<Fetch>& fetch : fetches_) {
+    if (fetch->ready_ && std::exchange(fetch->paused_, false)) resume.push_back(fetch->id_);
+  }
+  return resume;
 }
 
 void Fill::save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer) {
@@ -421,24 +399,21 @@ void Fill::save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer) {
 
 void Fill::saved(std::uint32_t index, const base::Status& status) {
   std::vector<Origin::FetchId> resume;
-  bool too_many = false;
   {
     const std::lock_guard lock(mutex_);
     --unsaved_;
-    if (status) {
+    if (status || table_.memory_->is_scarce() || !is_wanted_locked(index)) {
       buffers_.erase(index);
     } else {
-      too_many = ++lost_ > kMostLost;
+      lost_.insert(index);
     }
-    if (unsaved_ <= kMostUnsaved / 2) {
-      for (const std::shared_ptr<Fetch>& fetch : fetches_) {
-        if (fetch->ready_ && std::exchange(fetch->paused_, false)) resume.push_back(fetch->id_);
-      }
-    }
+    resume = resumable_locked();
   }
-  if (!status) base::log_warning("a slice was not stored", {{"reason", status.error().message}});
+  if (!status) {
+    base::log_warning("a slice was not stored", {{"reason", status.error().message}});
+    changed_.notify();
+  }
   for (const Origin::FetchId id : resume) table_.origin_.resume(id);
-  if (too_many) give_up({base::ErrorCode::ResourceExhausted, "the drive takes no more slices"});
   table_.forget_if_idle(*this);
 }
 
@@ -450,45 +425,14 @@ void Fill::give_up(base::Error error) {
     if (phase_ == Phase::Failed) return;
     phase_ = Phase::Failed;
     error_ = std::move(error);
-    for (const auto& [index, buffer] : buffers_) buffer->failed = true;
+    for (const auto& [index, buffer] : buffers_) buffer->is_fed = false;
+    for (const std::shared_ptr<Fetch>& fetch : fetches_) table_.origin_.cancel(fetch->id_);
     object = object_;
+    permit_.reset();
   }
   changed_.notify();
   table_.forget(*this);
   if (object) table_.disk_.post([&store = table_.store_, object] { store.remove(*object); });
-}
-
-Fill::Reader FillTable::acquire(const store::Key& key, std::shared_ptr<store::Object> object) {
-  const std::lock_guard lock(mutex_);
-  std::shared_ptr<Fill>& fill = fills_[key];
-  if (!fill || (object ? fill->object() != object : !fill->opens_)) {
-    fill = std::make_shared<Fill>(*this, key, std::move(object));
-  }
-  ++fill->readers_;
-  return Fill::Reader(fill);
-}
-
-void FillTable::forget(const Fill& fill) {
-  std::shared_ptr<Fill> kept;  // destroyed after the lock is released
-  const std::lock_guard lock(mutex_);
-  const auto found = fills_.find(fill.key_);
-  if (found == fills_.end() || found->second.get() != &fill) return;
-  kept = std::move(found->second);
-  fills_.erase(found);
-}
-
-void FillTable::forget_if_idle(const Fill& fill) {
-  std::shared_ptr<Fill> kept;
-  const std::lock_guard lock(mutex_);
-  const auto found = fills_.find(fill.key_);
-  if (found == fills_.end() || found->second.get() != &fill || !fill.is_idle()) return;
-  kept = std::move(found->second);
-  fills_.erase(found);
-}
-
-std::size_t FillTable::size() const {
-  const std::lock_guard lock(mutex_);
-  return fills_.size();
 }
 
 }  // namespace larder::cache

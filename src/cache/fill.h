@@ -3,8 +3,9 @@
 //
 // A Fill lives in the FillTable while somebody needs it. Its fetches write slices into memory; full
 // slices go to the store on the disk threads; readers take a slice from memory while it arrives and
-// from the store afterwards. A reader that leaves does not stop what others wait for; a fetch that
-// fails is taken over by the next reader that needs its slices.
+// from the store afterwards. What is fetched ahead lies inside what readers asked for and inside a
+// window that adapts to the path. A reader that leaves does not stop what others wait for; a fetch
+// that fails or stalls is taken over where it stopped, with another reader's request.
 #pragma once
 
 #include <atomic>
@@ -14,49 +15,38 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cache/fill_memory.h"
+#include "cache/fill_plan.h"
+#include "cache/fill_window.h"
+#include "cache/generation.h"
 #include "cache/origin.h"
 #include "cache/pass_queue.h"
+#include "cache/stored_response.h"
 #include "net/signal.h"
 #include "net/task.h"
-#include "net/worker_pool.h"
 #include "store/store.h"
 
 namespace larder::cache {
 
 class FillTable;
 
-// One slice on its way from the origin.
-struct SliceBuffer {
-  explicit SliceBuffer(std::uint64_t slice_length)
-      : bytes(std::make_unique_for_overwrite<std::uint8_t[]>(slice_length)), length(slice_length) {}
-  std::unique_ptr<std::uint8_t[]> bytes;
-  std::uint64_t length;
-  std::atomic<std::uint64_t> filled{0};  // bytes that may be read
-  std::atomic<bool> failed{false};       // no more will come
-};
-
 // What the caching rules say of the first head that a fetch brings; made by the caller.
 struct Opening {
   bool storable = false;
   std::string_view reason;  // static text
   std::string metadata;     // kept with the object
-  std::uint64_t length = 0;
-  // Bytes of several answers may be combined: there is a strong validator.
-  bool combinable = false;
+  StoredResponse response;  // the same, parsed; its length is known when `storable`
 };
 using OpeningJudge = std::function<Opening(const http::ResponseHead&)>;
 
-struct FillStatistics {
-  std::atomic<std::uint64_t> fetches{0};
-  std::atomic<std::uint64_t> failed_fetches{0};
-  std::atomic<std::uint64_t> bytes{0};  // of bodies, from origins
-};
+// Slices, both ends included.
+using SliceRange = std::pair<std::uint32_t, std::uint32_t>;
 
 class Fill : public std::enable_shared_from_this<Fill> {
  public:
@@ -69,28 +59,44 @@ class Fill : public std::enable_shared_from_this<Fill> {
     Failed,    // error() says why
   };
 
-  // Counts as a reader while it lives: a fetch without readers ends early. Made by
-  // FillTable::acquire.
+  // Somebody who needs the fill; made by FillTable::acquire. What no reader wants is not fetched.
   class Reader {
    public:
-    explicit Reader(std::shared_ptr<Fill> counted) : fill_(std::move(counted)) {}
+    Reader(std::shared_ptr<Fill> fill, std::uint64_t id) : fill_(std::move(fill)), id_(id) {}
     Reader(Reader&& other) noexcept = default;
     Reader& operator=(Reader&& other) = delete;
     ~Reader() {
-      if (fill_) fill_->release();
+      if (fill_) fill_->release(id_);
     }
     Fill* operator->() const { return fill_.get(); }
 
+    // Once, before slice(): what this reader will send, and its own request, by which the bytes may
+    // be fetched.
+    void ask(OriginRequest request, SliceRange slices) const {
+      fill_->ask(id_, std::move(request), slices);
+    }
+    // Where slice `index` can be read behind its first `have` bytes: null means from the store.
+    // Waits until there is something to read or a fetch is about to bring it. ResourceExhausted
+    // when a cap on the origin forbids to begin (never for a reader that has bytes already);
+    // DataLoss when the origin's object is another one by now.
+    net::Task<base::Result<std::shared_ptr<SliceBuffer>>> slice(std::uint32_t index,
+                                                                std::uint64_t have,
+                                                                base::SteadyTime deadline) const {
+      return fill_->slice(id_, index, have, deadline);
+    }
+
    private:
     std::shared_ptr<Fill> fill_;
+    std::uint64_t id_;
   };
 
-  Fill(FillTable& table, store::Key key, std::shared_ptr<store::Object> object);
+  // `object` null: opens a new generation. Otherwise `response` and `rule` are the object's.
+  Fill(FillTable& table, store::Key key, std::shared_ptr<store::Object> object,
+       const StoredResponse* response, IdentityRule rule);
 
   // Starts the first fetch, unless somebody else has. True for who did. `request` has no Range;
-  // `slices` limits the fetch to these (first, last) slices, nothing means the whole object.
-  bool open(OriginRequest request, std::optional<std::pair<std::uint32_t, std::uint32_t>> slices,
-            OpeningJudge judge);
+  // `slices` limits the fetch to these slices, nothing means the whole object.
+  bool open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge);
   // Waits for the end of Phase::Opening; DeadlineExceeded otherwise.
   net::Task<base::Result<Phase>> opened(base::SteadyTime deadline);
 
@@ -101,14 +107,6 @@ class Fill : public std::enable_shared_from_this<Fill> {
   http::ResponseHead head() const;
   base::Error error() const;
 
-  // Where slice `index` can be read: null means from the store. Starts a fetch of the missing
-  // slices from `index` to at most `last` when none is under way; `request` is the caller's own.
-  // Waits until the slice is there or its first bytes are expected next.
-  net::Task<base::Result<std::shared_ptr<SliceBuffer>>> slice(std::uint32_t index,
-                                                              std::uint32_t last,
-                                                              OriginRequest request,
-                                                              std::string if_range,
-                                                              base::SteadyTime deadline);
   // Waits until more than `have` bytes of the buffer can be read; false when no more will come or
   // at the deadline.
   net::Task<bool> progress(const SliceBuffer& buffer, std::uint64_t have,
@@ -117,11 +115,38 @@ class Fill : public std::enable_shared_from_this<Fill> {
  private:
   friend class FillTable;
   class Fetch;
+  enum class Ranges { Unknown, Served, Ignored };  // what the origin does with Range
 
-  void release();
-  bool is_idle() const;
-  bool is_covered_locked(std::uint32_t index);
+  struct ReaderState {
+    Want want{0, UINT32_MAX};
+    std::shared_ptr<const OriginRequest> request;  // null until it asked
+    bool is_refused = false;                       // by the origin: 401 or 403
+    bool is_promised = false;                      // something to read: the caps come too late
+  };
+
+  // Called with mutex_ held.
+  bool comes_soon_locked(std::uint32_t index) const;
+  bool comes_locked(std::uint32_t index) const;
+  bool is_had_locked(std::uint32_t index) const;
+  bool is_wanted_locked(std::uint32_t index) const;
+  std::uint64_t bytes_left_locked() const;
+  void plan_locked();
+  void start_locked(FetchRun run);
   std::shared_ptr<Fetch> add_fetch_locked(std::uint32_t first, std::uint32_t last);
+  void drop_passed_locked();
+  void take_over_locked(std::uint32_t index, base::SteadyTime now);
+  std::vector<Origin::FetchId> resumable_locked();
+
+  void ask(std::uint64_t id, OriginRequest request, SliceRange slices);
+  net::Task<base::Result<std::shared_ptr<SliceBuffer>>> slice(std::uint64_t id, std::uint32_t index,
+                                                              std::uint64_t have,
+                                                              base::SteadyTime deadline);
+  // Nothing: wait. Called with mutex_ held.
+  std::optional<base::Result<std::shared_ptr<SliceBuffer>>> find_locked(ReaderState& reader,
+                                                                        std::uint32_t index,
+                                                                        std::uint64_t have);
+  void release(std::uint64_t id);
+  bool is_idle() const;
   void save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer);
   void saved(std::uint32_t index, const base::Status& status);
   void give_up(base::Error error);
@@ -130,53 +155,31 @@ class Fill : public std::enable_shared_from_this<Fill> {
   const store::Key key_;
   const bool opens_;  // a new generation
   net::Signal changed_;
-  std::atomic<int> readers_{0};
 
   mutable std::mutex mutex_;  // guards what follows
   Phase phase_ = Phase::Opening;
   bool opening_started_ = false;
-  bool combinable_ = true;
+  StoredResponse response_;  // of object_
+  IdentityRule rule_;
+  bool combinable_ = true;  // bytes of several answers may be put together
+  Ranges ranges_ = Ranges::Unknown;
   std::shared_ptr<store::Object> object_;
   std::shared_ptr<PassQueue> pass_;
   bool pass_dropped_ = false;
   http::ResponseHead head_;
   base::Error error_;
-  std::map<std::uint32_t, std::shared_ptr<SliceBuffer>>
-      buffers_;  // arriving, or on their way to the disk
+  std::uint64_t next_reader_ = 1;
+  std::map<std::uint64_t, ReaderState> readers_;
+  // Arriving, incomplete without a fetch, or on their way to the disk.
+  std::map<std::uint32_t, std::shared_ptr<SliceBuffer>> buffers_;
+  std::set<std::uint32_t> lost_;  // of these the ones that the disk did not take
   std::vector<std::shared_ptr<Fetch>> fetches_;
-  int unsaved_ = 0;  // full buffers that are not on disk yet
-  int lost_ = 0;     // full buffers that the disk did not take: they stay in memory
-  int failures_ = 0;
-};
-
-// Thread-safe. Outlives its fills; everything passed in outlives the table.
-class FillTable {
- public:
-  FillTable(Origin& origin, store::Store& store, net::WorkerPool& disk)
-      : origin_(origin), store_(store), disk_(disk) {}
-
-  // A reader of that key's fill, which is made when there is none. `object` is the stored
-  // generation whose missing slices are wanted, or null to open a new one; a running fill of
-  // another generation is not joined but replaced.
-  Fill::Reader acquire(const store::Key& key, std::shared_ptr<store::Object> object);
-
-  FillStatistics& statistics() { return statistics_; }
-  std::size_t size() const;
-
- private:
-  friend class Fill;
-  struct KeyHash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
-  void forget(const Fill& fill);
-  void forget_if_idle(const Fill& fill);
-
-  Origin& origin_;
-  store::Store& store_;
-  net::WorkerPool& disk_;
-  FillStatistics statistics_;
-  mutable std::mutex mutex_;
-  std::unordered_map<store::Key, std::shared_ptr<Fill>, KeyHash> fills_;
+  FillWindow window_;
+  bool window_is_full_ = false;
+  std::string host_;  // of the origin, once it was asked
+  Origin::Permit permit_;
+  int unsaved_ = 0;   // full buffers that are not on disk yet
+  int failures_ = 0;  // since the last slice
 };
 
 }  // namespace larder::cache

@@ -22,6 +22,8 @@ struct OriginRequest {
   std::string host;    // the origin as the client named it, allow-listed
   bool https = false;  // verified TLS to the origin
   std::string target;  // origin-form, raw, without what chose the origin
+  // Known to serve ranges: even the first request asks for a bounded one.
+  bool serves_ranges = false;
   std::vector<std::pair<std::string, std::string>> fields;  // beside Host
   std::string body;
 };
@@ -42,6 +44,12 @@ class Origin {
  public:
   using FetchId = std::uint64_t;
   virtual ~Origin() = default;
+  // The right to one more fill from the origin of that host, for as long as it is held. Null when
+  // the caps on what may come from origins would starve it; `must`: an answer was promised already.
+  using Permit = std::shared_ptr<const void>;
+  virtual Permit admit(const std::string& /*host*/, bool /*must*/) {
+    return std::make_shared<const int>(0);
+  }
   // Thread-safe, as all of these.
   virtual FetchId fetch(OriginRequest request, std::shared_ptr<OriginSink> sink) = 0;
   virtual void resume(FetchId id) = 0;

@@ -11,7 +11,7 @@
 #include <unordered_map>
 
 #include "base/clock.h"
-#include "cache/fill.h"
+#include "cache/fill_table.h"
 #include "net/loop.h"
 #include "net/worker_pool.h"
 #include "node/counters.h"

@@ -30,7 +30,8 @@ base::Status open_cache(Node::Parts& parts) {
   parts.origins = std::move(*origins);
   parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.policy);
   parts.disk = std::make_unique<net::WorkerPool>(kDiskThreads, kDiskQueue);
-  parts.fills = std::make_unique<cache::FillTable>(*parts.origin, *parts.store, *parts.disk);
+  parts.fills =
+      std::make_unique<cache::FillTable>(*parts.origin, *parts.store, *parts.disk, parts.clock);
   parts.delivery = std::make_unique<Delivery>(parts.policy, parts.clock, *parts.store, *parts.disk,
                                               *parts.origin, *parts.fills, parts.counters);
   auto log = open_access_log(parts.settings, nullptr);

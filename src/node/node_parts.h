@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "cache/fill.h"
+#include "cache/fill_table.h"
 #include "certs/certificate_store.h"
 #include "client/origin_pool.h"
 #include "content/library.h"

@@ -55,7 +55,8 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   const std::uint64_t end =
       head.method == http::Method::Get ? selection.first + selection.length : selection.first;
   if (at < end && !fill && !stored->object->has_range(at, end - at)) {
-    fill.emplace(delivery_.fills.acquire(work.target.key, stored->object));
+    fill.emplace(delivery_.fills.acquire(work.target.key, stored->object, &stored->response,
+                                         work.target.policy.identity));
     if (work.status.forwarded == cache::Forwarded::No)
       work.status.forwarded = cache::Forwarded::Partial;
     work.exchange.outcome.cache = "miss";
@@ -64,9 +65,9 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   if (at < end && fill) {
     const auto index = static_cast<std::uint32_t>(at / kSliceSize);
     const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
+    fill->ask(shared_request(work, stored.get()), {index, last});
     const auto first =
-        co_await (*fill)->slice(index, last, shared_request(work, stored.get()),
-                                stored->response.generation.validator, first_byte_deadline(work));
+        co_await fill->slice(index, at - index * kSliceSize, first_byte_deadline(work));
     if (!first) {
       if (first.error().code == base::ErrorCode::DataLoss) {
         store::Store& store = delivery_.store;
@@ -104,10 +105,14 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   while (at < end) {
     const bool is_stored = stored->object->has_slice(static_cast<std::uint32_t>(at / kSliceSize));
     if (!is_stored && !fill) {
-      fill.emplace(delivery_.fills.acquire(work.target.key, stored->object));
+      fill.emplace(delivery_.fills.acquire(work.target.key, stored->object, &stored->response,
+                                           work.target.policy.identity));
+      fill->ask(shared_request(work, stored.get()),
+                {static_cast<std::uint32_t>(at / kSliceSize),
+                 static_cast<std::uint32_t>((end - 1) / kSliceSize)});
     }
     const bool going_on = is_stored ? co_await deliver_stored(work, *stored, at, end)
-                                    : co_await deliver_arriving(work, *stored, *fill, at, end);
+                                    : co_await deliver_arriving(work, *fill, at, end);
     if (!going_on) {
       work.exchange.outcome.complete = false;
       work.exchange.close_connection();
@@ -145,26 +150,23 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
   co_return true;
 }
 
-net::Task<bool> RequestPath::deliver_arriving(Work& work, const StoredObject& stored,
-                                              cache::Fill::Reader& fill, std::uint64_t& at,
-                                              std::uint64_t end) {
+net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& fill,
+                                              std::uint64_t& at, std::uint64_t end) {
   const auto index = static_cast<std::uint32_t>(at / kSliceSize);
-  const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
-  const auto source = co_await fill->slice(index, last, shared_request(work, &stored),
-                                           stored.response.generation.validator, patience());
+  const std::uint64_t start = index * kSliceSize;
+  const auto source = co_await fill.slice(index, at - start, patience());
   if (!source) {
     base::log_warning("an answer was cut", {{"reason", source.error().message}});
     co_return false;
   }
   const std::shared_ptr<cache::SliceBuffer> buffer = *source;
   if (!buffer) co_return true;  // stored meanwhile
-  const std::uint64_t start = index * kSliceSize;
   const std::uint64_t stop = std::min(end, start + buffer->length);
   while (at < stop) {
     const std::uint64_t filled = buffer->filled.load(std::memory_order_acquire);
     if (start + filled <= at) {
       if (co_await fill->progress(*buffer, at - start, patience())) continue;
-      co_return buffer->failed;  // failed: the next round starts another fetch
+      co_return !buffer->is_fed;  // the next round starts another fetch
     }
     net::Outgoing out;
     const std::uint64_t count = std::min(start + filled, stop) - at;

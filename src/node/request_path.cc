@@ -231,7 +231,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     Work& work, std::shared_ptr<const StoredObject> stale) {
   const http::RequestHead& head = work.exchange.head();
   work.exchange.outcome.cache = "miss";
-  cache::Fill::Reader fill = delivery_.fills.acquire(work.target.key, nullptr);
+  cache::Fill::Reader fill =
+      delivery_.fills.acquire(work.target.key, nullptr, nullptr, work.target.policy.identity);
   cache::OriginRequest request = shared_request(work);
   if (stale) {
     for (const http::ResponseField& field : cache::validation_fields(stale->response)) {
@@ -419,6 +420,7 @@ cache::OriginRequest RequestPath::shared_request(const Work& work,
     }
   }
   request.fields.emplace_back("Via", "1.1 " + delivery_.via);
+  request.serves_ranges = work.target.origin->is_profile;
   return request;
 }
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "cache/fill.h"
+#include "cache/fill_table.h"
 #include "node/answer_head.h"
 #include "node/delivery.h"
 #include "node/recent_answers.h"
@@ -67,8 +67,8 @@ class RequestPath final : public server::Handler {
                               std::optional<cache::Fill::Reader> fill);
   net::Task<bool> deliver_stored(Work& work, const StoredObject& stored, std::uint64_t& at,
                                  std::uint64_t end);
-  net::Task<bool> deliver_arriving(Work& work, const StoredObject& stored,
-                                   cache::Fill::Reader& fill, std::uint64_t& at, std::uint64_t end);
+  net::Task<bool> deliver_arriving(Work& work, cache::Fill::Reader& fill, std::uint64_t& at,
+                                   std::uint64_t end);
   // Forwards for this client alone.
   net::Task<void> pass(Work& work, std::string_view reason);
   // `shared`: it was asked for everybody's sake.

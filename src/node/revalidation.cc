@@ -20,7 +20,8 @@ bool same_names(const std::vector<cache::NominatedField>& a,
 }
 
 net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
-  cache::Fill::Reader fill = delivery.fills.acquire(work.key, nullptr);
+  cache::Fill::Reader fill =
+      delivery.fills.acquire(work.key, nullptr, nullptr, work.facts.policy.identity);
   const base::WallTime sent = work.facts.sent;
   const cache::StorePolicy policy = work.facts.policy;
   for (const http::ResponseField& field : cache::validation_fields(work.stale->response)) {
@@ -78,8 +79,7 @@ cache::OpeningJudge judge_opening(OpeningFacts facts, const base::Clock& clock) 
       return opening;
     }
     opening.metadata = *metadata;
-    opening.length = *decision.response.length;
-    opening.combinable = decision.response.generation.kind != cache::GenerationKind::SingleResponse;
+    opening.response = std::move(decision.response);
     return opening;
   };
 }

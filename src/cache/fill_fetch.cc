@@ -1,0 +1,383 @@
+#include "cache/fill_fetch.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/log.h"
+
+namespace larder::cache {
+
+namespace {
+
+using store::kSliceSize;
+
+// Full slices of one fill that wait for the disk, or for slow readers where the disk took none;
+// more pause its fetches.
+constexpr std::size_t kMostUnsaved = 16;
+// A fetch without readers goes on when at most this much is missing.
+constexpr std::uint64_t kWorthFinishing = 8 << 20;
+// An answer that cannot be asked in parts is received and dropped where its bytes are there
+// already, up to this many slices in a row; then it ends, and what is missing behind them is asked
+// for.
+constexpr std::uint32_t kMostSkipped = 4;
+// Readers are woken after so many bytes or so long: each wake costs every waiting thread.
+constexpr std::uint64_t kWakeBytes = 128 * 1024;
+constexpr std::chrono::milliseconds kWakeInterval{5};
+
+}  // namespace
+
+bool Fill::Fetch::on_head(const http::ResponseHead& head) {
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    heard_ = std::chrono::steady_clock::now();
+    fill_->window_.answered(heard_ - asked_);
+  }
+  return judge_ ? open(head) : go_on(head);
+}
+
+bool Fill::Fetch::open(const http::ResponseHead& head) {
+  if (head.status == 304) {
+    {
+      const std::lock_guard lock(fill_->mutex_);
+      fill_->head_ = head;
+      fill_->phase_ = Phase::NotModified;
+    }
+    fill_->changed_.notify();
+    fill_->table_.forget(*fill_);
+    return true;
+  }
+  Opening opening = judge_(head);
+  if (fill_->table_.is_flipping(fill_->key_)) opening.response.generation = {};
+  const bool combinable = opening.response.generation.kind != GenerationKind::SingleResponse;
+  const bool partial = head.content_range && head.content_range->range;
+  const bool expected = !partial || head.content_range->range->first == next_ * kSliceSize;
+  // Without a validator only a whole answer can be kept: nothing could be added to a part of it.
+  if (!opening.storable || !expected || (partial && !combinable)) {
+    if (without_range_ && (partial || head.status == 416)) return open_without_range(head);
+    pass_on(head);
+    return true;
+  }
+  create_object(std::move(opening), head, !partial);
+  return true;
+}
+
+// The client wanted the whole, the range was ours, and the origin's answer to it helps nobody.
+bool Fill::Fetch::open_without_range(const http::ResponseHead& head) {
+  const std::lock_guard lock(fill_->mutex_);
+  base::log_debug("a first range does not open the object",
+                  {{"status", std::to_string(head.status)}});
+  is_over_ = true;
+  const std::shared_ptr<Fetch> again = fill_->add_fetch_locked(0, UINT32_MAX);
+  again->judge_ = std::move(judge_);
+  again->reader_ = reader_;
+  again->id_ = fill_->table_.origin_.fetch(std::move(*without_range_), again);
+  return false;
+}
+
+void Fill::Fetch::pass_on(const http::ResponseHead& head) {
+  auto pass = std::make_shared<PassQueue>(fill_->table_.origin_);
+  pass->put_head(head);
+  bool unwanted = false;
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    pass->set_fetch(id_);
+    pass_ = pass;
+    fill_->pass_ = pass;
+    fill_->head_ = head;
+    fill_->phase_ = Phase::Unshared;
+    unwanted = fill_->pass_dropped_;
+  }
+  if (unwanted) pass->abandon();
+  fill_->changed_.notify();
+  fill_->table_.forget(*fill_);
+}
+
+// The store blocks, so a disk thread opens the generation while the transfer is paused.
+void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head, bool whole) {
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    creating_ = true;
+    if (head.status == 206) fill_->ranges_ = Ranges::Served;
+    if (head.field("Accept-Ranges") == "bytes") fill_->ranges_ = Ranges::Served;
+    if (head.field("Accept-Ranges") == "none") fill_->ranges_ = Ranges::Ignored;
+  }
+  const bool queued = fill_->table_.disk_.post(
+      [fetch = shared_from_this(), opening = std::move(opening), head, whole]() mutable {
+        Fill& fill = *fetch->fill_;
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(opening.metadata.data());
+        auto object = fill.table_.store_.create(fill.key_, {bytes, opening.metadata.size()},
+                                                *opening.response.length);
+        if (object) return fetch->created(std::move(opening), *object, whole);
+        base::log_warning("passing an object through without storing it",
+                          {{"reason", object.error().message}});
+        fetch->pass_on(head);
+        fetch->created(std::move(opening), nullptr, whole);
+      });
+  if (!queued) pass_on(head);
+}
+
+// `object` null: the answer is passed on.
+void Fill::Fetch::created(Opening opening, std::shared_ptr<store::Object> object, bool whole) {
+  Origin::FetchId id = 0;
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    creating_ = false;
+    if (object) {
+      fill_->response_ = std::move(opening.response);
+      fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
+      fill_->object_ = object;
+      fill_->phase_ = Phase::Open;
+      const std::uint32_t end = object->slice_count() - 1;
+      last_ = whole ? end : std::min(last_, end);
+      if (whole) next_ = 0;
+      is_whole_ = whole;
+      ready_ = true;
+    }
+    paused_ = false;
+    id = id_;
+  }
+  fill_->changed_.notify();
+  fill_->table_.origin_.resume(id);
+}
+
+bool Fill::Fetch::go_on(const http::ResponseHead& head) {
+  base::Error error;
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    ready_ = true;
+    const http::ByteRange wanted{
+        next_ * kSliceSize + position_,
+        std::min((std::uint64_t{last_} + 1) * kSliceSize, fill_->object_->length()) - 1};
+    switch (judge_part(fill_->response_, head, wanted, fill_->rule_, fill_->table_.clock_.wall())) {
+      case Part::Belongs:
+        fill_->ranges_ = Ranges::Served;
+        return true;
+      case Part::Whole:
+        return go_on_whole_locked();
+      case Part::NoBytes:
+        error = refuse_locked(head.status);
+        if (error.message.empty()) return false;
+        break;
+      case Part::OtherGeneration:
+        error = {base::ErrorCode::DataLoss, "the object changed at the origin"};
+        fill_->table_.record_change(fill_->key_);
+        break;
+    }
+  }
+  fill_->give_up(std::move(error));
+  return false;
+}
+
+// The origin sends everything, whatever was asked for.
+bool Fill::Fetch::go_on_whole_locked() {
+  fill_->ranges_ = Ranges::Ignored;
+  const bool another =
+      std::any_of(fill_->fetches_.begin(), fill_->fetches_.end(), [&](const auto& fetch) {
+        return fetch.get() != this && fetch->is_whole_ && !fetch->is_over_;
+      });
+  if (another) {
+    is_over_ = true;
+    return false;
+  }
+  next_ = 0;
+  position_ = 0;
+  last_ = fill_->object_->slice_count() - 1;
+  is_whole_ = true;
+  return true;
+}
+
+// A status without bytes. The error, when it ends the whole fill.
+base::Error Fill::Fetch::refuse_locked(int status) {
+  if (status == 404 || status == 410 || status == 416) {
+    return {base::ErrorCode::DataLoss, "the object is gone at the origin"};
+  }
+  fill_->error_ = {base::ErrorCode::Unavailable,
+                   "the origin answered " + std::to_string(status) + " in the middle"};
+  if (status == 401 || status == 403) {
+    // Its signature may have expired, and another reader's may be good: that is no failure.
+    const auto reader = fill_->readers_.find(reader_);
+    if (reader != fill_->readers_.end()) reader->second.is_refused = true;
+    is_over_ = true;
+  }
+  return {};
+}
+
+OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
+  const base::SteadyTime now = std::chrono::steady_clock::now();
+  std::unique_lock lock(fill_->mutex_);
+  heard_ = now;
+  if (pass_) return pass_->put(bytes);
+  if (is_over_ || fill_->phase_ == Phase::NotModified || fill_->phase_ == Phase::Failed) {
+    return Next::Abort;
+  }
+  if (!ready_ || !enter_slice_locked(bytes.size())) {
+    paused_ = true;
+    return Next::Pause;
+  }
+  paused_ = false;
+  fill_->table_.statistics_.bytes += bytes.size();
+  fill_->window_.received(bytes.size(), fill_->window_is_full_, now);
+  unannounced_ += bytes.size();
+  while (!bytes.empty()) {
+    if (next_ > last_ || !enter_slice_locked(0)) return Next::Abort;
+    const std::uint64_t length = fill_->object_->slice_length(next_);
+    const std::size_t count = std::min<std::uint64_t>(bytes.size(), length - position_);
+    if (buffer_) {
+      // What another fetch brought before it broke is there already.
+      const std::uint64_t filled = buffer_->filled.load(std::memory_order_relaxed);
+      const std::uint64_t skipped = std::min<std::uint64_t>(count, filled - position_);
+      std::memcpy(buffer_->bytes.get() + filled, bytes.data() + skipped, count - skipped);
+      buffer_->filled.store(filled + count - skipped, std::memory_order_release);
+    }
+    position_ += count;
+    bytes = bytes.subspan(count);
+    if (position_ < length) break;
+    lock.unlock();
+    const bool goes_on = finish_slice();
+    lock.lock();
+    if (!goes_on) {
+      is_over_ = true;
+      return Next::Abort;
+    }
+  }
+  return Next::Continue;
+}
+
+// Makes sure that the bytes of slice next_, and of the one after it when `coming` bytes reach that
+// far, have somewhere to go. False: not now.
+bool Fill::Fetch::enter_slice_locked(std::size_t coming) {
+  const auto reserve = [this](std::uint32_t index) -> std::shared_ptr<SliceBuffer> {
+    const std::uint64_t length = fill_->object_->slice_length(index);
+    if (static_cast<std::size_t>(fill_->unsaved_) + fill_->lost_.size() >= kMostUnsaved) {
+      return nullptr;
+    }
+    if (!fill_->table_.memory_->take(length, id_)) return nullptr;
+    return std::make_shared<SliceBuffer>(length, fill_->table_.memory_);
+  };
+  if (next_ > last_) return true;
+  if (!is_in_slice_) {
+    const auto found = fill_->buffers_.find(next_);
+    if (fill_->object_->has_slice(next_)) {
+      buffer_ = nullptr;
+    } else if (found == fill_->buffers_.end()) {
+      buffer_ = spare_ && spare_->length == fill_->object_->slice_length(next_)
+                    ? std::exchange(spare_, nullptr)
+                    : reserve(next_);
+      if (!buffer_) return false;
+      fill_->buffers_[next_] = buffer_;
+    } else if (found->second->is_complete() || found->second->is_fed) {
+      buffer_ = nullptr;
+    } else {
+      buffer_ = found->second;
+      buffer_->is_fed = true;
+      ++fill_->table_.statistics_.taken_over;
+    }
+    is_in_slice_ = true;
+  }
+  const std::uint64_t length = fill_->object_->slice_length(next_);
+  if (position_ + coming > length && next_ < last_ && !spare_ && !fill_->is_had_locked(next_ + 1)) {
+    spare_ = reserve(next_ + 1);
+    return spare_ != nullptr;
+  }
+  return true;
+}
+
+// Whether the slices ahead are there already, and too many of them to receive them once more.
+bool Fill::Fetch::skips_locked() {
+  std::uint32_t index = next_;
+  while (index <= last_ && index - next_ < kMostSkipped && fill_->is_had_locked(index)) ++index;
+  return index > last_ || index - next_ == kMostSkipped;
+}
+
+// False when nobody waits for the rest and it is not worth fetching.
+bool Fill::Fetch::finish_slice() {
+  std::shared_ptr<SliceBuffer> full;
+  std::uint32_t index = 0;
+  bool goes_on = true;
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    index = next_++;
+    position_ = 0;
+    is_in_slice_ = false;
+    full = std::exchange(buffer_, nullptr);
+    if (full) {
+      fill_->failures_ = 0;
+      fill_->error_ = {};
+      ++fill_->unsaved_;
+    }
+    if (next_ <= last_) {
+      const bool helps = fill_->combinable_ && fill_->ranges_ != Ranges::Ignored;
+      goes_on = fill_->is_wanted_locked(next_) || fill_->bytes_left_locked() <= kWorthFinishing;
+      if (!goes_on && is_whole_ && !helps) {
+        // Nothing else brings what somebody waits for further on.
+        goes_on = std::any_of(fill_->readers_.begin(), fill_->readers_.end(),
+                              [&](const auto& reader) { return reader.second.want.last >= next_; });
+      }
+      if (goes_on && helps && skips_locked()) goes_on = false;
+    }
+    if (!goes_on || next_ > last_) spare_ = nullptr;
+    fill_->plan_locked();
+  }
+  if (full) fill_->save(index, full);
+  return goes_on;
+}
+
+bool Fill::Fetch::on_burst() {
+  std::shared_ptr<PassQueue> pass;
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    pass = pass_;
+  }
+  if (pass) return pass->burst();
+  if (unannounced_ == 0) return false;
+  const base::SteadyTime now = std::chrono::steady_clock::now();
+  if (unannounced_ < kWakeBytes && now - announced_ < kWakeInterval) return true;
+  unannounced_ = 0;
+  announced_ = now;
+  fill_->changed_.notify();
+  return false;
+}
+
+void Fill::Fetch::on_end(base::Status status) {
+  const std::shared_ptr<Fetch> self = shared_from_this();
+  std::shared_ptr<PassQueue> pass;
+  bool broken = false;
+  bool hopeless = false;
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    std::erase(fill_->fetches_, self);
+    pass = pass_;
+    spare_ = nullptr;
+    if (buffer_) {
+      // What came is kept for whoever goes on, where that can be proved to be the same.
+      buffer_->is_fed = false;
+      if (!fill_->combinable_ || buffer_->filled == 0) fill_->buffers_.erase(next_);
+      buffer_ = nullptr;
+    }
+    const bool unopened = fill_->phase_ == Phase::Opening && !creating_;
+    broken = !pass && !is_over_ && (unopened || (fill_->phase_ == Phase::Open && next_ <= last_));
+    if (broken) {
+      ++fill_->failures_;
+      if (!status && fill_->error_.message.empty()) fill_->error_ = status.error();
+    }
+    hopeless = broken && (unopened || !fill_->combinable_);
+    if (!hopeless) fill_->plan_locked();
+    if (fill_->fetches_.empty()) {
+      fill_->permit_.reset();
+      if (!fill_->host_.empty()) {
+        fill_->table_.remember_window(fill_->host_, fill_->window_.bytes());
+      }
+    }
+  }
+  if (pass) pass->end(status);
+  if (broken) ++fill_->table_.statistics_.failed_fetches;
+  if (hopeless) {
+    fill_->give_up(status ? base::Error{base::ErrorCode::Unavailable, "the origin broke off"}
+                          : status.error());
+  }
+  fill_->changed_.notify();
+  fill_->table_.forget_if_idle(*fill_);
+}
+
+}  // namespace larder::cache

@@ -1,0 +1,72 @@
+// All running fills, by key, and what they share: memory, what is known of origins' paths, objects
+// that flip.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "cache/fill.h"
+#include "cache/flip_history.h"
+#include "net/worker_pool.h"
+
+namespace larder::cache {
+
+struct FillStatistics {
+  std::atomic<std::uint64_t> fetches{0};
+  std::atomic<std::uint64_t> failed_fetches{0};
+  std::atomic<std::uint64_t> taken_over{0};  // fetches that went on where another one stopped
+  std::atomic<std::uint64_t> bytes{0};       // of bodies, from origins
+  std::atomic<std::uint64_t> changes{0};     // objects that changed in the middle of a fill
+  std::atomic<std::uint64_t> flipping{0};    // of these the ones that are one response from then on
+};
+
+// Thread-safe. Outlives its fills; everything passed in outlives the table.
+class FillTable {
+ public:
+  static constexpr std::uint64_t kDefaultMemory = 256 << 20;
+
+  FillTable(Origin& origin, store::Store& store, net::WorkerPool& disk, const base::Clock& clock,
+            std::uint64_t memory = kDefaultMemory);
+  ~FillTable();
+
+  // A reader of that key's fill, which is made when there is none. `object` is the stored
+  // generation whose missing slices are wanted, or null to open a new one; a running fill of
+  // another generation is not joined but replaced. `response` is what is stored with the object.
+  Fill::Reader acquire(const store::Key& key, std::shared_ptr<store::Object> object,
+                       const StoredResponse* response, IdentityRule rule);
+
+  FillStatistics& statistics() { return statistics_; }
+  std::uint64_t memory_used() const { return memory_->used(); }
+  std::size_t size() const;
+
+ private:
+  friend class Fill;
+  struct KeyHash {
+    std::size_t operator()(const store::Key& key) const { return key.low; }
+  };
+  void forget(const Fill& fill);
+  void forget_if_idle(const Fill& fill);
+  void record_change(const store::Key& key);
+  bool is_flipping(const store::Key& key) const;
+  std::uint64_t window_of(const std::string& host) const;
+  void remember_window(const std::string& host, std::uint64_t bytes);
+
+  Origin& origin_;
+  store::Store& store_;
+  net::WorkerPool& disk_;
+  const base::Clock& clock_;
+  const std::shared_ptr<FillMemory> memory_;
+  FillStatistics statistics_;
+  mutable std::mutex mutex_;  // guards fills_
+  std::unordered_map<store::Key, std::shared_ptr<Fill>, KeyHash> fills_;
+  mutable std::mutex known_mutex_;  // guards what follows; may be taken with a fill's mutex held
+  FlipHistory flips_;
+  std::unordered_map<std::string, std::uint64_t> windows_;  // by host, in bytes
+};
+
+}  // namespace larder::cache
