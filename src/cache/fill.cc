@@ -150,6 +150,7 @@ void Fill::ask(std::uint64_t id, OriginRequest request, SliceRange slices) {
     window_ = FillWindow(table_.window_of(host_));
   }
   reader.request = std::make_shared<const OriginRequest>(std::move(request));
+  if (permit_) plan_locked();
 }
 
 bool Fill::is_had_locked(std::uint32_t index) const {

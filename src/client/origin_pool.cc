@@ -19,6 +19,7 @@ constexpr std::chrono::milliseconds kBurst{5};
 struct OriginPool::Impl {
   OriginPoolSettings settings;
   CURLM* multi = nullptr;
+  OpenConnections connections;                                       // origin thread
   std::unordered_map<FetchId, std::unique_ptr<Transfer>> transfers;  // origin thread
 
   std::mutex mutex;  // guards what follows
@@ -128,7 +129,7 @@ void OriginPool::Impl::collect_finished() {
     auto& transfer = *static_cast<Transfer*>(context);
     const CURLcode result = message->data.result;  // gone with the handle
     curl_multi_remove_handle(multi, transfer.easy);
-    if (transfer.follow()) {
+    if (transfer.go_on()) {
       run_hop(transfer);
     } else {
       end(transfer.id, transfer.outcome(result));
@@ -174,7 +175,8 @@ void OriginPool::stop() {
 }
 
 FetchId OriginPool::fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink) {
-  auto transfer = std::make_unique<Transfer>(std::move(fetch), std::move(sink), impl_->settings);
+  auto transfer = std::make_unique<Transfer>(std::move(fetch), std::move(sink), impl_->settings,
+                                             impl_->connections);
   FetchId id = 0;
   {
     const std::lock_guard lock(impl_->mutex);

@@ -4,6 +4,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -109,7 +110,33 @@ struct TransferCallbacks {
         return CURL_SOCKET_BAD;
       }
     }
-    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    const int socket =
+        ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (socket >= 0) transfer.opened_.push_back(socket);
+    return socket;
+  }
+
+  static int close_socket(void* context, curl_socket_t socket) {
+    static_cast<OpenConnections*>(context)->forget(socket);
+    return ::close(socket);
+  }
+
+  // Before the request goes out. Bytes that wait on a connection between two requests belong to no
+  // answer: read as the next one, they would be another object's (RFC 9112 section 9.3).
+  static int check_connection(void* context, char* address, char* own_address, int port,
+                              int own_port) {
+    auto& transfer = *static_cast<Transfer*>(context);
+    const std::string name = std::string(own_address) + " " + std::to_string(own_port) + " " +
+                             address + " " + std::to_string(port);
+    const int socket = transfer.connections_.find(name);
+    if (socket < 0) {  // new
+      for (const int opened : transfer.opened_) transfer.connections_.add(opened, own_port, name);
+      return CURL_PREREQFUNC_OK;
+    }
+    char byte = 0;
+    if (::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0) return CURL_PREREQFUNC_OK;
+    transfer.is_spoilt_ = true;
+    return CURL_PREREQFUNC_ABORT;
   }
 
   static std::size_t receive_head(char* bytes, std::size_t size, std::size_t count, void* context) {
@@ -160,12 +187,31 @@ struct TransferCallbacks {
   }
 };
 
+void OpenConnections::add(int socket, int own_port, const std::string& name) {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+      port_of(reinterpret_cast<const sockaddr&>(own)) == own_port) {
+    by_name_[name] = socket;
+  }
+}
+
+int OpenConnections::find(const std::string& name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? -1 : found->second;
+}
+
+void OpenConnections::forget(int socket) {
+  std::erase_if(by_name_, [socket](const auto& entry) { return entry.second == socket; });
+}
+
 void Transfer::release() {
   if (easy != nullptr) curl_easy_cleanup(easy);
   curl_slist_free_all(fields_);
   curl_slist_free_all(connect_to_);
   easy = nullptr;
   fields_ = connect_to_ = nullptr;
+  opened_.clear();
 }
 
 // True when the redirect in `head` is followed. With an error in `failure` it neither is nor is it
@@ -193,7 +239,14 @@ bool Transfer::take_redirect(http::ResponseHead& head) {
   return true;
 }
 
-bool Transfer::follow() {
+bool Transfer::go_on() {
+  if (is_spoilt_ && !wants_new_connection_) {
+    release();
+    is_spoilt_ = false;
+    wants_new_connection_ = true;
+    return true;
+  }
+  wants_new_connection_ = false;
   if (!next_ || !failure) return false;
   release();
   fetch_ = *std::exchange(next_, std::nullopt);
@@ -299,6 +352,11 @@ bool Transfer::prepare() {
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, TransferCallbacks::open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, TransferCallbacks::close_socket);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, &connections_);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, TransferCallbacks::check_connection);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, wants_new_connection_ ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, TransferCallbacks::receive_head);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, TransferCallbacks::receive_body);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "client/origin_pool.h"
@@ -12,19 +13,37 @@ struct curl_slist;
 
 namespace larder::client {
 
+// Which sockets libcurl keeps, by both ends: it does not tell which one a request goes out on.
+class OpenConnections {
+ public:
+  // When it is the socket with that own port.
+  void add(int socket, int own_port, const std::string& name);
+  int find(const std::string& name) const;  // -1 when there is none
+  void forget(int socket);
+
+ private:
+  std::unordered_map<std::string, int> by_name_;
+};
+
 class Transfer {
  public:
-  Transfer(OriginFetch fetch, std::shared_ptr<FetchSink> sink, const OriginPoolSettings& settings)
-      : sink(std::move(sink)), fetch_(std::move(fetch)), settings_(settings) {}
+  // `connections` outlives the multi handle.
+  Transfer(OriginFetch fetch, std::shared_ptr<FetchSink> sink, const OriginPoolSettings& settings,
+           OpenConnections& connections)
+      : sink(std::move(sink)),
+        fetch_(std::move(fetch)),
+        settings_(settings),
+        connections_(connections) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() { release(); }
 
   // Makes the libcurl handle of the current hop; false when that is impossible.
   bool prepare();
-  // Goes on to the hop that a redirect named, with a new handle. Before it the old one has left the
-  // multi handle. False when the answer of this hop was not such a redirect.
-  bool follow();
+  // Goes on with a new handle: to the hop that a redirect named, or on a new connection when the
+  // old one held bytes of no answer. Before it the old handle has left the multi handle. False when
+  // this hop's answer was the last.
+  bool go_on();
   // What `code` (a CURLcode) means for the sink.
   base::Status outcome(int code) const;
 
@@ -45,10 +64,14 @@ class Transfer {
 
   OriginFetch fetch_;
   const OriginPoolSettings& settings_;
+  OpenConnections& connections_;
+  std::vector<int> opened_;  // sockets, by this hop
   curl_slist* fields_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   http::ResponseHeadReader head_;
   bool head_done_ = false;
+  bool is_spoilt_ = false;  // the connection held bytes before the request went out
+  bool wants_new_connection_ = false;
   base::Status refused_address_;  // the last one; another address of the name may have been good
   std::optional<OriginFetch> next_;
   std::size_t discarded_ = 0;  // bytes of a redirect's body
