@@ -112,6 +112,15 @@ SettingsSection<OriginSettings> make_origin_section() {
   s.texts("vary_ignore", &OriginSettings::vary_ignore,
           {.text = "Request fields that choose no representation, although Vary names them.",
            .limits = "names of fields"});
+  s.choice<cache::IdentityRule>(
+      "validator", &OriginSettings::validator,
+      {{"standard", cache::IdentityRule::Standard},
+       {"length+last-modified", cache::IdentityRule::LengthAndLastModified}},
+      {.text =
+           "What proves that two answers are of one object, so that parts of it may be put "
+           "together: a strong entity tag, else a Last-Modified that is old enough, with the "
+           "length; or Last-Modified and length whatever the tag says, for networks whose edges "
+           "give one file different tags."});
   s.boolean("public", &OriginSettings::is_public,
             {.text = "What one client may see, all may see."});
   s.check(check_origin);

@@ -17,6 +17,8 @@ using store::kSliceSize;
 constexpr std::chrono::hours kOfflineGrace{24};
 // Longest range that is answered without waiting, in bytes.
 constexpr std::uint64_t kLongestAtOnce = 8 << 20;
+// Clients before this one whose own requests the origin refused, one after the other.
+constexpr int kMostRefused = 16;
 
 // For the log: the host that the request is for, as the client named it.
 std::string_view origin_host(const http::RequestHead& head) {
@@ -165,8 +167,11 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
     co_return;
   }
   // A generation that changes at the origin before the first byte left here is asked for once more.
-  for (work.attempt = 0; work.attempt < 3; ++work.attempt) {
-    if (co_await answer_from_cache(work) == Answered::Yes) co_return;
+  int others_refused = 0;
+  for (work.attempt = 0; work.attempt < 3;) {
+    const Answered answered = co_await answer_from_cache(work);
+    if (answered == Answered::Yes) co_return;
+    if (answered == Answered::TryAgain || ++others_refused > kMostRefused) ++work.attempt;
   }
   co_await fail(work, {base::ErrorCode::Unavailable, "the object keeps changing at its origin"});
 }
@@ -299,6 +304,15 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         work.exchange.outcome.cache = "hit";
         work.exchange.outcome.reason = "stale-origin-failed";
         co_return co_await deliver(work, std::move(stale), std::nullopt);
+      }
+      if (!leads && (answer.status == 401 || answer.status == 403)) {
+        co_return Answered::AskYourself;  // a signature of theirs, perhaps; one of us leads now
+      }
+      if (!leads && answer.status >= 500) {
+        // An origin in trouble is not asked once for each who waited.
+        co_await fail(work, {base::ErrorCode::Unavailable,
+                             "the origin answered " + std::to_string(answer.status)});
+        co_return Answered::Yes;
       }
       if (leads && answer.status != 206) {
         work.exchange.outcome.cache = "pass";

@@ -51,7 +51,11 @@ class RequestPath final : public server::Handler {
         false;  // the object came for this request: its bytes are no hits, wherever they are read
   };
 
-  enum class Answered { Yes, TryAgain };
+  enum class Answered {
+    Yes,
+    TryAgain,     // what was found is gone or changed
+    AskYourself,  // the origin refused the request of another client that all waited for
+  };
 
   net::Task<Answered> answer_from_cache(Work& work);
   net::Task<bool> find_over_https(Work& work);

@@ -56,6 +56,7 @@ void resolve_target(const http::RequestHead& head, bool client_tls, const HostTa
 
 void complete_policy(RequestTarget& target) {
   target.policy.ignored_vary = target.origin->vary_ignore;
+  target.policy.identity = target.origin->validator;
 }
 
 bool may_come_over_https(const RequestTarget& target) {

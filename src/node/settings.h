@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "cache/generation.h"
 
 namespace larder::node {
 
@@ -63,6 +64,8 @@ struct OriginSettings {
   std::vector<std::string> ignore_query;
   bool sort_query = false;
   bool normalize_path = false;
+  // What proves that two answers are of one object.
+  cache::IdentityRule validator = cache::IdentityRule::Standard;
   bool is_public = false;
   // Request fields that Vary may name without choosing another representation.
   std::vector<std::string> vary_ignore;

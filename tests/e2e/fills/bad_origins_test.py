@@ -3,6 +3,7 @@ wrong bytes, and never a 4xx of the node's own."""
 
 import concurrent.futures
 import threading
+from email.utils import formatdate
 
 from support.bad_origin import Thing
 from support.wait import wait_until
@@ -206,14 +207,16 @@ def test_clients_that_leave_do_not_end_what_others_wait_for(bad_node, bad_origin
 
 def test_fill_that_nobody_waits_for_ends(bad_node, bad_origin):
     thing = Thing(40 * MIB)
-    gone = threading.Event()
+    gone, never = threading.Event(), threading.Event()
 
     def slow(request, connection):
         data = thing.begin(request, connection)
         connection.send(data[:2 * MIB])
         gone.wait(10)
         try:
-            connection.send(data[2 * MIB:])
+            for at in range(2 * MIB, len(data), MIB // 4):
+                connection.send(data[at:at + MIB // 4])
+                never.wait(0.02)  # a line that is slower than the news that the client is gone
         finally:
             request.is_over = True
     bad_origin.scripts["/abandoned"] = slow
@@ -273,6 +276,62 @@ def test_object_that_flips_becomes_one_response(bad_node, bad_origin):
     answer = bad_node.get("/flips")
     assert is_whole(answer, thing.data)
     assert bad_origin.of("/flips")[-1].range is None
+
+
+def test_edges_that_disagree_about_the_tag_agree_by_last_modified(bad_node, bad_origin):
+    thing = Thing(3 * MIB, last_modified="Mon, 02 Nov 2020 10:00:00 GMT", date=formatdate(usegmt=True))
+    count = iter(range(1000))
+
+    def edges(request, connection):
+        thing.etag = f'"{next(count)}"'
+        assert request.field("If-Range") in (None, thing.fields["last_modified"])
+        first, last = request.range or (0, len(thing.data) - 1)
+        connection.head(206 if request.range else 200, etag=thing.etag, content_length=last - first + 1,
+                        content_range=f"bytes {first}-{last}/{len(thing.data)}" if request.range else None,
+                        **thing.fields)
+        connection.send(thing.data[first:last + 1] if request.range else thing.data[:MIB + 9])
+        if not request.range:
+            connection.close()
+    bad_origin.scripts["/edges"] = edges
+    assert is_whole(bad_node.get("/edges", host="edges.test"), thing.data)
+
+
+def test_client_with_an_expired_url_is_refused_alone(bad_node, bad_origin):
+    """Many wait for the answer to the first one's request, which is refused: one of them leads then."""
+    thing = Thing(2 * MIB)
+    waiting = threading.Event()
+
+    def script(request, connection):
+        if request.query == "sig=old":
+            waiting.wait(10)
+            connection.head(403, "Forbidden", content_length=0)
+        else:
+            connection.send(thing.begin(request, connection))
+    bad_origin.scripts["/expired"] = script
+    with concurrent.futures.ThreadPoolExecutor(9) as pool:
+        old = pool.submit(bad_node.get, "/expired?sig=old")
+        wait_until(lambda: bad_origin.of("/expired"))
+        others = [pool.submit(bad_node.get, f"/expired?sig={number}") for number in range(8)]
+        wait_until(lambda: bad_node.metric("larder_connections") >= 10)
+        waiting.set()
+        assert old.result().status == 403
+        assert all(is_whole(other.result(), thing.data) for other in others)
+    assert len(bad_origin.of("/expired")) == 2
+
+
+def test_failing_origin_is_not_asked_once_for_each_who_waits(bad_node, bad_origin):
+    waiting = threading.Event()
+
+    def script(request, connection):
+        waiting.wait(10)
+        connection.head(503, "Service Unavailable", content_length=0)
+    bad_origin.scripts["/failing"] = script
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(bad_node.get, "/failing") for _ in range(8)]
+        wait_until(lambda: bad_node.metric("larder_connections") >= 9)
+        waiting.set()
+        assert all(answer.result().status in (502, 503) for answer in answers)
+    assert len(bad_origin.of("/failing")) <= 2
 
 
 def test_range_is_filled_by_several_connections_without_a_byte_twice(bad_node, bad_origin):

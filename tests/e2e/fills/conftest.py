@@ -14,6 +14,7 @@ def bad_origin():
 def bad_node(folder, bad_origin):
     """A node in front of an origin that misbehaves. Values of `sig` are not part of its keys."""
     node = Node(folder / "bad_node", origins=[
-        origin_table(bad_origin, public=True, ignore_query=["sig"])]).start()
+        origin_table(bad_origin, public=True, ignore_query=["sig"]),
+        origin_table(bad_origin, "edges", ["edges.test"], validator="length+last-modified")]).start()
     yield node
     node.stop()
