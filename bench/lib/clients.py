@@ -6,12 +6,17 @@ from lib.paths import BENCH, BUILD
 from support.program import run
 
 
+# Beyond OpenSSL.
+LIBRARIES = {"hits": ["-lIPSec_MB"]}
+
+
 def client(name):
     """The path of the program made from bench/clients/NAME.c."""
     source, program = BENCH / "clients" / f"{name}.c", BUILD / name
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         BUILD.mkdir(parents=True, exist_ok=True)
-        done = run("clang-19", "-O2", "-Wall", "-o", program, source, "-lssl", "-lcrypto", check=False)
+        done = run("clang-19", "-O2", "-Wall", "-o", program, source, "-lssl", "-lcrypto",
+                   *LIBRARIES.get(name, []), check=False)
         if done.returncode:
             sys.exit(f"{source}: {done.stderr}")
     return program

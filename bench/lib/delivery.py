@@ -2,7 +2,7 @@
 
 from lib import rounds
 from lib.figures import Figure, machine_facts
-from lib.load import wrk
+from lib.load import load
 from lib.scene import BIG, SMALL, Scene
 
 # name: what it is, path, TLS, connections, how many times nginx's efficiency; over HTTP ahead of every peer, too
@@ -23,7 +23,7 @@ def run(works, options):
             for path in (SMALL, BIG) if needs_big else (SMALL,):
                 scene.warm(server, path)
         facts = machine_facts(**scene.require_equal(servers), object_size=scene.big_size, rounds=options.rounds,
-                              seconds=options.seconds)
+                              seconds=options.seconds, client_of_small="wrk" if options.wrk else "clients/hits.c")
         for work in works:
             yield work, *_measure(scene, servers, work, options), facts
 
@@ -33,7 +33,7 @@ def _measure(scene, servers, work, options):
     beside = [server for server in servers if server.https_port or not tls]
     asked = len(scene.origin.requests())
     rows = rounds.interleave(beside, options.rounds,
-                             lambda server: wrk(scene, server, path, tls, connections, options.seconds))
+                             lambda server: load(scene, server, path, tls, connections, options.seconds, options.wrk))
     if further := scene.origin.requests()[asked:]:
         raise SystemExit(f"{work}: the origin was asked {len(further)} times while hits were measured, "
                          f"first by {further[0]}")

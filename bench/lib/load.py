@@ -1,8 +1,9 @@
-"""wrk as a client: requests and the server's CPU time that they took."""
+"""Clients that ask as fast as they can: requests and the server's CPU time that they took."""
 
 import re
 import sys
 
+from lib.clients import client
 from lib.paths import BENCH
 from lib.processes import cpu_nanoseconds
 from lib.scene import BIG, HOST, SMALL
@@ -22,20 +23,29 @@ def wrk_command(server, path, tls, connections, seconds, object_size=0, core="1"
     return command
 
 
+def hits_command(server, path, tls, connections, seconds):
+    """The same for one object by a client that needs less time per answer than wrk."""
+    return ["taskset", "-c", "1", client("hits"), server.https_port if tls else server.http_port, seconds, connections,
+            path, HOST, *(["tls"] if tls else [])]
+
+
 def requests_in(printed, what):
-    """How many requests wrk counted; errors end the measurement."""
+    """How many requests the client counted; errors end the measurement."""
     if "Non-2xx" in printed or "Socket errors" in printed:
         sys.exit(f"{what}: the load met errors:\n{printed}")
     return int(re.search(r"(\d+) requests in ", printed)[1])
 
 
-def wrk(scene, server, path=SMALL, tls=False, connections=64, seconds=2, **more):
+def load(scene, server, path=SMALL, tls=False, connections=64, seconds=2, with_wrk=False):
     """One round: a row with the requests and the CPU time of the server."""
-    command = wrk_command(server, path, tls, connections, seconds, scene.big_size, **more)
+    if path == SMALL and not with_wrk:
+        command = hits_command(server, path, tls, connections, seconds)
+    else:
+        command = wrk_command(server, path, tls, connections, seconds, scene.big_size)
     before = cpu_nanoseconds(server.pids)
     printed = run(*command, namespace=scene.namespace, timeout=seconds + 60).stdout
     spent = cpu_nanoseconds(server.pids) - before
-    # A connection's request under way when wrk stops is work done but not counted; it is the same few for all.
+    # A connection's request under way when the client stops is work done but not counted; it is the same few for all.
     count = requests_in(printed, f"{server.name} {path}")
     return {"requests": count, "cpu_ns": spent, "cpu_us_per_request": spent / count / 1000}
 
