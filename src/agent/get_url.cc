@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "agent/get.h"
+#include "agent/patience.h"
 #include "agent/progress_meter.h"
 #include "agent/target.h"
 #include "agent/url.h"
@@ -18,8 +19,6 @@ using base::Status;
 
 namespace {
 
-constexpr std::chrono::milliseconds kCacheConnectTimeout{3000};
-constexpr std::chrono::milliseconds kOriginConnectTimeout{15'000};
 constexpr std::uint64_t kCacheLowSpeed = 4000;  // bytes/s; there is another source
 constexpr std::uint64_t kOriginLowSpeed = 1;    // there is none: only a standstill ends it
 constexpr int kRedirectLimit = 10;
@@ -52,7 +51,7 @@ class UrlDownload {
     if (!url) return std::unexpected(url.error());
     client::HttpRequest request;
     request.trust = request_.trust;
-    request.connect_timeout = kCacheConnectTimeout;
+    request.connect_timeout = kNearbyConnectTimeout;
     request.low_speed = kCacheLowSpeed;
     // A redirect is the origin's word: it is followed there.
     return ask(*url, request, request_.cache_host, false);
@@ -60,7 +59,7 @@ class UrlDownload {
 
   Status from_origin() {
     client::HttpRequest request;
-    request.connect_timeout = kOriginConnectTimeout;
+    request.connect_timeout = kLastConnectTimeout;
     request.low_speed = kOriginLowSpeed;
     for (;;) {
       const auto before = part_.size();

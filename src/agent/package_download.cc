@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/patience.h"
 #include "agent/target.h"
 #include "content/piece_fetch.h"
 
@@ -15,8 +16,6 @@ using base::Status;
 
 namespace {
 
-constexpr std::chrono::milliseconds kNodeConnectTimeout{3000};
-constexpr std::chrono::milliseconds kSiteConnectTimeout{15'000};
 // Each source twice: a passing trouble of all of them at once must not end a long download.
 constexpr int kRounds = 2;
 
@@ -99,7 +98,7 @@ client::HttpRequest PackageDownload::request_for(const Source& source,
   request.certificate = credentials_.certificate_pem;
   request.key = credentials_.key_pem;
   request.fields = {{"Authorization", "Bearer " + credentials_.content_token}};
-  request.connect_timeout = source.is_site ? kSiteConnectTimeout : kNodeConnectTimeout;
+  request.connect_timeout = source.is_site ? kLastConnectTimeout : kNearbyConnectTimeout;
   return request;
 }
 

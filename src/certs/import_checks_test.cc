@@ -4,41 +4,17 @@
 
 #include "crypto/issue.h"
 #include "crypto/request.h"
+#include "crypto/testing.h"
 
 namespace larder::certs {
 namespace {
 
-const base::WallTime kNow = base::from_unix_seconds(1'800'000'000);
-constexpr auto kDay = std::chrono::hours(24);
-
-struct Pair {
-  crypto::PrivateKey key;
-  crypto::Certificate certificate;
-};
-
-crypto::CertificateTemplate content(bool is_ca) {
-  crypto::CertificateTemplate result;
-  result.subject.common_name = is_ca ? "Root" : "a.example.org";
-  if (!is_ca) result.names.dns = {"a.example.org"};
-  result.not_before = kNow - kDay;
-  result.not_after = kNow + 30 * kDay;
-  result.is_ca = is_ca;
-  result.server_auth = !is_ca;
-  return result;
-}
-
-Pair make_root() {
-  auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
-  auto certificate = crypto::issue_self_signed(content(true), key).value();
-  return {std::move(key), std::move(certificate)};
-}
-
-Pair make_leaf(const Pair& root) {
-  auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
-  auto certificate =
-      crypto::issue(content(false), key.public_key(), root.certificate, root.key).value();
-  return {std::move(key), std::move(certificate)};
-}
+using crypto::testing::content;
+using crypto::testing::kDay;
+using crypto::testing::kNow;
+using crypto::testing::make_leaf;
+using crypto::testing::make_root;
+using crypto::testing::Pair;
 
 std::string refusal(std::string_view text) {
   const auto read = read_certificates(text);
