@@ -123,10 +123,8 @@ std::string_view normal_path(std::string_view path, std::string& scratch) {
   for (; at < path.size(); at = path.find('%', at)) {
     const int high = at + 2 < path.size() ? hex_digit(path[at + 1]) : -1;
     const int low = at + 2 < path.size() ? hex_digit(path[at + 2]) : -1;
-    if (high < 0 || low < 0) {
-      ++at;
-      continue;
-    }
+    // Undoing its neighbours could make an escape of a lone '%'.
+    if (high < 0 || low < 0) return path;
     scratch += path.substr(done, at - done);
     const int value = high * 16 + low;
     const char c = static_cast<char>(value);

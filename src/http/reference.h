@@ -30,8 +30,8 @@ std::string with_cache_host_origin(std::string_view location, std::string_view h
 
 // `path` with needless percent-encoding undone: letters, digits, '-', '_' and '~' stand for
 // themselves and the digits of other escapes are upper case (RFC 9110 section 4.2.3). Dots stay
-// encoded: "%2e%2e" is a name to some origins and a way up to others. A view of `path` when nothing
-// changes, else of `scratch`.
+// encoded: "%2e%2e" is a name to some origins and a way up to others. A path with a malformed
+// escape stays as it is. A view of `path` when nothing changes, else of `scratch`.
 std::string_view normal_path(std::string_view path, std::string& scratch);
 
 }  // namespace larder::http
