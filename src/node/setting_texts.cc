@@ -102,7 +102,9 @@ Result<OriginUrl> parse_origin_url(std::string_view text) {
 }
 
 std::string to_text(const OriginUrl& url) {
-  return (url.https ? "https://" : "http://") + url.host + ":" + std::to_string(url.port);
+  const bool is_ipv6 = url.host.contains(':');
+  return (url.https ? "https://" : "http://") + (is_ipv6 ? "[" + url.host + "]" : url.host) + ":" +
+         std::to_string(url.port);
 }
 
 Result<std::string> parse_method(std::string_view text) {
