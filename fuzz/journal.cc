@@ -2,9 +2,9 @@
 // beyond it, and any sequence of records can be replayed.
 #include <fuzzer/FuzzedDataProvider.h>
 
-#include <cstdlib>
 #include <vector>
 
+#include "require.h"
 #include "store/index.h"
 #include "store/journal_format.h"
 #include "store/layout.h"
@@ -14,10 +14,6 @@ namespace {
 
 using larder::store::Record;
 using larder::store::RecordType;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 // Small numbers, so that records name each other's generations.
 Record any_record(FuzzedDataProvider& input) {
@@ -54,6 +50,32 @@ Record any_record(FuzzedDataProvider& input) {
   return record;
 }
 
+// What is written is read back; one wrong byte behind the version makes it no header.
+void check_header(std::uint64_t epoch, FuzzedDataProvider& input) {
+  larder::store::JournalHeader header{.epoch = epoch};
+  header.drive.fill(input.ConsumeIntegral<std::uint8_t>());
+  auto bytes = larder::store::encode(header);
+  const auto back = larder::store::parse_journal_header(bytes);
+  require(back && back->epoch == epoch && back->drive == header.drive);
+  const auto at = input.ConsumeIntegralInRange<std::size_t>(0, bytes.size() - 1);
+  bytes[at] ^= input.ConsumeIntegralInRange<std::uint8_t>(1, 255);
+  const auto wrong = larder::store::parse_journal_header(bytes);
+  require(!wrong || wrong->version != header.version);
+}
+
+// So many that the table of their places grows.
+void add_many(larder::store::Replay& replay) {
+  for (std::uint64_t id = 8; id < 1600; ++id) {
+    Record record{
+        .type = RecordType::Large, .generation = id, .length = larder::store::kSliceSize * 2};
+    record.key.low = id % 1000;
+    record.location.slot_units = 4;
+    replay.apply(record);
+    replay.apply({.type = RecordType::Slice, .generation = id, .slice = 1, .checksum = id});
+  }
+  require(replay.highest_generation() >= 1599);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -63,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   FuzzedDataProvider input(data, size);
   const auto epoch = input.ConsumeIntegral<std::uint64_t>();
+  check_header(epoch, input);
   const std::uint64_t start = larder::store::kJournalHeaderSize;
   std::vector<Record> written;
   std::vector<std::size_t> ends;  // of each record in bytes
@@ -89,10 +112,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   written.resize(whole);
   require(read == written);
 
+  // Cut anywhere: the records before the cut.
+  if (!bytes.empty()) {
+    const auto length = input.ConsumeIntegralInRange<std::size_t>(0, bytes.size() - 1);
+    const auto cut = larder::store::parse_records(std::span(bytes).first(length), epoch, start,
+                                                  [](const Record&) {});
+    require(cut.consumed <= length && cut.consumed <= parsed.consumed);
+  }
+
+  // Two drives, as when an object has moved: each record belongs to one of them.
   larder::store::Index index;
-  index.set_drives({nullptr});
-  larder::store::Replay replay(index, 0);
-  for (const Record& record : read) replay.apply(record);
+  index.set_drives({nullptr, nullptr});
+  larder::store::Replay first(index, 0);
+  larder::store::Replay second(index, 1);
+  for (const Record& record : read) (record.checksum % 2 == 0 ? first : second).apply(record);
+  if (input.ConsumeBool()) add_many(first);
+  (void)first.take_replaced();
+  (void)second.take_replaced();
   std::uint64_t objects = 0;
   std::uint64_t stored = 0;
   larder::store::IndexPosition at;

@@ -2,8 +2,9 @@
 #include "base/json.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
+
+#include "require.h"
 
 namespace {
 
@@ -19,6 +20,17 @@ std::size_t depth_of(const larder::base::Json& value) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto value =
       larder::base::parse_json(std::string_view(reinterpret_cast<const char*>(data), size));
-  if (value && depth_of(*value) > 8) std::abort();
+  if (!value) return 0;
+  require(depth_of(*value) <= 8);
+  // What is written again is read as the same value, and members are of the type that was asked
+  // for.
+  const auto again = larder::base::parse_json(value->dump());
+  require(again && *again == *value);
+  for (const char* name : {"a", "number"}) {
+    if (const auto text = larder::base::json_string(*value, name)) require((*value)[name] == *text);
+    if (const auto number = larder::base::json_integer(*value, name))
+      require((*value)[name] == *number);
+    (void)larder::base::json_string_or(*value, name, "fallback");
+  }
   return 0;
 }

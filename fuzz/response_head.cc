@@ -4,17 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "base/encoding.h"
 #include "cache/freshness.h"
-
-namespace {
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-}  // namespace
+#include "http/forwarding.h"
+#include "require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace larder;
@@ -24,7 +19,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(head->status >= 101 && head->status <= 599);
   require(!head->chunked || !head->content_length);
   require(head->status != 206 || head->content_range->range);
+  require(head->field("X-No-Such").empty() || head->count(http::FieldName::Other) > 0);
   for (const auto& field : head->fields) {
+    require(head->field(field.name).size() <= size);
+    for (const auto appearance : {http::Appearance::AsOrigin, http::Appearance::AsNode}) {
+      if (http::is_hop_by_hop(field.id))
+        require(!http::may_send_to_client(*head, field, appearance));
+      else
+        (void)http::may_send_to_client(*head, field, appearance);
+    }
     require(!field.name.empty());
     require(field.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
   }
