@@ -77,6 +77,11 @@ base::Status open_identity(Node::Parts& parts) {
                    {{"reason", set ? "-" : set.error().message}});
   };
   callbacks.report = [&parts] { return parts.report(); };
+  callbacks.http_port = [&parts] {
+    const std::shared_ptr<const Policy> policy = parts.policy.get();
+    const auto& listeners = policy->settings.http_listen;
+    return listeners.empty() ? std::uint16_t{0} : listeners.front().port;
+  };
   auto link =
       SiteLink::open(parts.settings.state_dir, *parts.library, parts.clock, std::move(callbacks));
   if (!link) return std::unexpected(link.error());

@@ -152,11 +152,14 @@ Result<std::optional<std::string>> wait_for_snapshot(const client::HttpExchange&
 
 Result<RoleFiles> request_role(const client::HttpExchange& exchange, const SiteIdentity& identity,
                                const std::vector<std::string>& dns_names,
-                               const std::vector<std::string>& addresses, base::WallTime now) {
+                               const std::vector<std::string>& addresses, std::uint16_t http_port,
+                               base::WallTime now) {
   auto made = make_request({.dns = dns_names, .addresses = addresses});
   if (!made) return std::unexpected(made.error());
   auto request = request_to(identity, "/node/v1/role-certificate");
-  set_json(request, Json({{"csr", made->request_pem}}).dump());
+  Json body = {{"csr", made->request_pem}};
+  if (http_port != 0) body["http_port"] = http_port;
+  set_json(request, body.dump());
   const auto json = exchange_json(exchange, request, "no role certificate");
   if (!json) return std::unexpected(json.error());
   auto chain = base::json_string(*json, "certificate");

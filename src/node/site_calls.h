@@ -28,11 +28,13 @@ base::Result<std::optional<std::string>> wait_for_snapshot(const client::HttpExc
                                                            std::uint64_t after,
                                                            std::chrono::seconds wait);
 
-// A role certificate for a new key; it chains to the site's root and covers the names.
+// A role certificate for a new key; it chains to the site's root and covers the names. `http_port`
+// goes into the address of its revocation list; 0 when there is no plain HTTP listener.
 base::Result<RoleFiles> request_role(const client::HttpExchange& exchange,
                                      const SiteIdentity& identity,
                                      const std::vector<std::string>& dns_names,
-                                     const std::vector<std::string>& addresses, base::WallTime now);
+                                     const std::vector<std::string>& addresses,
+                                     std::uint16_t http_port, base::WallTime now);
 
 // The revocation list (DER) of an issuing CA of the site, by the issuer's name in the list's
 // address.

@@ -27,6 +27,8 @@ struct SiteLinkCallbacks {
   std::function<void(const std::string& key_pem, const std::string& chain_pem)> on_role_certificate;
   // The mode became https-only: the role certificate must not be served any more.
   std::function<void()> on_role_withdrawn;
+  // Port of the plain HTTP listener, where clients find the revocation list of the certificate.
+  std::function<std::uint16_t()> http_port;
   // The heartbeat's JSON (docs/protocol.md, "Report"); asked for every two seconds.
   std::function<std::string()> report;
 };

@@ -240,7 +240,9 @@ void SiteSteps::withdraw_role() {
 Status SiteSteps::renew_role(const client::HttpExchange& exchange, const SiteView& view) {
   const auto from = identity();
   if (!from) return std::unexpected(from.error());
-  auto files = request_role(exchange, **from, view.names, view.addresses, clock_.wall());
+  auto files =
+      request_role(exchange, **from, view.names, view.addresses,
+                   callbacks_.http_port ? callbacks_.http_port() : std::uint16_t{0}, clock_.wall());
   if (!files) return std::unexpected(files.error());
   auto chain = crypto::parse_certificates(files->chain_pem);
   if (!chain) return std::unexpected(chain.error());

@@ -195,7 +195,8 @@ class JoinRecords final : public authority::IssueRecords {
 // The right of a joined node, whose identity was proven in the handshake, to its role certificate.
 class RoleAuthorisation final : public authority::Authorisation {
  public:
-  RoleAuthorisation(State& state, const Node& node) : state_(state), node_(node) {}
+  RoleAuthorisation(State& state, const Node& node, std::uint16_t http_port)
+      : state_(state), node_(node), http_port_(http_port) {}
 
   base::Result<authority::Grant> verify(const crypto::PublicKey&, base::WallTime now) override {
     if (state_.published()->mode != "enhanced") {
@@ -219,6 +220,7 @@ class RoleAuthorisation final : public authority::Authorisation {
       const std::string& address = node_.names.addresses.front();
       grant.crl_host = address.find(':') == std::string::npos ? address : "[" + address + "]";
     }
+    if (http_port_ != 80) grant.crl_host += ":" + std::to_string(http_port_);
     return grant;
   }
   // A node's right lasts as long as its identity.
@@ -227,6 +229,7 @@ class RoleAuthorisation final : public authority::Authorisation {
  private:
   State& state_;
   const Node& node_;
+  std::uint16_t http_port_;
 };
 
 }  // namespace
@@ -298,8 +301,9 @@ base::Result<Joined> join(State& state, std::string_view secret, std::string_vie
 }
 
 base::Result<authority::SigningAnswer> sign_role(State& state, const Node& node,
-                                                 std::string_view request_pem) {
-  RoleAuthorisation authorisation(state, node);
+                                                 std::string_view request_pem,
+                                                 std::uint16_t http_port) {
+  RoleAuthorisation authorisation(state, node, http_port);
   return authority::sign(request_pem, authorisation, *state.records, state.policy, *state.authority,
                          state.clock.wall());
 }

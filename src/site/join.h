@@ -33,8 +33,10 @@ struct Joined {
 base::Result<Joined> join(State& state, std::string_view secret, std::string_view request_pem);
 
 // The role certificate of a joined node for a key of its own; only while the mode is enhanced.
+// `http_port` is where the node answers for the certificate's revocation list.
 base::Result<authority::SigningAnswer> sign_role(State& state, const Node& node,
-                                                 std::string_view request_pem);
+                                                 std::string_view request_pem,
+                                                 std::uint16_t http_port);
 
 // "<prefix><base64url(JSON)>" with a fresh secret, and the hash that is stored instead of it.
 struct Secret {

@@ -47,12 +47,27 @@ server::Reply join_node(State& state, const server::RouteRequest& request) {
                   {"certificate", joined->chain}});
 }
 
+// Where the node answers for its certificate's revocation list: 80 unless it says otherwise.
+base::Result<std::uint16_t> http_port_of(const server::RouteRequest& request) {
+  const auto body = parse_body(request);
+  if (!body) return std::unexpected(body.error());
+  if (!body->contains("http_port")) return std::uint16_t{80};
+  const auto port = base::json_integer(*body, "http_port");
+  if (!port) return std::unexpected(port.error());
+  if (*port < 1 || *port > 65535) {
+    return base::fail(ErrorCode::InvalidArgument, "http_port is no port");
+  }
+  return static_cast<std::uint16_t>(*port);
+}
+
 server::Reply give_role_certificate(State& state, const server::RouteRequest& request) {
   auto node = ask_who(state, request);
   if (!node) return std::move(node.error());
   const auto csr = member(request, "csr");
   if (!csr) return public_problem(request.path, csr.error());
-  const auto answer = sign_role(state, *node, *csr);
+  const auto port = http_port_of(request);
+  if (!port) return public_problem(request.path, port.error());
+  const auto answer = sign_role(state, *node, *csr, *port);
   if (!answer) return public_problem(request.path, answer.error());
   return json_of({{"certificate", answer->chain}});
 }
