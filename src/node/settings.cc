@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/file.h"
+#include "node/origin_pool_settings.h"
 #include "node/origin_settings.h"
 #include "node/profiles.h"
 #include "node/setting_texts.h"
@@ -370,10 +371,12 @@ base::Status check_setting_files(const NodeSettings& settings) {
   for (const OriginSettings& origin : settings.origins) {
     if (!origin.ca_file.empty()) files.push_back(origin.ca_file);
   }
+  if (!settings.origin_ca_file.empty()) files.push_back(settings.origin_ca_file);
   for (const std::string& file : files) {
     if (const auto text = base::read_file(file, kCertificateFileLimit); !text)
       return std::unexpected(text.error());
   }
+  if (const auto pool = origin_pool_settings(settings); !pool) return std::unexpected(pool.error());
   return {};
 }
 

@@ -1,11 +1,15 @@
 """What is one object: aliases, parameters that do not choose, spellings of a path; and profiles that an administrator adds."""
 
+import pathlib
+import signal
+
 import pytest
 
 from support.curl import curl
 from support.larder import Node
 from support.network import PUBLIC, PUBLIC2
 from support.origin import Origin
+from support.wait import wait_until
 
 MIB = 1 << 20
 
@@ -13,7 +17,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def cdn(folder, net):
     """Two edges of one CDN, with different entity tags for the same bytes."""
-    net.left.set_hosts({"edge1.test": PUBLIC, "edge2.test": PUBLIC2, "plain.test": PUBLIC})
+    net.left.set_hosts({"edge1.test": PUBLIC, "edge2.test": PUBLIC2, "edge3.test": PUBLIC2, "plain.test": PUBLIC})
     edges = [Origin(folder / name, address=address, namespace=net.right, port=80, extra="absolute_redirect off;").start()
              for name, address in (("one", PUBLIC), ("two", PUBLIC2))]
     yield edges
@@ -109,6 +113,27 @@ def test_credentials_do_not_go_to_hosts_of_profiles(get, cdn):
 def test_near_misses_are_refused(get, node, net, host):
     assert get("/x", host=host).status in (400, 403)
     assert curl(f"{node.http}/x?cacheHostOrigin={host}", namespace=net.left).status in (400, 403)
+
+
+def test_profiles_are_renewed_without_a_restart(get, node, cdn):
+    """A signal is enough; a wrong file changes nothing."""
+    data = cdn[1].write("renewed", 1000)
+    file = pathlib.Path(node.folder).parent / "profiles/mine.toml"
+    before = file.read_text()
+    assert get("/renewed", host="edge3.test").status == 403
+    process = node.program.process
+    try:
+        file.write_text(before.replace('"edge2.test"]\n', '"edge2.test", "edge3.test"]\n'))
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: get("/renewed", host="edge3.test").body == data)
+        file.write_text(before.replace("hosts", "hostss"))
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "[[origin]] hostss: there is no such setting" in node.program.log.read_text())
+        assert get("/renewed", host="edge3.test").is_hit
+    finally:
+        file.write_text(before)
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: get("/renewed", host="edge3.test").status == 403)
 
 
 def test_wrong_profile_refuses_the_folder(folder, net):

@@ -126,6 +126,8 @@ def test_missing_or_wrong_credentials_are_no_answer_for_clients(folder, net, aut
 def test_credentials_that_others_may_read_or_that_are_none_are_refused(folder, net, authority, text, mode, request):
     file = write_credentials(folder, "refused", text, mode)
     node = make_node(folder, net, authority, "refused-node", proxy="http://127.0.0.1:1", proxy_credentials=str(file))
+    checked = node.cli("node", "check", check=False)
+    assert checked.returncode == 1 and "proxy_credentials" in checked.stdout + checked.stderr
     node.program.start()
     assert node.program.process.wait(10) != 0
     assert "proxy_credentials" in node.program.log.read_text()
