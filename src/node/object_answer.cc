@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "node/client_kind.h"
 #include "node/request_path.h"
 
 namespace larder::node {
@@ -11,14 +12,8 @@ namespace {
 
 using store::kSliceSize;
 
-// Longest wait for an origin's next byte; a Delivery Optimization client gives up after 20 s.
-constexpr std::chrono::seconds kOriginPatience{18};
 // Bytes handed to the socket at a time: bounds how long a slow reader holds an object.
 constexpr std::uint64_t kWindow = 8 << 20;
-
-base::SteadyTime patience() {
-  return std::chrono::steady_clock::now() + kOriginPatience;
-}
 
 }  // namespace
 
@@ -102,6 +97,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   out.head = written;
   work.head_sent = true;
   if (!co_await work.exchange.send(std::move(out))) co_return Answered::Yes;
+  work.pace.begin(std::chrono::steady_clock::now(), is_delivery_optimization(head));
   while (at < end) {
     const bool is_stored = stored->object->has_slice(static_cast<std::uint32_t>(at / kSliceSize));
     if (!is_stored && !fill) {
@@ -113,6 +109,9 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     }
     const bool going_on = is_stored ? co_await deliver_stored(work, *stored, at, end)
                                     : co_await deliver_arriving(work, *fill, at, end);
+    // How long stored bytes took is the client's affair.
+    if (is_stored)
+      work.pace.begin(std::chrono::steady_clock::now(), is_delivery_optimization(head));
     if (!going_on) {
       work.exchange.outcome.complete = false;
       work.exchange.close_connection();
@@ -154,7 +153,7 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
                                               std::uint64_t& at, std::uint64_t end) {
   const auto index = static_cast<std::uint32_t>(at / kSliceSize);
   const std::uint64_t start = index * kSliceSize;
-  const auto source = co_await fill.slice(index, at - start, patience());
+  const auto source = co_await fill.slice(index, at - start, work.pace.deadline());
   if (!source) {
     base::log_warning("an answer was cut", {{"reason", source.error().message}});
     co_return false;
@@ -165,7 +164,7 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
   while (at < stop) {
     const std::uint64_t filled = buffer->filled.load(std::memory_order_acquire);
     if (start + filled <= at) {
-      if (co_await fill->progress(*buffer, at - start, patience())) continue;
+      if (co_await fill->progress(*buffer, at - start, work.pace.deadline())) continue;
       co_return !buffer->is_fed;  // the next round starts another fetch
     }
     net::Outgoing out;
@@ -175,6 +174,11 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
     if (!co_await work.exchange.send(std::move(out))) co_return false;
     work.exchange.outcome.body_from_origin += count;
     at += count;
+    if (!work.pace.sent(count, std::chrono::steady_clock::now()) && at < end) {
+      base::log_warning("an answer was cut",
+                        {{"reason", "the origin is too slow for this client"}});
+      co_return false;
+    }
   }
   co_return true;
 }

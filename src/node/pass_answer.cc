@@ -11,6 +11,7 @@
 #include "http/forwarding.h"
 #include "http/head_writer.h"
 #include "http/reference.h"
+#include "node/client_kind.h"
 #include "node/request_path.h"
 
 namespace larder::node {
@@ -54,10 +55,6 @@ bool is_safe(std::string_view method) {
     if (method == safe) return true;
   }
   return false;
-}
-
-bool is_delivery_optimization(const http::RequestHead& head) {
-  return head.field(http::FieldName::UserAgent).starts_with("Microsoft-Delivery-Optimization");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "cache/fill_table.h"
 #include "node/answer_head.h"
 #include "node/delivery.h"
+#include "node/delivery_pace.h"
 #include "node/recent_answers.h"
 #include "node/request_target.h"
 #include "node/revalidation.h"
@@ -46,6 +47,7 @@ class RequestPath final : public server::Handler {
     base::SteadyTime asked{};                       // the request was complete
     std::shared_ptr<const StoredObject> head_of{};  // a HEAD is forwarded that may tell of it
     cache::CacheStatus status;
+    DeliveryPace pace;
     bool head_sent = false;
     bool filled_now =
         false;  // the object came for this request: its bytes are no hits, wherever they are read
