@@ -362,9 +362,10 @@ net::Task<bool> Connection::answer_slowly(http::HeadParse parse, base::SteadyTim
   if (request->head.has_body()) {
     if (request->head.expect_continue && !exchange.continued_) co_return false;
     std::size_t drained = 0;
-    char rest[4096];
+    constexpr std::size_t kPiece = 4096;
+    const auto rest = std::make_unique_for_overwrite<char[]>(kPiece);  // not a part of every frame
     for (;;) {
-      const base::Result<std::size_t> got = co_await exchange.read_body(rest);
+      const base::Result<std::size_t> got = co_await exchange.read_body({rest.get(), kPiece});
       if (!got) co_return false;
       if (*got == 0) break;
       drained += *got;

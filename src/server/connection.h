@@ -65,22 +65,25 @@ class Connection {
   bool receive();
   // Parses what came. NeedMore: it is in pending_.
   http::HeadParse parse_received(http::RequestHead& head);
+  // Not inlined, here and below: the compiler would make their frames a part of serve's, which
+  // every idle connection keeps.
+  //
   // Reads until a whole head is there; its bytes are then the front of `received_`.
-  net::Task<http::HeadParse> read_head(http::RequestHead& head);
+  [[gnu::noinline]] net::Task<http::HeadParse> read_head(http::RequestHead& head);
   // Sends the answer that the handler has given before to the same bytes, if it has. Partly: `rest`
   // is still to be sent.
   enum class Repeated { No, Sent, Partly, Failed };
   Repeated try_repeat(base::SteadyTime start, std::string& rest);
-  net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
-  net::Task<void> refuse(http::HeadParse parse);
-  net::Task<void> linger();
+  [[gnu::noinline]] net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
+  [[gnu::noinline]] net::Task<void> refuse(http::HeadParse parse);
+  [[gnu::noinline]] net::Task<void> linger();
   // All of it, as fast as limits allow. False when the connection is of no more use.
   net::Task<bool> write(net::Outgoing out) {
     return is_paced() ? write_paced(std::move(out)) : write_at_once(std::move(out));
   }
   bool is_paced() const { return rules_.egress != nullptr && egress_ != nullptr; }
-  net::Task<bool> write_paced(net::Outgoing out);
-  net::Task<bool> write_at_once(net::Outgoing out);
+  [[gnu::noinline]] net::Task<bool> write_paced(net::Outgoing out);
+  [[gnu::noinline]] net::Task<bool> write_at_once(net::Outgoing out);
 
   std::unique_ptr<net::Stream> stream_;
   Peer peer_;
