@@ -49,7 +49,8 @@ class Tinyproxy:
 class InspectingSquid:
     """squid that opens every CONNECT and makes certificates of its own; `root` is what clients must trust."""
 
-    def __init__(self, folder, address, port, namespace, origin_root):
+    def __init__(self, folder, address, port, namespace, origin_root, secure_port=None, identity=None):
+        """With `secure_port` it can also be asked over TLS, under `identity`, and opens nothing there."""
         helper = "/usr/lib/squid/security_file_certgen"
         if not shutil.which("squid") or not os.path.exists(helper):
             pytest.skip("squid-openssl is not installed: packaging/install_missing test")
@@ -78,7 +79,9 @@ coredump_dir {self._place}
 hosts_file /etc/hosts
 dns_nameservers {address}
 shutdown_lifetime 1 seconds
-""")
+""" + (f"https_port {address}:{secure_port} tls-cert={self._place}/proxy.pem\n" if secure_port else ""))
+        if secure_port:
+            (self._place / "proxy.pem").write_text(identity.key.read_text() + identity.chain.read_text())
         for path in (self._place, *self._place.iterdir()):
             os.chown(path, user.pw_uid, user.pw_gid)
         run("runuser", "-u", "proxy", "--", helper, "-c", "-s", self._place / "certificates", "-M", "4MB")

@@ -51,6 +51,37 @@ def test_fields_that_the_client_looks_up_are_spelt_as_it_does(world):
         assert (done.state, done.content) == ("Transferred", body)
 
 
+def chunks(data, size=50_000):
+    return b"".join(b"%x\r\n%b\r\n" % (len(data[at:at + size]), data[at:at + size]) for at in range(0, len(data), size))
+
+
+@pytest.mark.contract("CC-0.2")
+def test_answer_of_unknown_length_is_given_one(world):
+    body = b"unknown" * 70_000
+
+    def chunked(request, connection):
+        connection.head(200, transfer_encoding="chunked", cache_control="max-age=60")
+        connection.send(chunks(body) + b"0\r\n\r\n")
+
+    address = world.script("chunked", chunked)
+    for _ in range(2):
+        done = world.client().download(address, most_attempts=1)
+        assert (done.content, done.attempts[0].fields["Content-Length"]) == (body, str(len(body)))
+
+
+@pytest.mark.contract("CC-0.2")
+@pytest.mark.parametrize("size", [300_000, 3 * MIB])
+def test_answer_of_unknown_length_that_breaks_never_reaches_the_client(world, size):
+    """It would end the client's process."""
+    def broken(request, connection):
+        connection.head(200, transfer_encoding="chunked")
+        connection.send(chunks(b"b" * size))
+        connection.close()
+
+    done = world.client().download(world.script(f"broken-{size}", broken), most_attempts=1)
+    assert 500 <= done.attempts[0].status <= 599, done.attempts
+
+
 @pytest.mark.contract("CC-0.2")
 def test_http_2_is_not_negotiated(world):
     printed = s_client(world.node.address, world.node.https_port, "-alpn", "h2,http/1.1").stdout

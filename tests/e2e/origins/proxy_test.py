@@ -38,6 +38,14 @@ def guarded_proxy(folder, net, origin):
     proxy.stop()
 
 
+@pytest.fixture(scope="module")
+def squids_names(folder, net):
+    """squid asks a resolver."""
+    dns = Dns(folder / "dns", net.right_address, net.right, [(PUBLIC, "a.test"), (PUBLIC, "b.test")]).start()
+    yield dns
+    dns.stop()
+
+
 def make_node(folder, net, authority, name, origins=None, **settings):
     secure = {"ca_file": str(authority.root)}
     origins = origins or [{"name": "plain", "hosts": ["a.test"], "scheme": "http"},
@@ -161,9 +169,8 @@ def test_origin_at_a_fixed_place_keeps_its_name_through_the_proxy(folder, net, a
         fixed.stop()
 
 
-def test_proxy_that_inspects_tls(folder, net, authority, origin):
+def test_proxy_that_inspects_tls(folder, net, authority, origin, squids_names):
     data = origin.write("inspected.bin", 300_000)
-    dns = Dns(folder / "squid-dns", net.right_address, net.right, [(PUBLIC, "a.test"), (PUBLIC, "b.test")]).start()
     squid = InspectingSquid(folder / "squid", net.right_address, free_port(), net.right, authority.root).start()
     table = [{"name": "secure", "hosts": ["b.test"], "scheme": "https"},
              {"name": "pinned", "hosts": ["a.test"], "scheme": "https", "ca_file": str(authority.root)}]
@@ -180,12 +187,30 @@ def test_proxy_that_inspects_tls(folder, net, authority, origin):
         trusting.stop()
         doubting.stop()
         squid.stop()
-        dns.stop()
 
 
-def test_proxys_own_error_page_is_no_answer_of_the_origin(folder, net, authority, origin):
+def test_proxy_that_is_asked_over_tls(folder, net, authority, origin, squids_names):
+    data = origin.write("over-tls.bin", 100_000)
+    port = free_port()
+    squid = InspectingSquid(folder / "squid3", net.right_address, free_port(), net.right, authority.root, port,
+                            authority.issue("proxy", f"IP:{net.right_address}")).start()
+    proxy = f"https://{net.right_address}:{port}"
+    trusting = make_node(folder, net, authority, "trusting-proxy", proxy=proxy, origin_ca_file=str(authority.root))
+    doubting = make_node(folder, net, authority, "doubting-proxy", proxy=proxy)
+    try:
+        trusting.start()
+        doubting.start()
+        for host in ("a.test", "b.test"):
+            assert trusting.get("/over-tls.bin", host=host, namespace=net.left).body == data, squid.requests()
+            assert doubting.get("/over-tls.bin", host=host, namespace=net.left).status == 502
+    finally:
+        trusting.stop()
+        doubting.stop()
+        squid.stop()
+
+
+def test_proxys_own_error_page_is_no_answer_of_the_origin(folder, net, authority, origin, squids_names):
     """squid answers 503 with a page of its own when a name does not resolve."""
-    dns = Dns(folder / "empty-dns", net.right_address, net.right, [(PUBLIC, "a.test")]).start()
     squid = InspectingSquid(folder / "squid2", net.right_address, free_port(), net.right, authority.root).start()
     node = make_node(folder, net, authority, "pages", [{"name": "gone", "hosts": ["gone.test"], "scheme": "http"}],
                      proxy=squid.url)
@@ -196,4 +221,3 @@ def test_proxys_own_error_page_is_no_answer_of_the_origin(folder, net, authority
     finally:
         node.stop()
         squid.stop()
-        dns.stop()
