@@ -1,8 +1,11 @@
 """What sharing costs: one node with two loops against two nodes with one loop each.
 
-Both cores are busy in the same way on both sides: on each a loop and a client of its own. So the difference is what
-loops of one process do to each other, and not what a busy neighbour does to a core.
+Both cores are busy in the same way on both sides: on each a loop and clients of its own, and half of the connections of each
+client cross to the other core, as they do when a kernel spreads them over two loops. So the difference is what loops of one
+process do to each other, and not what a busy neighbour or a far client does to a core.
 """
+
+import itertools
 
 from lib import rounds
 from lib.figures import Figure, machine_facts
@@ -11,11 +14,11 @@ from lib.processes import cpu_nanoseconds
 from lib.scene import Scene
 
 TARGET = 1.1
-CONNECTIONS = 64  # of each client
+CONNECTIONS = 32  # of each of four clients
 
 
 class Pair:
-    """Two loads at once, one on each core; both may go to one server."""
+    """Four loads at once, from each core to each of two servers; both may be one."""
 
     def __init__(self, name, servers):
         self.name, self.servers = name, servers
@@ -23,7 +26,7 @@ class Pair:
     def one_round(self, scene, seconds):
         pids = sorted({pid for server in self.servers for pid in server.pids})
         before = cpu_nanoseconds(pids)
-        loads = [(server, CONNECTIONS, core) for server, core in zip(self.servers, "01")]
+        loads = [(server, CONNECTIONS, core) for server, core in itertools.product(self.servers, "01")]
         count = sum(wrk_side_by_side(scene, loads, seconds))
         spent = cpu_nanoseconds(pids) - before
         return {"requests": count, "cpu_ns": spent, "cpu_us_per_request": spent / count / 1000}
