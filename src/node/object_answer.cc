@@ -40,6 +40,11 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
                                                       std::optional<cache::Fill::Reader> fill) {
   const http::RequestHead& head = work.exchange.head();
   const Selection selection = select(head, *stored, work.now);
+  if (would_take_for_file(head, selection.status)) {
+    co_await fail(work, {base::ErrorCode::Unavailable,
+                         "the origin answered " + std::to_string(selection.status)});
+    co_return Answered::Yes;
+  }
   if (selection.status == 412) {
     work.status = {.forwarded = cache::Forwarded::Request};
     co_await pass(work, "condition-for-the-origin");

@@ -124,9 +124,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
                          "the origin answered " + std::to_string(answer->status)});
     co_return;
   }
-  if (answer->status >= 201 && answer->status <= 205 && request.method == http::Method::Get &&
-      is_delivery_optimization(request)) {
-    // These clients would take what comes with it, or nothing at all, for the whole file.
+  if (would_take_for_file(request, answer->status)) {
     co_await fail(work, {base::ErrorCode::Unavailable,
                          "the origin answered " + std::to_string(answer->status)});
     co_return;

@@ -51,7 +51,8 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
       cache::decide_to_use(&stored->response, target.key_text, head, target.policy, now);
   if (use.kind != cache::UseDecision::Kind::Serve) return false;
   const Selection selection = select(head, *stored, now);
-  if (selection.status == 412) return false;
+  // Those have rules of their own, and are rare.
+  if (selection.status == 412 || (selection.status > 200 && selection.status < 206)) return false;
   const bool has_body = head.method == http::Method::Get && selection.length > 0;
   if (has_body && stored->body.empty()) {
     if (selection.length > kLongestAtOnce ||

@@ -159,6 +159,15 @@ def test_success_without_the_file_is_never_passed_on(world, status):
 
 
 @pytest.mark.contract("CC-0.6")
+def test_not_from_the_cache_either(world):
+    address = world.status("kept-203", 203, body=b"transformed", cache_control="max-age=600")
+    world.node.get("/kept-203", host="scripted.do.test")
+    assert world.node.get("/kept-203", host="scripted.do.test").is_hit
+    for _ in range(2):
+        assert world.client().download(address, most_attempts=1).attempts[0].status == 502
+
+
+@pytest.mark.contract("CC-0.6")
 def test_body_that_breaks_off_is_not_made_consistent(world):
     body = bytes(range(256)) * 8000
     cut = threading.Event()

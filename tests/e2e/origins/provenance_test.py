@@ -63,6 +63,14 @@ def test_poison_that_is_cached_never_answers_https(origins, over_http, over_http
     assert over_https("/object", "-H", "Range: bytes=0-4").body == b"clean"
 
 
+def test_requests_in_the_same_words_keep_their_ways(origins, over_http, over_https):
+    """Answers that were given just now are kept by the bytes of their requests."""
+    publish(origins, "words")
+    for _ in range(4):
+        assert over_http("/words").body == POISON
+        assert over_https("/words").body == CLEAN
+
+
 def test_no_form_of_request_leads_from_https_to_http(origins, node, net, authority, over_http, over_https):
     from support.curl import curl
 
