@@ -34,30 +34,31 @@ bool write_key(std::string& out, const KeyParts& parts) {
     return false;
   }
   bool stripped = false;
-  std::vector<std::string_view> kept;
+  char separator = '?';
+  const auto write = [&](std::string_view parameter) {
+    out += separator;
+    out += parameter;
+    separator = '&';
+  };
+  std::vector<std::string_view> to_sort;  // unused, and so without memory, in the usual case
   for (std::size_t begin = 0; begin <= parts.query.size();) {
     const std::size_t end = std::min(parts.query.find('&', begin), parts.query.size());
     const std::string_view parameter = parts.query.substr(begin, end - begin);
     if (is_ignored(parameter, parts.ignored_parameters)) {
       stripped = true;
+    } else if (parts.sort_parameters) {
+      to_sort.push_back(parameter);
     } else {
-      kept.push_back(parameter);
+      write(parameter);
     }
     begin = end + 1;
   }
-  if (parts.sort_parameters) {
-    // All point into one text: parameters of one name keep their order.
-    std::sort(kept.begin(), kept.end(), [](std::string_view left, std::string_view right) {
-      const int order = name_of(left).compare(name_of(right));
-      return order != 0 ? order < 0 : left.data() < right.data();
-    });
-  }
-  char separator = '?';
-  for (const std::string_view parameter : kept) {
-    out += separator;
-    out += parameter;
-    separator = '&';
-  }
+  // All point into one text: parameters of one name keep their order.
+  std::sort(to_sort.begin(), to_sort.end(), [](std::string_view left, std::string_view right) {
+    const int order = name_of(left).compare(name_of(right));
+    return order != 0 ? order < 0 : left.data() < right.data();
+  });
+  for (const std::string_view parameter : to_sort) write(parameter);
   return stripped;
 }
 
