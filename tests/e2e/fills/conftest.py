@@ -1,12 +1,12 @@
 import pytest
 
 from support.larder import Node, origin_table
-from support.bad_origin import BadOrigin
+from support.misbehaving_origin import MisbehavingOrigin
 
 
 @pytest.fixture(scope="module")
 def bad_origin():
-    with BadOrigin() as origin:
+    with MisbehavingOrigin() as origin:
         yield origin
 
 
