@@ -4,10 +4,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "base/error.h"
+#include "base/published.h"
 
 namespace larder::net {
 
@@ -35,22 +35,7 @@ class TlsContext {
   void* context_;
 };
 
-// Where a listener finds the context for its next handshake. Thread-safe. (std::atomic of a
-// shared_ptr is not free of races in the standard library that we build with.)
-class TlsContextHolder {
- public:
-  std::shared_ptr<const TlsContext> get() const {
-    const std::lock_guard lock(mutex_);
-    return context_;
-  }
-  void set(std::shared_ptr<const TlsContext> context) {
-    const std::lock_guard lock(mutex_);
-    context_.swap(context);  // the old one goes after the lock
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const TlsContext> context_;
-};
+// Where a listener finds the context for its next handshake.
+class TlsContextHolder : public base::Published<TlsContext> {};
 
 }  // namespace larder::net

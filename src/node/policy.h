@@ -6,9 +6,9 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <utility>
 
+#include "base/published.h"
 #include "node/host_table.h"
 #include "node/settings.h"
 
@@ -24,22 +24,9 @@ struct Policy {
   const HostTable hosts;  // points into `settings`
 };
 
-// Thread-safe.
-class PolicyHolder {
+class PolicyHolder : public base::Published<Policy> {
  public:
-  explicit PolicyHolder(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
-  std::shared_ptr<const Policy> get() const {
-    const std::lock_guard lock(mutex_);
-    return policy_;
-  }
-  void set(std::shared_ptr<const Policy> policy) {
-    const std::lock_guard lock(mutex_);
-    policy_.swap(policy);  // the old one goes after the lock
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const Policy> policy_;
+  using Published::Published;
 };
 
 }  // namespace larder::node

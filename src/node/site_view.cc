@@ -209,14 +209,4 @@ Result<SiteView> verify_snapshot(std::string_view signed_text, std::string_view 
   return view;
 }
 
-std::shared_ptr<const SiteView> SiteViewHolder::get() const {
-  const std::scoped_lock lock(mutex_);
-  return view_;
-}
-
-void SiteViewHolder::set(std::shared_ptr<const SiteView> view) {
-  const std::scoped_lock lock(mutex_);
-  view_.swap(view);  // the old one is destroyed outside the lock, when its last reader lets go
-}
-
 }  // namespace larder::node

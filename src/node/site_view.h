@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/published.h"
 #include "content/manifest.h"
 #include "crypto/key.h"
 
@@ -58,15 +58,7 @@ inline constexpr std::size_t kSnapshotLimit = 16 << 20;  // bytes of the signed 
 base::Result<SiteView> verify_snapshot(std::string_view signed_text, std::string_view pinned_key,
                                        base::WallTime received_at);
 
-// Where the current view is found. Thread-safe; a reader holds its view as long as it likes.
-class SiteViewHolder {
- public:
-  std::shared_ptr<const SiteView> get() const;  // null before the first snapshot
-  void set(std::shared_ptr<const SiteView> view);
-
- private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const SiteView> view_;
-};
+// Where the current view is found; null before the first snapshot.
+class SiteViewHolder : public base::Published<SiteView> {};
 
 }  // namespace larder::node
