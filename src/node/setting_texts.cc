@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "http/target.h"
 
 namespace larder::node {
 
@@ -58,10 +59,12 @@ Result<std::string> parse_host_pattern(std::string_view text) {
   if (wildcard) name.remove_prefix(2);
   if (wildcard && name.find('.') == std::string_view::npos)
     return fail(ErrorCode::InvalidArgument, "is too wide: a suffix has two labels or more");
-  const bool numeric = name.find_last_not_of("0123456789.") == std::string_view::npos;
-  if (wildcard && numeric)
-    return fail(ErrorCode::InvalidArgument, "is no suffix of names but of addresses");
-  if (is_dns_name(name) || (!wildcard && base::is_address(name))) return host;
+  // What a request could name: a last label of digits makes resolvers see an address.
+  const bool ipv6 = name.find(':') != std::string_view::npos;
+  const auto authority =
+      http::parse_authority(ipv6 ? "[" + std::string(name) + "]" : std::string(name));
+  const bool named = authority && !authority->is_address() && is_dns_name(name);
+  if (named || (!wildcard && authority && base::is_address(name))) return host;
   return fail(ErrorCode::InvalidArgument,
               "is no host: write \"packages.example.org\" or \"*.example.org\"");
 }

@@ -154,9 +154,9 @@ TEST(NodeSettings, RefusesWrongValues) {
        {"url = \"ftp://example.org\"", "url = \"http://example.org/path\"",
         "url = \"http://u@example.org\"", "url = \"http://example.org:0\"", "url = \"http://[::1\"",
         "url = \"http://::1\"", "methods = [\"CONNECT\"]", "methods = [\"get\"]",
-        "hosts = [\"http://example.org\"]", "hosts = [\"*.0.0.1\"]", "hosts = [\"example.org.\"]",
-        "hosts = [\"example.org:80\"]", "hosts = [\"*.com\"]",
-        "allow_addresses = [\"10.0.0.1/8\"]"}) {
+        "hosts = [\"http://example.org\"]", "hosts = [\"*.0.0.1\"]", "hosts = [\"a.example.123\"]",
+        "hosts = [\"*.example.0x1\"]", "hosts = [\"example.org.\"]", "hosts = [\"example.org:80\"]",
+        "hosts = [\"*.com\"]", "allow_addresses = [\"10.0.0.1/8\"]"}) {
     std::string text =
         "[node]\nname = \"n\"\n[[origin]]\nname = \"o\"\n" + std::string(line) + "\n";
     if (!std::string_view(line).starts_with("hosts")) text += "hosts = [\"example.org\"]\n";
