@@ -19,6 +19,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const RangeAnswer again = resolve_range(parse_range(range_text(answer.range)), length);
     require(again.kind == RangeAnswer::Kind::Partial && again.range == answer.range);
   }
+  for (const std::uint64_t length : {0ull, 1000ull}) {
+    const RangesAnswer answer = resolve_ranges(text, length);
+    require((answer.kind == RangeAnswer::Kind::Partial) == !answer.parts.empty());
+    require(answer.parts.size() <= kMostRanges);
+    for (const ByteRange& part : answer.parts) {
+      require(part.first <= part.last && part.last < length);
+    }
+  }
   if (const auto range = parse_content_range(text)) {
     require(parse_content_range(content_range_text(*range)) == range);
   }

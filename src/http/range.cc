@@ -50,20 +50,66 @@ std::optional<RangeRequest> parse_one(std::string_view text) {
 
 }  // namespace
 
-RangeRequest parse_range(std::string_view value) {
+namespace {
+
+// What follows "bytes="; nothing for another unit.
+std::optional<std::string_view> ranges_of_bytes(std::string_view value) {
   const std::size_t equals = value.find('=');
   if (equals == std::string_view::npos || !same_ignoring_case(value.substr(0, equals), "bytes")) {
-    return {};
+    return std::nullopt;
   }
-  std::string_view list = value.substr(equals + 1);
+  return value.substr(equals + 1);
+}
+
+// Sorts and joins when any two are close, else leaves the order alone.
+void join_ranges(std::vector<ByteRange>& parts) {
+  std::vector<ByteRange> sorted = parts;
+  std::sort(sorted.begin(), sorted.end(),
+            [](const ByteRange& a, const ByteRange& b) { return a.first < b.first; });
+  std::vector<ByteRange> joined;
+  for (const ByteRange& range : sorted) {
+    if (!joined.empty() && range.first <= joined.back().last + kRangeGap) {
+      joined.back().last = std::max(joined.back().last, range.last);
+    } else {
+      joined.push_back(range);
+    }
+  }
+  if (joined.size() < parts.size()) parts = std::move(joined);
+}
+
+}  // namespace
+
+RangeRequest parse_range(std::string_view value) {
+  auto list = ranges_of_bytes(value);
+  if (!list) return {};
   std::string_view element;
   std::optional<RangeRequest> found;
-  while (next_list_element(list, element)) {
+  while (next_list_element(*list, element)) {
     if (found) return {};
     found = parse_one(element);
     if (!found) return {};
   }
   return found.value_or(RangeRequest{});
+}
+
+RangesAnswer resolve_ranges(std::string_view value, std::uint64_t length) {
+  RangesAnswer answer;
+  auto list = ranges_of_bytes(value);
+  if (!list) return answer;
+  std::string_view element;
+  std::size_t count = 0;
+  while (next_list_element(*list, element)) {
+    const auto range = parse_one(element);
+    if (!range || ++count > kMostRanges) return {};
+    const RangeAnswer resolved = resolve_range(*range, length);
+    if (resolved.kind == RangeAnswer::Kind::Whole) return {};
+    if (resolved.kind == RangeAnswer::Kind::Partial) answer.parts.push_back(resolved.range);
+  }
+  if (count == 0) return answer;
+  join_ranges(answer.parts);
+  answer.kind =
+      answer.parts.empty() ? RangeAnswer::Kind::Unsatisfiable : RangeAnswer::Kind::Partial;
+  return answer;
 }
 
 RangeAnswer resolve_range(const RangeRequest& request, std::uint64_t length) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -22,7 +23,7 @@ struct ByteRange {
 // A Range field's value, before the length of the representation is known.
 struct RangeRequest {
   enum class Kind : std::uint8_t {
-    Absent,  // no field, another unit, bad syntax, or several ranges: answer the whole
+    Absent,  // no field, another unit, bad syntax, or several ranges (resolve_ranges)
     Closed,  // first-last
     Open,    // first-
     Suffix,  // the last `length` bytes
@@ -48,6 +49,19 @@ struct RangeAnswer {
 };
 
 RangeAnswer resolve_range(const RangeRequest& request, std::uint64_t length);
+
+// More ranges in one field than this are answered with the whole, which is cheaper to send.
+inline constexpr std::size_t kMostRanges = 16;
+// Ranges that overlap or leave less than this between them become one: a part's head costs as much.
+inline constexpr std::uint64_t kRangeGap = 128;
+
+// A field with several ranges (RFC 9110 section 14.2 and 15.3.7.2): Partial with those that can be
+// satisfied, in the client's order unless some were joined.
+struct RangesAnswer {
+  RangeAnswer::Kind kind = RangeAnswer::Kind::Whole;
+  std::vector<ByteRange> parts;
+};
+RangesAnswer resolve_ranges(std::string_view value, std::uint64_t length);
 
 // Content-Range of a 206 ("bytes 0-4/10", "bytes 0-4/*") or of a 416 ("bytes */10").
 struct ContentRange {

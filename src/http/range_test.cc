@@ -63,6 +63,47 @@ TEST(Range, ResolvesAgainstTheLength) {
   for (const Row& row : rows) EXPECT_EQ(resolve(row.value, row.length), row.expected) << row.value;
 }
 
+TEST(Range, JoinsSeveralThatAreCloseAndDropsThoseBeyondTheEnd) {
+  const auto resolve_all = [](std::string_view value, std::uint64_t length) {
+    const RangesAnswer answer = resolve_ranges(value, length);
+    if (answer.kind == RangeAnswer::Kind::Whole) return std::string("whole");
+    if (answer.kind == RangeAnswer::Kind::Unsatisfiable) return std::string("416");
+    std::string text;
+    for (const ByteRange& part : answer.parts) {
+      text +=
+          (text.empty() ? "" : " ") + std::to_string(part.first) + "-" + std::to_string(part.last);
+    }
+    return text;
+  };
+  struct Row {
+    std::string value;
+    std::uint64_t length;
+    const char* expected;
+  };
+  std::string most = "bytes=";
+  for (int i = 0; i < 16; ++i)
+    most += std::to_string(i * 1000) + "-" + std::to_string(i * 1000) + ",";
+  const Row rows[] = {
+      {"bytes=0-9,1000-1009", 5000, "0-9 1000-1009"},
+      {"bytes=1000-1009, 0-9", 5000, "1000-1009 0-9"},
+      {"bytes=0-9,-10", 5000, "0-9 4990-4999"},
+      {"bytes=0-9,5-20", 5000, "0-20"},
+      {"bytes=300-309,0-9,15-20", 5000, "0-20 300-309"},
+      {"bytes=0-9,137-140", 5000, "0-140"},
+      {"bytes=0-9,138-140", 5000, "0-9 138-140"},
+      {"bytes=0-,5-6", 5000, "0-4999"},
+      {"bytes=0-9,6000-", 5000, "0-9"},
+      {"bytes=5000-,6000-7000", 5000, "416"},
+      {"bytes=0-9,x", 5000, "whole"},
+      {"bytes=", 5000, "whole"},
+      {"lines=0-9,20-30", 5000, "whole"},
+      {most + "16000-16000", 50000, "whole"},
+  };
+  for (const Row& row : rows)
+    EXPECT_EQ(resolve_all(row.value, row.length), row.expected) << row.value;
+  EXPECT_EQ(resolve_ranges(most, 50000).parts.size(), kMostRanges);
+}
+
 TEST(ContentRange, RoundTrips) {
   for (const char* text : {"bytes 0-4/10", "bytes 0-4/*", "bytes */10", "bytes */0"}) {
     const auto parsed = parse_content_range(text);

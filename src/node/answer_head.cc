@@ -13,6 +13,24 @@ std::span<char> head_buffer() {
   return buffer;
 }
 
+namespace {
+
+Selection select_parts(const Selection& whole, std::string_view range, std::uint64_t length) {
+  http::RangesAnswer answer = http::resolve_ranges(range, length);
+  switch (answer.kind) {
+    case http::RangeAnswer::Kind::Whole:
+      break;
+    case http::RangeAnswer::Kind::Unsatisfiable:
+      return {416, 0, 0};
+    case http::RangeAnswer::Kind::Partial:
+      if (answer.parts.size() > 1) return {206, 0, 0, std::move(answer.parts)};
+      return {206, answer.parts.front().first, answer.parts.front().length()};
+  }
+  return whole;
+}
+
+}  // namespace
+
 Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now) {
   const std::uint64_t length = stored.object->length();
   Selection selection{stored.response.status, 0, length};
@@ -36,8 +54,9 @@ Selection select(const http::RequestHead& request, const StoredObject& stored, b
       !cache::if_range_holds(stored.response, request.field(http::FieldName::IfRange), now)) {
     return selection;
   }
-  const http::RangeAnswer answer =
-      http::resolve_range(http::parse_range(request.last_field(http::FieldName::Range)), length);
+  const std::string_view range = request.last_field(http::FieldName::Range);
+  if (range.find(',') != std::string_view::npos) return select_parts(selection, range, length);
+  const http::RangeAnswer answer = http::resolve_range(http::parse_range(range), length);
   switch (answer.kind) {
     case http::RangeAnswer::Kind::Whole:
       return selection;
@@ -51,6 +70,7 @@ Selection select(const http::RequestHead& request, const StoredObject& stored, b
 
 namespace {
 
+// What follows the fields that depend on the selection.
 void write_common(http::HeadWriter& head, const AnswerFacts& facts) {
   if (!facts.request_id.empty()) head.field("X-Request-Id", facts.request_id);
   if (facts.close) {
@@ -58,6 +78,14 @@ void write_common(http::HeadWriter& head, const AnswerFacts& facts) {
   } else if (facts.version_minor == 0) {
     head.field("Connection", "keep-alive");
   }
+}
+
+void write_cache_facts(http::HeadWriter& head, const AnswerFacts& facts) {
+  head.lines("Accept-Ranges: bytes\r\nVia: 1.1 larder\r\n");
+  head.field("Age", static_cast<std::uint64_t>(std::max<std::int64_t>(0, facts.age.count())));
+  std::array<char, 256> status{};
+  head.field("Cache-Status", cache::write_cache_status(status, facts.cache_status));
+  write_common(head, facts);
 }
 
 }  // namespace
@@ -77,11 +105,37 @@ std::string_view write_stored_head(std::span<char> buffer, const StoredObject& s
   if (selection.status != 304 && selection.status != 204) {
     head.field("Content-Length", selection.length);
   }
-  head.lines("Accept-Ranges: bytes\r\nVia: 1.1 larder\r\n");
-  head.field("Age", static_cast<std::uint64_t>(std::max<std::int64_t>(0, facts.age.count())));
-  std::array<char, 256> status{};
-  head.field("Cache-Status", cache::write_cache_status(status, facts.cache_status));
-  write_common(head, facts);
+  write_cache_facts(head, facts);
+  if (!head.finish()) return {};
+  return head.text();
+}
+
+MultipartFrame frame_parts(const StoredObject& stored, const Selection& selection,
+                           std::string_view boundary) {
+  MultipartFrame frame;
+  frame.boundary = boundary;
+  const std::string_view type = stored.response.field(http::FieldName::ContentType);
+  for (const http::ByteRange& part : selection.parts) {
+    std::string head = "\r\n--" + frame.boundary + "\r\n";
+    if (!type.empty()) head.append("Content-Type: ").append(type).append("\r\n");
+    head += "Content-Range: " + http::content_range_text({part, stored.object->length()});
+    head += "\r\n\r\n";
+    frame.length += head.size() + part.length();
+    frame.heads.push_back(std::move(head));
+  }
+  frame.end = "\r\n--" + frame.boundary + "--\r\n";
+  frame.length += frame.end.size();
+  return frame;
+}
+
+std::string_view write_multipart_head(std::span<char> buffer, const StoredObject& stored,
+                                      const MultipartFrame& frame, const AnswerFacts& facts) {
+  http::HeadWriter head(buffer);
+  head.status(206);
+  head.lines(lines_without_type(stored, facts.appearance));
+  head.field("Content-Type", "multipart/byteranges; boundary=" + frame.boundary);
+  head.field("Content-Length", frame.length);
+  write_cache_facts(head, facts);
   if (!head.finish()) return {};
   return head.text();
 }

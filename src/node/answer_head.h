@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cache/cache_status.h"
 #include "http/conditional.h"
@@ -28,6 +29,8 @@ struct Selection {
   int status = 200;
   std::uint64_t first = 0;
   std::uint64_t length = 0;  // 0: no body
+  // Of a 206 with several ranges, two at least; first and length then say nothing.
+  std::vector<http::ByteRange> parts{};
 };
 Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now);
 
@@ -41,6 +44,19 @@ struct AnswerFacts {
   bool head_only = false;  // the request was HEAD: an own answer is sent without its line
   int version_minor = 1;
 };
+// multipart/byteranges (RFC 9110 section 14.6): what goes before each part, what goes behind the
+// last one, and the length of all.
+struct MultipartFrame {
+  std::string boundary;  // occurs nowhere else: a number that nobody can know before
+  std::vector<std::string> heads;
+  std::string end;
+  std::uint64_t length = 0;
+};
+MultipartFrame frame_parts(const StoredObject& stored, const Selection& selection,
+                           std::string_view boundary);
+std::string_view write_multipart_head(std::span<char> buffer, const StoredObject& stored,
+                                      const MultipartFrame& frame, const AnswerFacts& facts);
+
 // Empty when the head does not fit.
 std::string_view write_stored_head(std::span<char> buffer, const StoredObject& stored,
                                    const Selection& selection, const AnswerFacts& facts);

@@ -39,11 +39,21 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
                                                       std::shared_ptr<const StoredObject> stored,
                                                       std::optional<cache::Fill::Reader> fill) {
   const http::RequestHead& head = work.exchange.head();
-  const Selection selection = select(head, *stored, work.now);
+  Selection selection = select(head, *stored, work.now);
   if (would_take_for_file(head, selection.status)) {
     co_await fail(work, {base::ErrorCode::Unavailable,
                          "the origin answered " + std::to_string(selection.status)});
     co_return Answered::Yes;
+  }
+  if (!selection.parts.empty()) {
+    if (std::all_of(selection.parts.begin(), selection.parts.end(), [&](const auto& part) {
+          return stored->object->has_range(part.first, part.length());
+        })) {
+      co_await deliver_parts(work, *stored, selection);
+      co_return Answered::Yes;
+    }
+    // Nobody waits for the gaps between parts: the whole is on its way.
+    selection = {200, 0, stored->object->length()};
   }
   if (selection.status == 412) {
     work.status = {.forwarded = cache::Forwarded::Request};
@@ -124,6 +134,43 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     }
   }
   co_return Answered::Yes;
+}
+
+net::Task<void> RequestPath::deliver_parts(Work& work, const StoredObject& stored,
+                                           const Selection& selection) {
+  const MultipartFrame frame = frame_parts(stored, selection, answer_id(work));
+  AnswerFacts answer = facts(work);
+  answer.age = std::max(std::chrono::seconds(0), cache::current_age(stored.response, work.now));
+  work.exchange.outcome.status = selection.status;
+  std::string text(write_multipart_head(head_buffer(), stored, frame, answer));
+  if (text.empty()) {
+    co_await fail(work, {base::ErrorCode::DataLoss, "the stored head is too long"});
+    co_return;
+  }
+  work.head_sent = true;
+  const auto cut = [&work] {
+    work.exchange.outcome.complete = false;
+    work.exchange.close_connection();
+  };
+  for (std::size_t i = 0; i < selection.parts.size(); ++i) {
+    text += frame.heads[i];
+    net::Outgoing out;
+    out.head = text;
+    if (!co_await work.exchange.send(std::move(out))) co_return;
+    text.clear();
+    std::uint64_t at = selection.parts[i].first;
+    const std::uint64_t end = selection.parts[i].last + 1;
+    while (at < end) {
+      const auto slice = static_cast<std::uint32_t>(at / kSliceSize);
+      if (!stored.object->has_slice(slice) || !co_await deliver_stored(work, stored, at, end)) {
+        cut();
+        co_return;
+      }
+    }
+  }
+  net::Outgoing out;
+  out.head = frame.end;
+  co_await work.exchange.send(std::move(out));
 }
 
 net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stored,

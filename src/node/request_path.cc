@@ -52,7 +52,10 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
   if (use.kind != cache::UseDecision::Kind::Serve) return false;
   const Selection selection = select(head, *stored, now);
   // Those have rules of their own, and are rare.
-  if (selection.status == 412 || (selection.status > 200 && selection.status < 206)) return false;
+  if (selection.status == 412 || !selection.parts.empty() ||
+      (selection.status > 200 && selection.status < 206)) {
+    return false;
+  }
   const bool has_body = head.method == http::Method::Get && selection.length > 0;
   if (has_body && stored->body.empty()) {
     if (selection.length > kLongestAtOnce ||

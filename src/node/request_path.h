@@ -71,6 +71,8 @@ class RequestPath final : public server::Handler {
   net::Task<void> invalidate(Work& work, const http::ResponseHead& answer);
   net::Task<Answered> deliver(Work& work, std::shared_ptr<const StoredObject> stored,
                               std::optional<cache::Fill::Reader> fill);
+  // Several ranges, all of them stored.
+  net::Task<void> deliver_parts(Work& work, const StoredObject& stored, const Selection& selection);
   net::Task<bool> deliver_stored(Work& work, const StoredObject& stored, std::uint64_t& at,
                                  std::uint64_t end);
   net::Task<bool> deliver_arriving(Work& work, cache::Fill::Reader& fill, std::uint64_t& at,

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kMostEntries = 4096;
 constexpr std::uint64_t kEntryCost = 1024;
 
-std::string write_lines(const cache::StoredResponse& response, http::Appearance appearance) {
+std::string write_lines(const cache::StoredResponse& response, http::Appearance appearance,
+                        bool with_type = true) {
   http::ResponseHead head;
   head.status = response.status;
   // When the origin wrote the answer, or when it came from one that has no clock: not the time of
@@ -21,6 +22,7 @@ std::string write_lines(const cache::StoredResponse& response, http::Appearance 
   std::string lines = "Date: " + http::date_text(response.date) + "\r\n";
   for (const http::ResponseField& field : response.fields) {
     if (field.id == http::FieldName::ContentRange ||
+        (field.id == http::FieldName::ContentType && !with_type) ||
         !http::may_send_to_client(head, field, appearance)) {
       continue;
     }
@@ -57,6 +59,10 @@ base::Result<std::shared_ptr<const StoredObject>> prepare_object(
   }
   stored->object = std::move(object);
   return stored;
+}
+
+std::string lines_without_type(const StoredObject& stored, http::Appearance appearance) {
+  return write_lines(stored.response, appearance, false);
 }
 
 void rewrite_lines(StoredObject& stored) {

@@ -37,6 +37,9 @@ inline constexpr std::uint64_t kSmallBody = 64 * 1024;
 base::Result<std::shared_ptr<const StoredObject>> prepare_object(
     std::shared_ptr<store::Object> object, store::Store& store);
 
+// The lines of the head without Content-Type, for an answer in parts.
+std::string lines_without_type(const StoredObject& stored, http::Appearance appearance);
+
 // Writes the lines of the head anew, after `response` has changed.
 void rewrite_lines(StoredObject& stored);
 

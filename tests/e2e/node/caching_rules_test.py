@@ -150,6 +150,14 @@ def test_passing_trouble_is_503_and_never_kept(rules_node, rules_origin, script,
     assert rules_node.get(target).body == b"good"
 
 
+@pytest.mark.parametrize("status", [203, 204])
+def test_kept_status_that_is_no_file_is_never_one_for_a_delivery_optimization_client(rules_node, script, status):
+    target = f"/no-file/{status}"
+    script[target] = [(status, [FRESH], b"" if status == 204 else b"text")]
+    assert rules_node.get(target).status == rules_node.get(target).status == status
+    assert rules_node.get(target, "--user-agent", "Microsoft-Delivery-Optimization-Lite/10.0.0.1").status == 502
+
+
 def test_date_is_the_origins_and_age_counts(rules_node, script):
     then = email.utils.formatdate(time.time() - 100, usegmt=True)
     script["/date"] = [(200, [FRESH, ("Date", then)], b"x")]
@@ -218,6 +226,38 @@ def test_fills_tell_the_origin_what_was_asked_but_not_by_whom(rules_node, rules_
     seen = rules_origin.requests("/told")[0].headers
     assert seen["x-choice"] == "a"
     assert not {"cookie", "accept-encoding", "x-forwarded-host", "if-none-match"} & set(seen)
+
+
+def parts_of(answer):
+    """The parts of a multipart/byteranges answer: Content-Range and bytes of each."""
+    boundary = answer.headers["content-type"].removeprefix("multipart/byteranges; boundary=").encode()
+    assert answer.body.endswith(b"\r\n--" + boundary + b"--\r\n")
+    found = []
+    for part in answer.body.removesuffix(b"\r\n--" + boundary + b"--\r\n").split(b"\r\n--" + boundary + b"\r\n")[1:]:
+        head, _, body = part.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        assert fields["Content-Type"] == "text/x"
+        found.append((fields["Content-Range"], body))
+    return found
+
+
+def test_several_ranges_of_stored_bytes_come_in_parts(rules_node, rules_origin, script):
+    data = bytes(i * 7 % 251 for i in range(3 << 20))
+    script["/parts"] = [(200, [FRESH, ("Content-Type", "text/x")], data)]
+    ranges = ["-r", "1000000-1100000,0-9,-5"]
+    first = rules_node.get("/parts", *ranges)
+    assert first.body == data and first.status == 200, "nothing is stored yet: the whole"
+    wait_until(lambda: rules_node.get("/parts", *ranges).status == 206, 10, "every part is stored")
+    answer = rules_node.get("/parts", *ranges)
+    assert int(answer.headers["content-length"]) == len(answer.body)
+    size = len(data)
+    assert parts_of(answer) == [(f"bytes 1000000-1100000/{size}", data[1000000:1100001]),
+                                (f"bytes 0-9/{size}", data[:10]), (f"bytes {size - 5}-{size - 1}/{size}", data[-5:])]
+    joined = rules_node.get("/parts", "-r", "0-9,5-20,30-40")
+    assert joined.headers["content-range"] == f"bytes 0-40/{size}" and joined.body == data[:41]
+    assert rules_node.get("/parts", "-r", f"{size}-,{size + 5}-").status == 416
+    assert rules_node.get("/parts", "-r", ",".join(f"{i * 1000}-{i * 1000}" for i in range(17))).status == 200
+    assert len(rules_origin.requests("/parts")) == 1
 
 
 def steps(node, *arguments):
