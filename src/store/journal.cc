@@ -16,6 +16,7 @@ namespace larder::store {
 namespace {
 
 constexpr std::size_t kChunk = 1 << 20;
+constexpr off_t kAhead = 16 << 20;  // bytes asked of the drive in advance while replaying
 
 }  // namespace
 
@@ -74,6 +75,9 @@ base::Status Journal::replay(const std::function<void(const Record&)>& sink) {
   std::size_t kept = 0;  // bytes of an incomplete record at the buffer's start
   std::uint64_t offset = kJournalHeaderSize;
   for (;;) {
+    // The drive reads on while we work.
+    static_cast<void>(::posix_fadvise(fd_.get(), static_cast<off_t>(offset + kept + kChunk), kAhead,
+                                      POSIX_FADV_WILLNEED));
     const auto got = read_at(fd_.get(), std::span(buffer).subspan(kept), offset + kept);
     if (!got) return std::unexpected(got.error().to_error(path));
     const auto bytes = std::span<const std::uint8_t>(buffer).first(kept + *got);

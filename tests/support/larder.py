@@ -45,7 +45,8 @@ class Node:
     """A cache node with its configuration, its folder and its listeners on free ports."""
 
     def __init__(self, folder, name="node1", origins=(), names=("node1.larder.test",), address="127.0.0.1",
-                 namespace=None, prefix=(), drive_size="4GB", http_port=None, **settings):
+                 namespace=None, prefix=(), drive_size="4GB", drive_path=None, drives=None, http_port=None,
+                 **settings):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name, self.names, self.address, self.namespace = name, list(names), address, namespace
@@ -62,7 +63,8 @@ class Node:
         values.update(settings)
         self.config.write_text(
             _table("node", values)
-            + _table("node.drive", {"path": str(self.folder / "cache"), "size": drive_size}, array=True)
+            + "".join(_table("node.drive", {"path": str(path), "size": size}, array=True) for path, size in (
+                drives or [(drive_path or self.folder / "cache", drive_size)]))
             + "".join(_table("origin", origin, array=True) for origin in origins))
         self.program = Program([*prefix, PROGRAM, "node", "run", "--config", self.config],
                                self.folder / "node.log", namespace)
