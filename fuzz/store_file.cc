@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "require.h"
 #include "store/layout.h"
+#include "store/orders.h"
 
 namespace {
 
@@ -46,6 +47,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto slot = larder::store::parse_slot(raw)) require(slot->metadata.size() <= size);
   (void)larder::store::parse_identity(raw);
   (void)larder::store::parse_file_number(raw);
+  // What reads as orders is written so, too.
+  if (const auto book = larder::store::parse_orders(raw))
+    require(larder::store::encode_orders(*book) == raw);
 
   FuzzedDataProvider input(data, size);
   check_identity(input);

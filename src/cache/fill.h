@@ -42,6 +42,7 @@ struct Opening {
   std::string_view reason;  // static text
   std::string metadata;     // kept with the object
   StoredResponse response;  // the same, parsed; its length is known when `storable`
+  std::string group;        // whose quota it counts against (store::Store::create)
 };
 using OpeningJudge = std::function<Opening(const http::ResponseHead&)>;
 

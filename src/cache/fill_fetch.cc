@@ -107,7 +107,7 @@ void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head,
         Fill& fill = *fetch->fill_;
         const auto* bytes = reinterpret_cast<const std::uint8_t*>(opening.metadata.data());
         auto object = fill.table_.store_.create(fill.key_, {bytes, opening.metadata.size()},
-                                                *opening.response.length);
+                                                *opening.response.length, opening.group);
         if (object) return fetch->created(std::move(opening), *object, whole);
         base::log_warning("passing an object through without storing it",
                           {{"reason", object.error().message}});

@@ -236,4 +236,18 @@ base::Result<StoredResponse> parse_stored_response(std::span<const std::uint8_t>
   return response;
 }
 
+std::string_view stored_key(std::string_view form) {
+  constexpr std::size_t kBefore = 12;  // magic, version, length of the key
+  if (form.size() < kBefore) return {};
+  const auto number = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 4; i > 0; --i)
+      value = value << 8 | static_cast<std::uint8_t>(form[at + i - 1]);
+    return value;
+  };
+  const std::uint32_t length = number(8);
+  if (number(0) != kMagic || length > form.size() - kBefore) return {};
+  return form.substr(kBefore, length);
+}
+
 }  // namespace larder::cache

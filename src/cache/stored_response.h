@@ -86,4 +86,7 @@ base::Result<std::string> serialize(const StoredResponse& response);
 // could not stand in a head, bytes left over.
 base::Result<StoredResponse> parse_stored_response(std::span<const std::uint8_t> bytes);
 
+// Only the key, inside `form`, whatever version wrote it; empty when there is none.
+std::string_view stored_key(std::string_view form);
+
 }  // namespace larder::cache

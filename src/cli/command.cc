@@ -38,9 +38,10 @@ Command& Command::positional(std::string name, std::string& target, std::string 
   return option(std::move(name), target, std::move(text), need);
 }
 
-Command& Command::positionals(std::string name, std::vector<std::string>& target,
-                              std::string text) {
-  options_.push_back({std::move(name), std::move(text), true, Option::List{&target, false}});
+Command& Command::positionals(std::string name, std::vector<std::string>& target, std::string text,
+                              Need need) {
+  options_.push_back(
+      {std::move(name), std::move(text), need == Need::Required, Option::List{&target, false}});
   return *this;
 }
 

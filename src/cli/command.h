@@ -45,7 +45,8 @@ class Command {
   Command& flag(std::string name, bool& target, std::string text);
   Command& positional(std::string name, std::string& target, std::string text,
                       Need need = Need::Required);
-  Command& positionals(std::string name, std::vector<std::string>& target, std::string text);
+  Command& positionals(std::string name, std::vector<std::string>& target, std::string text,
+                       Need need = Need::Required);
   Command& example(std::string line);
   Command& run(std::function<int()> function);
 

@@ -11,6 +11,7 @@ Command make_commands() {
   add_token_commands(root);
   add_client_commands(root);
   add_content_commands(root);
+  add_cache_commands(root);
   add_get_command(root);
   add_explain_command(root);
   add_settings_commands(root);

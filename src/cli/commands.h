@@ -17,6 +17,7 @@ void add_token_commands(Command& root);      // join and registration tokens
 void add_client_commands(Command& root);     // list, block, unblock at the site
 void add_register_command(Command& client);  // this device
 void add_content_commands(Command& root);    // packages
+void add_cache_commands(Command& root);      // what a node has stored
 void add_get_command(Command& root);         // download
 void add_explain_command(Command& root);     // why a request goes the way it goes
 void add_settings_commands(Command& root);   // the manual pages, printed

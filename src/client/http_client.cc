@@ -383,6 +383,8 @@ Result<HttpResponse> HttpClient::perform(const HttpRequest& request) {
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L << 10);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "larder/" LARDER_VERSION);
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
+  if (!request.target.empty())
+    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, request.target.c_str());
   if (!request.unix_socket.empty()) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
     curl_easy_setopt(easy, CURLOPT_PROXY, "");

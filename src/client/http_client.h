@@ -23,6 +23,7 @@ struct HttpRequest {
   std::string method = "GET";
   std::string url;
   std::vector<std::pair<std::string, std::string>> fields;
+  std::string target;  // sent as it is instead of the URL's path and query; empty: those
   std::string body;
   std::string body_file;    // path; sent as the body instead of `body`
   std::string unix_socket;  // path; the URL's host is then only a name

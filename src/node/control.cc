@@ -225,6 +225,7 @@ std::string Node::Parts::metrics() const {
       {"larder_site_connected", "1 when the last exchange with the site succeeded",
        link->status().connected ? 1.0 : 0.0, false, ""}};
   add_serving_gauges(*this, gauges);
+  add_cache_gauges(cache, gauges);
   if (const auto inventory = certificates->list()) {
     for (const certs::KeyFacts& key : inventory->keys) {
       for (const certs::CertificateFacts& facts : key.certificates) {

@@ -58,6 +58,19 @@ CounterTotals CounterSet::totals() const {
   return totals;
 }
 
+std::string label_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 std::string print_metrics(const CounterTotals& totals, const std::vector<Gauge>& gauges) {
   std::string page;
   for (std::size_t i = 0; i < totals.size(); ++i) {

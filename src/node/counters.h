@@ -66,6 +66,8 @@ struct Gauge {
 };
 
 // The text exposition format, version 0.0.4.
+// Inside a label's quotes.
+std::string label_text(std::string_view text);
 std::string print_metrics(const CounterTotals& totals, const std::vector<Gauge>& gauges);
 
 }  // namespace larder::node

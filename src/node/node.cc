@@ -3,6 +3,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cache/stored_response.h"
 #include "crypto/digest.h"
 #include "node/node_parts.h"
 #include "node/origin_pool_settings.h"
@@ -19,9 +20,12 @@ base::Status open_cache(Node::Parts& parts) {
   for (const DriveSettings& drive : parts.settings.drives) {
     store_settings.drives.push_back({drive.path, drive.size});
   }
+  store_settings.scrub_rate = parts.settings.scrub_rate;
+  store_settings.name_of = cache::stored_key;
   auto store = store::Store::open(std::move(store_settings));
   if (!store) return base::with_context("cannot open the cache", store.error());
   parts.store = std::move(*store);
+  set_quotas(*parts.store, parts.settings);
 
   auto pool = origin_pool_settings(parts.settings);
   if (!pool) return std::unexpected(pool.error());
@@ -111,6 +115,7 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   LARDER_TRY(open_identity(parts));
   parts.control_pool = std::make_unique<net::WorkerPool>(2, 64);
   add_control_routes(parts);
+  add_cache_routes(parts);
   add_admin_routes(parts);
 
   server::ServerSettings serving;

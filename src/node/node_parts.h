@@ -127,6 +127,8 @@ server::Limits make_limits(const NodeSettings& settings);
 // Null when these settings want none; the one in use when its path stays.
 base::Result<std::shared_ptr<server::AccessLog>> open_access_log(
     const NodeSettings& settings, std::shared_ptr<server::AccessLog> in_use);
+// The shares of origins on the drives.
+void set_quotas(store::Store& store, const NodeSettings& settings);
 // As it is compared and used: `threads` is never 0.
 NodeSettings completed(NodeSettings settings);
 
@@ -135,6 +137,9 @@ void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 
 // Routes of the control socket and of the read-only TCP admin port.
 void add_control_routes(Node::Parts& parts);
+// cache_control.cc
+void add_cache_routes(Node::Parts& parts);
+void add_cache_gauges(const store::Statistics& cache, std::vector<Gauge>& gauges);
 void add_admin_routes(Node::Parts& parts);
 
 }  // namespace larder::node

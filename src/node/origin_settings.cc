@@ -121,6 +121,10 @@ SettingsSection<OriginSettings> make_origin_section() {
            "together: a strong entity tag, else a Last-Modified that is old enough, with the "
            "length; or Last-Modified and length whatever the tag says, for networks whose edges "
            "give one file different tags."});
+  s.bytes("quota", &OriginSettings::quota, 0, 1ULL << 50,
+          {.text = "What its objects may take of the drives together; what was used least lately "
+                   "goes first. 0: as much as there is.",
+           .effect = base::Effect::Live});
   s.boolean("public", &OriginSettings::is_public,
             {.text = "What one client may see, all may see."});
   s.check(check_origin);

@@ -324,8 +324,9 @@ net::Task<void> RequestPath::store_answer(Work& work, cache::StoredResponse resp
   if (!metadata) co_return;
   store::Store& store = delivery_.store;
   const store::Key key = work.target.key;
+  const std::string& group = work.target.origin->name;
   const base::Status stored = co_await delivery_.disk.run([&]() -> base::Status {
-    const auto object = store.create(key, base::as_bytes(*metadata), body.size());
+    const auto object = store.create(key, base::as_bytes(*metadata), body.size(), group);
     if (!object) return std::unexpected(object.error());
     return body.empty() ? base::Status{} : store.write_slice(**object, 0, base::as_bytes(body));
   });

@@ -86,6 +86,14 @@ base::Result<std::shared_ptr<server::AccessLog>> open_access_log(
   return std::shared_ptr<server::AccessLog>(std::move(*log));
 }
 
+void set_quotas(store::Store& store, const NodeSettings& settings) {
+  std::vector<std::pair<std::string, std::uint64_t>> quotas;
+  for (const OriginSettings& origin : settings.origins) {
+    if (origin.quota > 0) quotas.emplace_back(origin.name, origin.quota);
+  }
+  store.set_quotas(quotas);
+}
+
 NodeSettings completed(NodeSettings settings) {
   if (settings.threads == 0) {
     settings.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -125,6 +133,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   parts.delivery->apply(std::move(*log));
   server->set_limits(make_limits(next->settings));
   parts.origins->set_own_ports(pool->own_ports);
+  set_quotas(*parts.store, next->settings);
   base::configure_log({next->settings.log_level, next->settings.log_json});
   if (const base::Status set =
           parts.serving.set_site_for_delivery(next->settings.site_certificate_for_delivery);

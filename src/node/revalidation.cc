@@ -79,6 +79,7 @@ cache::OpeningJudge judge_opening(OpeningFacts facts, const base::Clock& clock) 
       return opening;
     }
     opening.metadata = *metadata;
+    opening.group = facts.origin;
     opening.response = std::move(decision.response);
     return opening;
   };

@@ -17,7 +17,8 @@ namespace larder::node {
 // origin thread and after the request may be gone.
 struct OpeningFacts {
   std::string key_text;
-  std::string host;  // as the client named the origin
+  std::string host;    // as the client named the origin
+  std::string origin;  // name of its table, whose quota counts
   cache::FillRequest request;
   cache::StorePolicy policy;
   base::WallTime sent;

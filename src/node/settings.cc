@@ -134,6 +134,10 @@ void add_limits(SettingsSection<NodeSettings>& s) {
            .effect = Effect::Live});
   s.bytes("hot_memory", &NodeSettings::hot_memory, 0, 1ULL << 40,
           {.text = "Memory for small objects kept ready to send."});
+  s.bytes(
+      "scrub_rate", &NodeSettings::scrub_rate, 0, 1ULL << 40,
+      {.text = "Bytes a second that the scrub reads in the background, once a day at most, to find "
+               "stored bytes that have changed; 0: it does not run by itself."});
 }
 
 void add_logs(SettingsSection<NodeSettings>& s) {

@@ -69,6 +69,7 @@ struct OriginSettings {
   bool is_public = false;
   // Request fields that Vary may name without choosing another representation.
   std::vector<std::string> vary_ignore;
+  std::uint64_t quota = 0;  // bytes on disk; 0: as much as there is
   bool is_profile = false;  // shipped with the product, not written in the file
 
   bool allows_method(std::string_view method) const;
@@ -112,6 +113,7 @@ struct NodeSettings {
   std::uint64_t total_rate_limit = 0;   // bytes a second to all clients; 0: no limit
   std::chrono::milliseconds stop_grace{10000};  // for running answers when the node stops
   std::string congestion_control;               // empty: the system's
+  std::uint64_t scrub_rate = 20'000'000;        // bytes a second; 0: no scrub
   std::uint64_t hot_memory = 64 << 20;          // bytes for small objects kept ready to send
 
   std::string access_log;  // default: <state_dir>/log/access.log; "off": none

@@ -88,6 +88,7 @@ OpeningFacts RequestPath::opening_facts(const Work& work) const {
   OpeningFacts facts;
   facts.key_text = work.target.key_text;
   facts.host = work.target.choice.authority.host();
+  facts.origin = work.target.origin->name;
   facts.request = cache::describe_fill(work.exchange.head(), work.target.policy.fill);
   facts.policy = work.target.policy;
   facts.sent = work.now;

@@ -16,7 +16,8 @@ using base::fail;
 
 constexpr std::uint32_t kStep = 64;              // entries copied under one lock
 constexpr std::uint32_t kLongestPage = 500;      // items
-constexpr std::uint32_t kMostLookedAt = 20'000;  // entries for one page
+constexpr std::uint32_t kMostLookedAt = 50'000;  // entries for one page
+constexpr std::uint32_t kMostRead = 2'000;       // names for one page
 
 }  // namespace
 
@@ -135,7 +136,8 @@ ListPage Store::list(const ListQuery& query) {
           .slot = static_cast<std::uint32_t>(query.cursor - 1)};
   }
   std::uint32_t looked_at = 0;
-  while (page.items.size() < limit && looked_at < kMostLookedAt) {
+  std::uint32_t read = 0;
+  while (page.items.size() < limit && looked_at < kMostLookedAt && read < kMostRead) {
     // One entry at a time towards the end of a page, so that none is passed over.
     const auto step =
         std::min<std::uint32_t>(kStep, static_cast<std::uint32_t>(limit - page.items.size()));
@@ -152,6 +154,7 @@ ListPage Store::list(const ListQuery& query) {
     for (const Entry& entry : entries) {
       Drive& drive = *parts_->drives[entry.drive];
       std::string name = parts_->read_name(drive, entry);
+      ++read;
       if (!name.starts_with(query.prefix) || parts_->orders->is_purged(name, entry.id)) continue;
       page.items.push_back({.name = std::move(name),
                             .group = parts_->orders->group_name(entry.group),

@@ -43,7 +43,9 @@ Drive::Drive(std::string path, std::uint64_t size, const base::Clock& clock)
 
 base::Result<std::unique_ptr<Drive>> Drive::lock(const DriveSettings& settings,
                                                  const base::Clock& clock) {
-  LARDER_TRY(base::make_directories(settings.path, 0750));
+  if (auto made = base::make_directories(settings.path, 0750); !made) {
+    return base::fail(base::ErrorCode::Unavailable, std::move(made).error().message);
+  }
   std::unique_ptr<Drive> drive(new Drive(settings.path, settings.size, clock));
   auto lock = base::lock_file(settings.path + "/lock", "the drive " + settings.path);
   if (!lock) return std::unexpected(std::move(lock).error());

@@ -212,8 +212,8 @@ class Store {
   std::vector<PinOrder> pins() const;
 
   // A page of what is stored, in no order. What comes and goes meanwhile may be missing; the rest
-  // is listed once. Reads names from the disk and looks at no more than 20,000 objects, so a page
-  // may be short or empty and yet not the last one.
+  // is listed once. Reads names from the disk, no more than 2,000, and looks at no more than 50,000
+  // objects, so a page may be short or empty and yet not the last one.
   ListPage list(const ListQuery& query);
 
   // Begins a pass of the scrub now, as fast as the drives allow. False when one runs already; it

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <sstream>
@@ -209,11 +210,17 @@ constexpr std::uint64_t kNames = 12;
   }
 }
 
+// LARDER_KILLS in the environment: how often, when the suite's few are not enough.
+std::uint32_t kills() {
+  const char* wanted = std::getenv("LARDER_KILLS");
+  return wanted != nullptr ? static_cast<std::uint32_t>(std::atoi(wanted)) : 40;
+}
+
 TEST(KilledStore, KeepsWhatItAcknowledged) {
   base::configure_log({.level = base::LogLevel::Error});
   const TemporaryFolder folder;
   std::map<std::uint64_t, std::string> last_line;  // by name: the whole last line about it
-  for (std::uint32_t round = 1; round <= 40; ++round) {
+  for (std::uint32_t round = 1; round <= kills(); ++round) {
     int pipe_fds[2];
     ASSERT_EQ(::pipe2(pipe_fds, O_CLOEXEC), 0);
     const base::UniqueFd in(pipe_fds[0]);

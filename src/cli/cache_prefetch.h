@@ -1,0 +1,25 @@
+// `larder cache prefetch`: asks the running node for objects as a client would, piece by piece, so
+// that they are stored before anybody needs them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/common_options.h"
+
+namespace larder::cli {
+
+struct PrefetchOptions : CommonOptions {
+  std::vector<std::string> urls;
+  std::string list;  // file with a URL per line; "-": standard input
+  std::string rate;  // bytes a second from origins, like "10MB"; empty: no limit
+};
+
+int prefetch(const PrefetchOptions& options);
+
+// The URLs of a list: a line each, without surrounding spaces; empty lines and those that begin
+// with # are left out.
+std::vector<std::string> parse_url_list(std::string_view text);
+
+}  // namespace larder::cli

@@ -1,0 +1,134 @@
+"""Drives that are full, fail, are missing or lie: a client never sees more than a pass-through."""
+
+import importlib.util
+import json
+import os
+import subprocess
+
+import pytest
+from support.failing_drive import FailingDrive
+from support.larder import Node, origin_table
+from support.wait import wait_until
+
+MIB = 1 << 20
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
+
+
+def make_node(folder, origin, drives):
+    return Node(folder / "node", origins=[origin_table(origin)], drives=drives)
+
+
+def stat(node):
+    return json.loads(node.cli("cache", "stat", "--json").stdout)
+
+
+def state_of(node, path):
+    return next(drive["state"] for drive in stat(node)["drives"] if drive["path"] == str(path))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 24 MiB of its own."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=False)
+
+
+@needs_root
+def test_a_full_disk_is_passed_through_and_what_is_there_is_served(tmp_path, origin, small_disk):
+    """Others have filled it: the node believes that it may use 1 GB."""
+    with_node = make_node(tmp_path, origin, [(small_disk, "1GB")]).start()
+    try:
+        data = {f"/full/{i}.bin": origin.write(f"full/{i}.bin", 3 * MIB) for i in range(12)}
+        for path, expected in data.items():
+            answer = with_node.get(path)
+            assert answer.status == 200 and answer.body == expected, answer
+        assert with_node.metric("larder_drive_failing") == 1
+        assert with_node.metric("larder_cache_write_errors_total") > 0
+        assert state_of(with_node, small_disk) == "failing"
+        again = {path: with_node.get(path) for path in data}
+        assert all(answer.body == data[path] for path, answer in again.items())
+        assert sum(answer.is_hit for answer in again.values()) >= 5
+        with_node.kill()
+        with_node.start()
+        assert with_node.get("/full/0.bin").is_hit, "it starts on a full disk, too"
+    finally:
+        with_node.stop()
+
+
+@needs_root
+@pytest.mark.skipif(not os.path.exists("/dev/fuse") or importlib.util.find_spec("fusepy") is None,
+                    reason="needs /dev/fuse and python3-fusepy")
+def test_a_drive_with_io_errors_costs_nothing_but_its_bytes(tmp_path, origin):
+    with FailingDrive(tmp_path / "bad") as bad:
+        node = make_node(tmp_path, origin, [(bad.path, "1GB")]).start()
+        try:
+            data = {f"/io/{i}.bin": origin.write(f"io/{i}.bin", size)
+                    for i, size in enumerate((5000, 2 * MIB + 77, 100_000, 3 * MIB))}
+            for path, expected in data.items():
+                assert node.get(path).body == expected
+            wait_until(lambda: all(node.get(path).is_hit for path in data))
+
+            bad.fail("write")
+            for name in ("io/new1.bin", "io/new2.bin"):
+                expected = origin.write(name, 2 * MIB)
+                answer = node.get("/" + name)
+                assert answer.status == 200 and answer.body == expected
+            assert state_of(node, bad.path) == "failing"
+            assert all(node.get(path).body == expected for path, expected in data.items())
+
+            # A kill empties what the node had ready; reads then meet the drive.
+            bad.work()
+            node.kill()
+            node.start()
+            bad.fail("read", "write")
+            subprocess.run(["sh", "-c", "echo 3 >/proc/sys/vm/drop_caches"], check=False)
+            for path, expected in data.items():
+                answer = node.get(path)
+                assert answer.exit_code != 0 or (answer.status == 200 and answer.body == expected), answer
+            bad.work()
+            assert all(node.get(path).body == expected for path, expected in data.items())
+        finally:
+            node.stop()
+
+
+def test_a_missing_drive_is_left_out_and_comes_back(tmp_path, origin):
+    one, two = tmp_path / "one", tmp_path / "two"
+    node = make_node(tmp_path, origin, [(one, "1GB"), (two, "1GB")]).start()
+    try:
+        data = {f"/many/{i}.bin": origin.write(f"many/{i}.bin", 2 * MIB) for i in range(8)}
+        for path in data:
+            node.get(path)
+        assert all(node.get(path).is_hit for path in data)
+        node.kill()
+        one.rename(tmp_path / "away")
+        one.write_text("not a folder")
+        node.start()
+        assert [state_of(node, path) for path in (one, two)] == ["missing", "good"]
+        assert node.metric("larder_drive_missing") == 1
+        assert all(node.get(path).body == expected for path, expected in data.items())
+        node.cli("cache", "purge", "--prefix", "http://packages.test/many/0")
+        node.kill()
+        one.unlink()
+        (tmp_path / "away").rename(one)
+        node.start()
+        assert state_of(node, one) == "good"
+        assert not node.get("/many/0.bin").is_hit, "a purge holds for a drive that was away"
+        assert all(node.get(path).body == expected for path, expected in data.items())
+    finally:
+        node.stop()
+
+
+def test_without_any_drive_everything_is_passed_through(tmp_path, origin):
+    (tmp_path / "file").write_text("not a folder")
+    node = make_node(tmp_path, origin, [(tmp_path / "file", "1GB")]).start()
+    try:
+        expected = origin.write("none.bin", 2 * MIB + 5)
+        for _ in range(2):
+            answer = node.get("/none.bin")
+            assert answer.status == 200 and answer.body == expected and not answer.is_hit
+        assert node.get("/none.bin", "--range", "5-9").body == expected[5:10]
+    finally:
+        node.stop()
