@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "net/worker_pool.h"
 #include "node/counters.h"
+#include "node/invalidations.h"
 #include "node/policy.h"
 #include "node/recent_answers.h"
 #include "node/stored_object.h"
@@ -81,7 +82,8 @@ struct Delivery {
   CounterSet& counters;
   // The revocation list of an issuer of the site, DER; null when there is none.
   std::function<std::shared_ptr<const std::string>(std::string_view issuer)> revocation_list;
-  std::string via;                 // this node's name in Via, to notice loops
+  std::string via;  // this node's name in Via, to notice loops
+  Invalidations invalidations;
   std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
 
   // The state of that loop, made at the first call. On that loop.

@@ -308,6 +308,9 @@ std::optional<cache::StoredResponse> RequestPath::kept_as(Work& work,
       facts.request = std::move(*as_get);
     }
   }
+  if (head.method == http::Method::Get && delivery_.invalidations.since(work.url_key, work.now)) {
+    return std::nullopt;
+  }
   http::ResponseHead whole = answer;
   whole.content_length = length;
   whole.chunked = false;

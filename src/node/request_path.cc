@@ -254,8 +254,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     slices = {static_cast<std::uint32_t>(range.first / kSliceSize),
               static_cast<std::uint32_t>(range.last / kSliceSize)};
   }
-  const bool leads =
-      fill->open(request, slices, judge_opening(opening_facts(work), delivery_.clock));
+  const bool leads = fill->open(request, slices, judge_opening(opening_facts(work), delivery_));
   work.status.collapsed = !leads;
 
   const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));

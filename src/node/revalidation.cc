@@ -31,8 +31,8 @@ net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
   if (work.stale->response.generation.kind != cache::GenerationKind::SingleResponse) {
     slices = {0, 0};
   }
-  const bool leads = fill->open(std::move(work.request), slices,
-                                judge_opening(std::move(work.facts), delivery.clock));
+  const bool leads =
+      fill->open(std::move(work.request), slices, judge_opening(std::move(work.facts), delivery));
   if (leads) {
     const base::Result<cache::Fill::Phase> phase =
         co_await fill->opened(std::chrono::steady_clock::now() + kBackgroundPatience);
@@ -64,13 +64,17 @@ void complete_response(cache::StoredResponse& response, const OpeningFacts& fact
   response.variant_epoch |= 1;  // 0 means none
 }
 
-cache::OpeningJudge judge_opening(OpeningFacts facts, const base::Clock& clock) {
-  return [facts = std::move(facts), &clock](const http::ResponseHead& head) {
+cache::OpeningJudge judge_opening(OpeningFacts facts, const Delivery& delivery) {
+  return [facts = std::move(facts), &delivery](const http::ResponseHead& head) {
     cache::Opening opening;
     cache::StoreDecision decision = cache::decide_to_store(
-        facts.key_text, facts.request, head, {facts.sent, clock.wall()}, facts.policy);
+        facts.key_text, facts.request, head, {facts.sent, delivery.clock.wall()}, facts.policy);
     opening.reason = decision.reason;
     if (!decision.store) return opening;
+    if (delivery.invalidations.since(facts.url_key, facts.sent)) {
+      opening.reason = "changed meanwhile";
+      return opening;
+    }
     complete_response(decision.response, facts);
     const base::Result<std::string> metadata = cache::serialize(decision.response);
     opening.storable = metadata && decision.response.length.value_or(0) > 0;

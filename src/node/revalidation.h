@@ -22,6 +22,7 @@ struct OpeningFacts {
   cache::FillRequest request;
   cache::StorePolicy policy;
   base::WallTime sent;
+  store::Key url_key;
   bool is_variant = false;  // under a variant's key
   // Of the object that the new one replaces: its further variants stay reachable when the new one
   // varies by the same fields.
@@ -30,8 +31,8 @@ struct OpeningFacts {
 };
 // Adds what decide_to_store cannot know: host and variant number.
 void complete_response(cache::StoredResponse& response, const OpeningFacts& facts);
-// The clock outlives the judge.
-cache::OpeningJudge judge_opening(OpeningFacts facts, const base::Clock& clock);
+// `delivery` outlives the judge.
+cache::OpeningJudge judge_opening(OpeningFacts facts, const Delivery& delivery);
 
 using Update = cache::Refreshed (*)(cache::StoredResponse&, const http::ResponseHead&,
                                     cache::ExchangeTimes, const cache::StorePolicy&);

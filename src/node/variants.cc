@@ -92,6 +92,7 @@ OpeningFacts RequestPath::opening_facts(const Work& work) const {
   facts.request = cache::describe_fill(work.exchange.head(), work.target.policy.fill);
   facts.policy = work.target.policy;
   facts.sent = work.now;
+  facts.url_key = work.url_key;
   facts.is_variant = work.target.key != work.url_key;
   facts.variant_epoch = work.variant_epoch;
   facts.vary = work.vary;
@@ -115,8 +116,7 @@ net::Task<void> RequestPath::invalidate(Work& work, const http::ResponseHead& an
       keys.push_back(key_of_target(work.target, https, target, secret));
     }
   }
-  std::erase_if(keys, [&](const store::Key& key) { return !delivery_.store.contains(key); });
-  if (keys.empty()) co_return;
+  delivery_.invalidations.note(keys, delivery_.clock.wall());
   store::Store& store = delivery_.store;
   const base::Status removed = co_await delivery_.disk.run([&]() -> base::Status {
     for (const store::Key& key : keys) store.remove(key);

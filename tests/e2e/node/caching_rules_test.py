@@ -1,7 +1,9 @@
 """What RFC 9111, 9110, 5861, 9211 and 9213 ask of a shared cache, where a whole node has to do it."""
 
+import concurrent.futures
 import email.utils
 import json
+import threading
 import time
 
 import pytest
@@ -110,6 +112,27 @@ def test_unsafe_request_that_succeeds_invalidates_every_variant_and_what_it_name
     assert rules_node.get("/thing", "-X", "PUT", "--data", "good").status == 204
     assert hits() == [False] * 4
     assert hits() == [True] * 4
+
+
+def test_answer_that_was_asked_for_before_a_change_is_not_kept_after_it(rules_node, rules_origin, script):
+    changed = threading.Event()
+
+    def answer(seen):
+        if seen.method == "PUT":
+            return 204, [], b""
+        if len(rules_origin.requests("/race")) == 1:
+            assert changed.wait(10)
+            return 200, [FRESH], b"before"
+        return 200, [FRESH], b"after"
+
+    script["/race"] = [answer]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(rules_node.get, "/race")
+        rules_origin.wait_for("/race", 1)
+        assert rules_node.get("/race", "-X", "PUT", "--data", "x").status == 204
+        changed.set()
+        assert slow.result(15).body == b"before"
+    assert rules_node.get("/race").body == b"after"
 
 
 def test_head_is_answered_from_a_stored_get_and_renews_a_stale_one(rules_node, rules_origin, script):
