@@ -72,14 +72,14 @@ Result<UrlKeys> resolve_url(const Node::Parts& parts, const std::string& url) {
   return found;
 }
 
-// "http\nhost\n/path" as a URL.
+// "http\nhost\n/path" as a URL; what follows another line end tells variants of it apart.
 std::string url_of(std::string_view name) {
   const std::size_t scheme = name.find('\n');
   const std::size_t host = scheme == std::string_view::npos ? scheme : name.find('\n', scheme + 1);
   if (host == std::string_view::npos) return std::string(name);
   return std::string(name.substr(0, scheme)) + "://" +
          std::string(name.substr(scheme + 1, host - scheme - 1)) +
-         std::string(name.substr(host + 1));
+         std::string(name.substr(host + 1, name.find('\n', host + 1) - host - 1));
 }
 
 std::string_view name(store::DriveState state) {
@@ -211,6 +211,8 @@ Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request
     if (what->first == "prefix") {
       LARDER_TRY(parts.store->purge_prefix(keys->names[i]));
     } else {
+      // Also what is on its way: it was asked for before.
+      parts.delivery->invalidations.note({&keys->keys[i], 1}, parts.clock.wall());
       found += parts.store->contains(keys->keys[i]) ? 1 : 0;
       parts.store->remove(keys->keys[i]);
     }

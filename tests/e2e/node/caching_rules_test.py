@@ -83,6 +83,16 @@ def test_variants_of_one_url_are_kept_beside_each_other(rules_node, rules_origin
     assert "fwd=vary-miss" in rules_node.get("/vary", "-H", "Foo: other").cache_status
 
 
+def test_purge_of_a_url_takes_its_variants_along(rules_node, rules_origin, script):
+    script["/purged"] = [lambda seen: (200, [FRESH, ("Vary", "Foo")], seen.headers["foo"].encode())]
+    for value in (1, 2, 3):
+        rules_node.get("/purged", "-H", f"Foo: {value}")
+    listed = json.loads(rules_node.cli("cache", "list", "--json").stdout)["objects"]
+    assert [item["url"] for item in listed if "/purged" in item["url"]] == ["http://packages.test/purged"] * 3
+    rules_node.cli("cache", "purge", "http://packages.test/purged")
+    assert not any(rules_node.get("/purged", "-H", f"Foo: {value}").is_hit for value in (1, 2, 3))
+
+
 def test_more_variants_than_places_are_still_right(rules_node, script):
     script["/many"] = [lambda seen: (200, [FRESH, ("Vary", "Foo")], seen.headers["foo"].encode())]
     for value in [*range(40), *range(40)]:
