@@ -125,7 +125,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   index.set_drives({nullptr, nullptr});
   larder::store::Replay first(index, 0);
   larder::store::Replay second(index, 1);
-  for (const Record& record : read) (record.checksum % 2 == 0 ? first : second).apply(record);
+  for (const Record& record : read) (record.generation % 2 == 0 ? first : second).apply(record);
   if (input.ConsumeBool()) add_many(first);
   (void)first.take_replaced();
   (void)second.take_replaced();
