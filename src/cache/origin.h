@@ -46,9 +46,13 @@ class Origin {
   virtual ~Origin() = default;
   // The right to one more fill from the origin of that host, for as long as it is held. Null when
   // the caps on what may come from origins would starve it; `must`: an answer was promised already.
-  using Permit = std::shared_ptr<const void>;
+  struct Admission {
+    std::uint64_t rate = UINT64_MAX;  // bytes a second that all fills under the cap share
+    virtual ~Admission() = default;
+  };
+  using Permit = std::shared_ptr<const Admission>;
   virtual Permit admit(const std::string& /*host*/, bool /*must*/) {
-    return std::make_shared<const int>(0);
+    return std::make_shared<const Admission>();
   }
   // Thread-safe, as all of these.
   virtual FetchId fetch(OriginRequest request, std::shared_ptr<OriginSink> sink) = 0;

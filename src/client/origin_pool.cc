@@ -19,7 +19,7 @@ constexpr std::chrono::milliseconds kBurst{5};
 struct OriginPool::Impl {
   OriginPoolSettings settings;
   CURLM* multi = nullptr;
-  OpenConnections connections;                                       // origin thread
+  SharedByTransfers shared;                                          // origin thread
   std::unordered_map<FetchId, std::unique_ptr<Transfer>> transfers;  // origin thread
 
   std::mutex mutex;  // guards what follows
@@ -40,6 +40,7 @@ struct OriginPool::Impl {
   void run_hop(Transfer& transfer);
   void end(FetchId id, base::Status status);
   void collect_finished();
+  void give_turns();
 };
 
 void OriginPool::Impl::run() {
@@ -49,7 +50,8 @@ void OriginPool::Impl::run() {
     int running = 0;
     curl_multi_perform(multi, &running);
     collect_finished();
-    timeout = 1000;
+    give_turns();
+    timeout = shared.turns.empty() ? 1000 : static_cast<int>(kBurst.count());
     for (const auto& [id, transfer] : transfers) {
       if (!transfer->wants_burst) continue;
       transfer->wants_burst = transfer->sink->on_burst();
@@ -137,6 +139,22 @@ void OriginPool::Impl::collect_finished() {
   }
 }
 
+// One round: whoever gets bytes waits behind all others for the next ones.
+void OriginPool::Impl::give_turns() {
+  for (std::size_t left = shared.turns.size(); left > 0; --left) {
+    const FetchId id = shared.turns.front();
+    shared.turns.pop_front();
+    const auto found = transfers.find(id);
+    if (found == transfers.end()) continue;
+    const std::optional<int> code = found->second->take_turn();
+    if (!code) {
+      shared.turns.push_back(id);
+    } else if (*code != CURLE_OK) {
+      end(id, found->second->outcome(*code));
+    }
+  }
+}
+
 OriginPool::OriginPool() : impl_(std::make_unique<Impl>()) {}
 
 base::Result<std::unique_ptr<OriginPool>> OriginPool::start(OriginPoolSettings settings) {
@@ -175,8 +193,8 @@ void OriginPool::stop() {
 }
 
 FetchId OriginPool::fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink) {
-  auto transfer = std::make_unique<Transfer>(std::move(fetch), std::move(sink), impl_->settings,
-                                             impl_->connections);
+  auto transfer =
+      std::make_unique<Transfer>(std::move(fetch), std::move(sink), impl_->settings, impl_->shared);
   FetchId id = 0;
   {
     const std::lock_guard lock(impl_->mutex);

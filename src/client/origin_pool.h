@@ -18,6 +18,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "client/rate_limit.h"
 #include "http/response_head.h"
 
 namespace larder::client {
@@ -41,6 +42,8 @@ struct OriginFetch {
   std::string target;                                       // origin-form, raw
   std::vector<std::pair<std::string, std::string>> fields;  // beside Host
   std::string body;
+  // Caps that it shares with others; all of them count.
+  std::vector<std::shared_ptr<RateLimit>> limits;
   std::vector<base::AddressRange>
       allow_addresses;    // that may be connected although they are not public
   std::string ca_file;    // the only roots trusted; empty: the system's store

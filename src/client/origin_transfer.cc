@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "client/address_policy.h"
 
@@ -128,9 +129,10 @@ struct TransferCallbacks {
     auto& transfer = *static_cast<Transfer*>(context);
     const std::string name = std::string(own_address) + " " + std::to_string(own_port) + " " +
                              address + " " + std::to_string(port);
-    const int socket = transfer.connections_.find(name);
+    const int socket = transfer.shared_.connections.find(name);
     if (socket < 0) {  // new
-      for (const int opened : transfer.opened_) transfer.connections_.add(opened, own_port, name);
+      for (const int opened : transfer.opened_)
+        transfer.shared_.connections.add(opened, own_port, name);
       return CURL_PREREQFUNC_OK;
     }
     char byte = 0;
@@ -172,8 +174,10 @@ struct TransferCallbacks {
       transfer.discarded_ += length;
       return transfer.discarded_ <= kMostDiscarded ? length : 0;
     }
+    if (!transfer.may_receive()) return CURL_WRITEFUNC_PAUSE;
     switch (transfer.sink->on_body({reinterpret_cast<const std::uint8_t*>(bytes), length})) {
       case FetchSink::Next::Continue:
+        for (const auto& limit : transfer.fetch_.limits) limit->spend(length);
         transfer.wants_burst = true;
         return length;
       case FetchSink::Next::Pause:
@@ -203,6 +207,42 @@ int OpenConnections::find(const std::string& name) const {
 
 void OpenConnections::forget(int socket) {
   std::erase_if(by_name_, [socket](const auto& entry) { return entry.second == socket; });
+}
+
+bool Transfer::caps_have_room() const {
+  const base::SteadyTime now = std::chrono::steady_clock::now();
+  const base::WallTime wall = base::SystemClock().wall();
+  bool room = true;
+  for (const auto& limit : fetch_.limits) room = limit->has_room(now, wall) && room;
+  return room;
+}
+
+// Transfers under one cap take turns: who comes while others wait, waits too.
+bool Transfer::may_receive() {
+  if (fetch_.limits.empty()) return true;
+  const bool first =
+      has_turn_ || std::all_of(fetch_.limits.begin(), fetch_.limits.end(),
+                               [](const auto& limit) { return limit->waiting == 0; });
+  if (caps_have_room() && first) return true;
+  if (!std::exchange(waits_for_turn_, true)) {
+    shared_.turns.push_back(id);
+    for (const auto& limit : fetch_.limits) ++limit->waiting;
+  }
+  return false;
+}
+
+std::optional<int> Transfer::take_turn() {
+  if (!caps_have_room()) return std::nullopt;
+  leave_turns();
+  has_turn_ = true;
+  const CURLcode code = curl_easy_pause(easy, CURLPAUSE_CONT);
+  has_turn_ = false;
+  return code;
+}
+
+void Transfer::leave_turns() {
+  if (!std::exchange(waits_for_turn_, false)) return;
+  for (const auto& limit : fetch_.limits) --limit->waiting;
 }
 
 void Transfer::release() {
@@ -249,6 +289,7 @@ bool Transfer::go_on() {
   wants_new_connection_ = false;
   if (!next_ || !failure) return false;
   release();
+  leave_turns();
   fetch_ = *std::exchange(next_, std::nullopt);
   head_ = http::ResponseHeadReader();
   head_done_ = false;
@@ -353,7 +394,7 @@ bool Transfer::prepare() {
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, TransferCallbacks::open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, TransferCallbacks::close_socket);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, &connections_);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, &shared_.connections);
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, TransferCallbacks::check_connection);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, wants_new_connection_ ? 1L : 0L);

@@ -2,6 +2,7 @@
 // answer. For origin_pool.cc only; everything here belongs to the origin thread.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -25,18 +26,24 @@ class OpenConnections {
   std::unordered_map<std::string, int> by_name_;
 };
 
+// What all transfers of a pool share, on the origin thread.
+struct SharedByTransfers {
+  OpenConnections connections;
+  std::deque<FetchId> turns;  // of transfers that a cap makes wait, in the order of their turns
+};
+
 class Transfer {
  public:
-  // `connections` outlives the multi handle.
+  // `shared` outlives the multi handle.
   Transfer(OriginFetch fetch, std::shared_ptr<FetchSink> sink, const OriginPoolSettings& settings,
-           OpenConnections& connections)
-      : sink(std::move(sink)),
-        fetch_(std::move(fetch)),
-        settings_(settings),
-        connections_(connections) {}
+           SharedByTransfers& shared)
+      : sink(std::move(sink)), fetch_(std::move(fetch)), settings_(settings), shared_(shared) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
-  ~Transfer() { release(); }
+  ~Transfer() {
+    release();
+    leave_turns();
+  }
 
   // Makes the libcurl handle of the current hop; false when that is impossible.
   bool prepare();
@@ -46,6 +53,8 @@ class Transfer {
   bool go_on();
   // What `code` (a CURLcode) means for the sink.
   base::Status outcome(int code) const;
+  // Lets held bytes through when the caps allow it: nothing, or the CURLcode of what came of it.
+  std::optional<int> take_turn();
 
   FetchId id = 0;
   const std::shared_ptr<FetchSink> sink;
@@ -61,10 +70,15 @@ class Transfer {
   void set_trust();
   void set_route();
   bool take_redirect(http::ResponseHead& head);
+  bool caps_have_room() const;
+  bool may_receive();
+  void leave_turns();
 
   OriginFetch fetch_;
   const OriginPoolSettings& settings_;
-  OpenConnections& connections_;
+  SharedByTransfers& shared_;
+  bool waits_for_turn_ = false;
+  bool has_turn_ = false;
   std::vector<int> opened_;  // sockets, by this hop
   curl_slist* fields_ = nullptr;
   curl_slist* connect_to_ = nullptr;

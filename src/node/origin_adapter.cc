@@ -33,6 +33,11 @@ class SinkAdapter final : public client::FetchSink {
 
 }  // namespace
 
+cache::Origin::Permit OriginAdapter::admit(const std::string& host, bool must) {
+  const std::shared_ptr<const Policy> policy = policy_.get();
+  return caps_.admit(policy->hosts.find(host), must);
+}
+
 cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
                                             std::shared_ptr<cache::OriginSink> sink) {
   client::OriginFetch fetch;
@@ -53,6 +58,7 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
       };
     }
   }
+  fetch.limits = caps_.limits_of(origin);
   return pool_.fetch(std::move(fetch), std::make_shared<SinkAdapter>(std::move(sink)));
 }
 

@@ -7,6 +7,7 @@
 #include "cache/origin.h"
 #include "client/origin_pool.h"
 #include "node/policy.h"
+#include "node/upstream_caps.h"
 
 namespace larder::node {
 
@@ -14,15 +15,19 @@ class OriginAdapter final : public cache::Origin {
  public:
   // Both outlive the adapter.
   OriginAdapter(client::OriginPool& pool, const PolicyHolder& policy)
-      : pool_(pool), policy_(policy) {}
+      : pool_(pool), policy_(policy), caps_(policy.get()->settings) {}
 
   FetchId fetch(cache::OriginRequest request, std::shared_ptr<cache::OriginSink> sink) override;
+  Permit admit(const std::string& host, bool must) override;
+  // Settings that count from now on, for transfers under way too.
+  void apply(const NodeSettings& settings) { caps_.apply(settings); }
   void resume(FetchId id) override { pool_.resume(id); }
   void cancel(FetchId id) override { pool_.cancel(id); }
 
  private:
   client::OriginPool& pool_;
   const PolicyHolder& policy_;
+  UpstreamCaps caps_;
 };
 
 }  // namespace larder::node

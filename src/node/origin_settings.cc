@@ -112,6 +112,9 @@ SettingsSection<OriginSettings> make_origin_section() {
   s.texts("vary_ignore", &OriginSettings::vary_ignore,
           {.text = "Request fields that choose no representation, although Vary names them.",
            .limits = "names of fields"});
+  s.values("upstream_rate", &OriginSettings::upstream_rate, client::parse_rate_rule,
+           client::to_text,
+           {.text = "As in [node], for this origin alone.", .limits = "[days] [span] rate"});
   s.choice<cache::IdentityRule>(
       "validator", &OriginSettings::validator,
       {{"standard", cache::IdentityRule::Standard},

@@ -132,6 +132,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   parts.policy.set(next);
   parts.delivery->apply(std::move(*log));
   server->set_limits(make_limits(next->settings));
+  parts.origin->apply(next->settings);
   parts.origins->set_own_ports(pool->own_ports);
   set_quotas(*parts.store, next->settings);
   base::configure_log({next->settings.log_level, next->settings.log_json});

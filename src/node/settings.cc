@@ -124,6 +124,15 @@ void add_limits(SettingsSection<NodeSettings>& s) {
           {.text = "Bytes a second to all clients, which take turns; 0: no limit.",
            .limits = "0, or 64KB to 1TiB",
            .effect = Effect::Live});
+  s.values(
+      "upstream_rate", &NodeSettings::upstream_rate, client::parse_rate_rule, client::to_text,
+      {.text = "Bytes a second that may come from all origins; the first entry that names the "
+               "moment counts, without one there is no limit: [\"mon-fri 08:00-18:00 2MB\", "
+               "\"20MB\"]. Times are the machine's. As many downloads are admitted as get 64 "
+               "KiB/s each; further ones are answered with 503 at once, so that clients ask the "
+               "origin. 0: nothing is fetched.",
+       .limits = "[days] [span] rate",
+       .effect = Effect::Live});
   s.duration("stop_grace", &NodeSettings::stop_grace, milliseconds(0), std::chrono::hours(1),
              {.text = "How long running answers may go on when the node stops. The service "
                       "manager's own limit must be longer.",

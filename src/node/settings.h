@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "cache/generation.h"
+#include "client/rate_schedule.h"
 
 namespace larder::node {
 
@@ -64,6 +65,7 @@ struct OriginSettings {
   std::vector<std::string> ignore_query;
   bool sort_query = false;
   bool normalize_path = false;
+  client::RateSchedule upstream_rate;  // bytes a second from this origin
   // What proves that two answers are of one object.
   cache::IdentityRule validator = cache::IdentityRule::Standard;
   bool is_public = false;
@@ -100,7 +102,8 @@ struct NodeSettings {
   std::optional<OriginUrl> proxy;  // on the way to origins
   std::string proxy_credentials;   // file with one line, "user:password"
   std::vector<ProxyException> no_proxy;
-  std::string origin_ca_file;  // PEM roots beside the system's
+  std::string origin_ca_file;          // PEM roots beside the system's
+  client::RateSchedule upstream_rate;  // bytes a second from all origins
 
   int threads = 0;  // event loops; 0: one per core
   int max_connections = 20000;

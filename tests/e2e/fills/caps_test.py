@@ -1,0 +1,91 @@
+"""Caps on what comes from origins: never more than they say, never a client that starves, and changes count at once."""
+
+import concurrent.futures
+import time
+
+import pytest
+
+from support.bad_origin import BadOrigin, Thing
+from support.larder import Node, origin_table
+from support.wait import wait_until
+
+MIB = 1 << 20
+KIB = 1 << 10
+
+
+@pytest.fixture(scope="module")
+def quick_origin():
+    with BadOrigin() as origin:
+        for number in range(20):
+            origin.scripts[f"/{number}"] = Thing(200 * KIB)
+        origin.scripts["/large"] = Thing(6 * MIB)
+        yield origin
+
+
+def capped_node(folder, origin, name, **settings):
+    tables = settings.pop("origins", [origin_table(origin)])
+    return Node(folder / name, origins=tables, **settings).start()
+
+
+def test_cap_is_kept_and_shared(folder, quick_origin):
+    node = capped_node(folder, quick_origin, "kept", upstream_rate=["1MB"])
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: node.get(f"/{number}"), range(8)))
+    took = time.monotonic() - started
+    assert all(answer.status == 200 and len(answer.body) == 200 * KIB for answer in answers)
+    # 1.6 MB at 1 MB/s, less the bursts that a bucket lets through.
+    assert took > 1.0
+    node.stop()
+
+
+def test_what_a_cap_cannot_feed_is_refused_at_once(folder, quick_origin):
+    """128 KiB/s feed two; a third client goes to the origin instead of waiting."""
+    node = capped_node(folder, quick_origin, "fed", upstream_rate=["131073"])
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda number: node.get(f"/{number}"), range(12)))
+    served = [answer for answer in answers if answer.status == 200]
+    refused = [answer for answer in answers if answer.status == 503]
+    assert len(served) + len(refused) == 12 and 2 <= len(served) < 12
+    assert all(answer.facts["time_total"] < 2 for answer in refused)
+    assert node.metric("larder_upstream_refused_total") == len(refused)
+    # Who was served was fed.
+    assert all(len(answer.body) == 200 * KIB for answer in served)
+    wait_until(lambda: node.metric("larder_fills_running") == 0)
+    assert node.get("/15").status == 200, "room again"
+    node.stop()
+
+
+def test_cap_of_one_origin_is_its_own_and_live(folder, quick_origin):
+    tables = [origin_table(quick_origin, upstream_rate=["0"]), origin_table(quick_origin, "other", ["other.test"])]
+    node = capped_node(folder, quick_origin, "own", origins=tables)
+    assert node.get("/1").status == 503
+    assert node.get("/1", host="other.test").status == 200
+    text = node.config.read_text()
+    node.config.write_text(text.replace('upstream_rate = ["0"]', 'upstream_rate = ["mon-sun 00:00-24:00 50MB", "0"]'))
+    node.cli("node", "reload")
+    assert node.get("/1").status == 200
+    node.config.write_text(text)
+    node.cli("node", "reload")
+    assert node.get("/1").is_hit
+    assert node.get("/2").status == 503
+    node.stop()
+
+
+def test_wrong_schedule_is_refused(folder, quick_origin):
+    node = Node(folder / "wrong", origins=[origin_table(quick_origin)], upstream_rate=["8-18 fast"])
+    checked = node.cli("node", "check", check=False)
+    assert checked.returncode != 0 and "upstream_rate" in checked.stdout + checked.stderr
+
+
+def test_new_cap_counts_for_a_download_that_runs(folder, quick_origin):
+    node = capped_node(folder, quick_origin, "runs", upstream_rate=["600KB"])
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        download = pool.submit(node.get, "/large")
+        wait_until(lambda: (node.metric("larder_origin_bytes_total") or 0) > 200_000)
+        node.config.write_text(node.config.read_text().replace('["600KB"]', '["30MB"]'))
+        node.cli("node", "reload")
+        answer = download.result()
+    assert answer.status == 200 and answer.body == quick_origin.scripts["/large"].data
+    assert answer.facts["time_total"] < 9, "6 MiB at the old rate take more than ten seconds"
+    node.stop()
