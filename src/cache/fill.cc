@@ -91,6 +91,7 @@ bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, Opening
       fetch->id_ = table_.origin_.fetch(std::move(request), fetch);
       return true;
     }
+    ++table_.statistics_.refused;
     refused = {base::ErrorCode::ResourceExhausted,
                "what may come from this origin is taken by other fills"};
   }
@@ -119,6 +120,16 @@ std::shared_ptr<store::Object> Fill::object() const {
 std::shared_ptr<PassQueue> Fill::pass() const {
   const std::lock_guard lock(mutex_);
   return pass_;
+}
+
+std::shared_ptr<SharedStream> Fill::stream() const {
+  const std::lock_guard lock(mutex_);
+  return stream_;
+}
+
+StoredResponse Fill::response() const {
+  const std::lock_guard lock(mutex_);
+  return response_;
 }
 
 void Fill::drop_pass() {
@@ -204,7 +215,10 @@ void Fill::plan_locked() {
     }
     under_way += left;
   }
-  const std::uint64_t window = window_.bytes() / kSliceSize;
+  // A line that is shared by turns is not shared better by asking for more.
+  const std::uint64_t capped =
+      permit_ ? std::max(permit_->rate / 4, FillWindow::kSmallest) : FillWindow::kLargest;
+  const std::uint64_t window = std::min(window_.bytes(), capped) / kSliceSize;
   PlanInput input;
   // Where the disk takes nothing, only what is sent right now is fetched.
   input.room = lost_.empty() && window > under_way ? window - under_way : 0;
@@ -290,6 +304,7 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(Read
   if (!permit_ && have == 0 && reader.want.at == index && !reader.is_promised) {
     permit_ = table_.origin_.admit(host_, false);
     if (!permit_) {
+      ++table_.statistics_.refused;
       return base::fail(base::ErrorCode::ResourceExhausted,
                         "what may come from this origin is taken by other fills");
     }

@@ -27,6 +27,7 @@
 #include "cache/generation.h"
 #include "cache/origin.h"
 #include "cache/pass_queue.h"
+#include "cache/shared_stream.h"
 #include "cache/stored_response.h"
 #include "net/signal.h"
 #include "net/task.h"
@@ -39,10 +40,11 @@ class FillTable;
 // What the caching rules say of the first head that a fetch brings; made by the caller.
 struct Opening {
   bool storable = false;
-  std::string_view reason;  // static text
-  std::string metadata;     // kept with the object
-  StoredResponse response;  // the same, parsed; its length is known when `storable`
-  std::string group;        // whose quota it counts against (store::Store::create)
+  bool lacks_length = false;  // otherwise it would be storable
+  std::string_view reason;    // static text
+  std::string metadata;       // kept with the object
+  StoredResponse response;    // the same, parsed; its length is known when `storable`
+  std::string group;          // whose quota it counts against (store::Store::create)
 };
 using OpeningJudge = std::function<Opening(const http::ResponseHead&)>;
 
@@ -54,6 +56,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   enum class Phase {
     Opening,      // no usable head yet
     Open,         // object() is there and slices arrive
+    Streaming,    // no length yet: stream() is read, and stored at its end
     NotModified,  // the origin confirmed the stored object: head() is the 304
     Unshared,  // the answer may not be shared: the one who opened has it in pass(), others ask for
                // themselves; head() is its head
@@ -103,6 +106,9 @@ class Fill : public std::enable_shared_from_this<Fill> {
 
   std::shared_ptr<store::Object> object() const;
   std::shared_ptr<PassQueue> pass() const;
+  std::shared_ptr<SharedStream> stream() const;
+  // Of what is being filled or streamed.
+  StoredResponse response() const;
   // Who opened has left: an answer for them alone is not wanted any more.
   void drop_pass();
   http::ResponseHead head() const;
@@ -166,6 +172,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Ranges ranges_ = Ranges::Unknown;
   std::shared_ptr<store::Object> object_;
   std::shared_ptr<PassQueue> pass_;
+  std::shared_ptr<SharedStream> stream_;
   bool pass_dropped_ = false;
   http::ResponseHead head_;
   base::Error error_;

@@ -53,6 +53,10 @@ bool Fill::Fetch::open(const http::ResponseHead& head) {
   const bool partial = head.content_range && head.content_range->range;
   const bool expected = !partial || head.content_range->range->first == next_ * kSliceSize;
   // Without a validator only a whole answer can be kept: nothing could be added to a part of it.
+  if (opening.lacks_length && !partial) {
+    begin_stream(std::move(opening), head);
+    return true;
+  }
   if (!opening.storable || !expected || (partial && !combinable)) {
     if (without_range_ && (partial || head.status == 416)) return open_without_range(head);
     pass_on(head);
@@ -90,6 +94,56 @@ void Fill::Fetch::pass_on(const http::ResponseHead& head) {
   }
   if (unwanted) pass->abandon();
   fill_->changed_.notify();
+  fill_->table_.forget(*fill_);
+}
+
+void Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) {
+  auto stream = std::make_shared<SharedStream>(fill_->table_.origin_, fill_->table_.memory_, head);
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    stream_ = stream;
+    stream_head_ = head;
+    fill_->stream_ = std::move(stream);
+    fill_->response_ = std::move(opening.response);
+    fill_->phase_ = Phase::Streaming;
+    ++fill_->unsaved_;
+  }
+  fill_->changed_.notify();
+}
+
+// The stream has ended. On a disk thread.
+void Fill::Fetch::store_stream() {
+  if (const auto body = stream_->whole(); body && !body->empty()) {
+    http::ResponseHead head = stream_head_;
+    head.chunked = false;
+    head.content_length = body->size();
+    const Opening opening = judge_(head);
+    const auto bytes = [](std::string_view text) {
+      return std::span{reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+    };
+    auto object =
+        opening.storable
+            ? fill_->table_.store_.create(fill_->key_, bytes(opening.metadata), body->size())
+            : base::fail(base::ErrorCode::FailedPrecondition, opening.reason.data());
+    base::Status stored = object ? base::Status{} : std::unexpected(object.error());
+    for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
+      stored = fill_->table_.store_.write_slice(
+          **object, index, bytes(body->substr(index * kSliceSize, (*object)->slice_length(index))));
+    }
+    if (!stored) {
+      if (object) fill_->table_.store_.remove(**object);
+      base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
+    }
+  }
+  settle_stream();
+}
+
+void Fill::Fetch::settle_stream() {
+  stream_->settle();
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    --fill_->unsaved_;
+  }
   fill_->table_.forget(*fill_);
 }
 
@@ -208,6 +262,11 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
   std::unique_lock lock(fill_->mutex_);
   heard_ = now;
   if (pass_) return pass_->put(bytes);
+  if (stream_) {
+    const Next next = stream_->put(bytes, id_);
+    if (next == Next::Continue) fill_->table_.statistics_.bytes += bytes.size();
+    return next;
+  }
   if (is_over_ || fill_->phase_ == Phase::NotModified || fill_->phase_ == Phase::Failed) {
     return Next::Abort;
   }
@@ -325,11 +384,17 @@ bool Fill::Fetch::finish_slice() {
 
 bool Fill::Fetch::on_burst() {
   std::shared_ptr<PassQueue> pass;
+  std::shared_ptr<SharedStream> stream;
   {
     const std::lock_guard lock(fill_->mutex_);
     pass = pass_;
+    stream = stream_;
   }
   if (pass) return pass->burst();
+  if (stream) {
+    if (stream->is_too_long()) fill_->table_.forget(*fill_);
+    return stream->burst();
+  }
   if (unannounced_ == 0) return false;
   const base::SteadyTime now = std::chrono::steady_clock::now();
   if (unannounced_ < kWakeBytes && now - announced_ < kWakeInterval) return true;
@@ -342,12 +407,14 @@ bool Fill::Fetch::on_burst() {
 void Fill::Fetch::on_end(base::Status status) {
   const std::shared_ptr<Fetch> self = shared_from_this();
   std::shared_ptr<PassQueue> pass;
+  std::shared_ptr<SharedStream> stream;
   bool broken = false;
   bool hopeless = false;
   {
     const std::lock_guard lock(fill_->mutex_);
     std::erase(fill_->fetches_, self);
     pass = pass_;
+    stream = stream_;
     spare_ = nullptr;
     if (buffer_) {
       // What came is kept for whoever goes on, where that can be proved to be the same.
@@ -371,6 +438,12 @@ void Fill::Fetch::on_end(base::Status status) {
     }
   }
   if (pass) pass->end(status);
+  if (stream) {
+    stream->end(status);
+    if (!status) ++fill_->table_.statistics_.failed_fetches;
+    const auto store = [self] { self->store_stream(); };
+    if (!fill_->table_.disk_.post(store)) settle_stream();
+  }
   if (broken) ++fill_->table_.statistics_.failed_fetches;
   if (hopeless) {
     fill_->give_up(status ? base::Error{base::ErrorCode::Unavailable, "the origin broke off"}

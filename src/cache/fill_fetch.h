@@ -25,6 +25,9 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   bool go_on_whole_locked();
   base::Error refuse_locked(int status);
   void pass_on(const http::ResponseHead& head);
+  void begin_stream(Opening opening, const http::ResponseHead& head);
+  void store_stream();
+  void settle_stream();
   void create_object(Opening opening, const http::ResponseHead& head, bool whole);
   void created(Opening opening, std::shared_ptr<store::Object> object, bool whole);
   bool enter_slice_locked(std::size_t coming);
@@ -47,6 +50,8 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   bool paused_ = false;              // by us, until the disk or the readers have caught up
   bool is_over_ = false;             // ended by us, for a good reason
   std::shared_ptr<PassQueue> pass_;  // the answer goes to one client
+  std::shared_ptr<SharedStream> stream_;  // its length is not known
+  http::ResponseHead stream_head_;
   std::shared_ptr<SliceBuffer> buffer_;  // of slice next_; null: its bytes are there already
   std::shared_ptr<SliceBuffer> spare_;   // for the slice after that
   bool is_in_slice_ = false;             // buffer_ says what happens to the bytes of slice next_

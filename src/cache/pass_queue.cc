@@ -120,6 +120,13 @@ void PassQueue::end(base::Status status) {
 
 std::shared_ptr<PassQueue> fetch_for_one(Origin& origin, OriginRequest request) {
   auto queue = std::make_shared<PassQueue>(origin);
+  Origin::Permit permit = origin.admit(request.host, false);
+  if (!permit) {
+    queue->end(base::fail(base::ErrorCode::ResourceExhausted,
+                          "what may come from this origin is taken by other fills"));
+    return queue;
+  }
+  queue->set_permit(std::move(permit));
   queue->set_fetch(origin.fetch(std::move(request), std::make_shared<PassSink>(queue)));
   return queue;
 }

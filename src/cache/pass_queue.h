@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "cache/byte_source.h"
 #include "cache/origin.h"
 #include "http/response_head.h"
 #include "net/signal.h"
@@ -16,20 +17,18 @@
 
 namespace larder::cache {
 
-class PassQueue {
+class PassQueue final : public ByteSource {
  public:
   explicit PassQueue(Origin& origin) : origin_(origin) {}
 
-  // The consumer's side, on one loop. Each wait ends at the deadline with DeadlineExceeded; other
-  // errors are the origin's.
-  net::Task<base::Result<http::ResponseHead>> head(base::SteadyTime deadline);
-  // The next bytes; empty at the end of the body.
-  net::Task<base::Result<std::string>> read(base::SteadyTime deadline);
-  // The client is gone: ends the fetch.
-  void abandon();
+  // The consumer's side. abandon ends the fetch.
+  net::Task<base::Result<http::ResponseHead>> head(base::SteadyTime deadline) override;
+  net::Task<base::Result<std::string>> read(base::SteadyTime deadline) override;
+  void abandon() override;
 
   // The origin thread's side.
   void set_fetch(Origin::FetchId id);
+  void set_permit(Origin::Permit permit) { permit_ = std::move(permit); }
   void put_head(http::ResponseHead head);
   OriginSink::Next put(std::span<const std::uint8_t> bytes);
   bool burst();
@@ -37,6 +36,7 @@ class PassQueue {
 
  private:
   Origin& origin_;
+  Origin::Permit permit_;  // set before the fetch
   net::Signal changed_;
   std::mutex mutex_;  // guards what follows
   std::optional<http::ResponseHead> head_;
@@ -49,7 +49,7 @@ class PassQueue {
   std::optional<Origin::FetchId> fetch_;
 };
 
-// Starts a fetch whose answer goes to one client only.
+// Starts a fetch whose answer goes to one client only; ResourceExhausted when a cap forbids it.
 std::shared_ptr<PassQueue> fetch_for_one(Origin& origin, OriginRequest request);
 
 }  // namespace larder::cache

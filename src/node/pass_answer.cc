@@ -24,6 +24,8 @@ constexpr std::size_t kForwardedBodyLimit = 8 << 20;
 // that is kept although it was not filled.
 constexpr std::size_t kCollectLimit = 1 << 20;
 constexpr std::chrono::seconds kPatience{18};
+// A Delivery Optimization client waits so long for the length of an answer that came without.
+constexpr std::chrono::seconds kLengthPatience{15};
 
 base::SteadyTime patience() {
   return std::chrono::steady_clock::now() + kPatience;
@@ -104,14 +106,15 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
   co_await deliver_pass(work, cache::fetch_for_one(delivery_.origin, std::move(request)), false);
 }
 
-net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::PassQueue> queue,
-                                          bool shared) {
+// `stream`: the same source, when its answer is stored by the fill.
+net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::ByteSource> source,
+                                          bool shared, cache::SharedStream::Reader* stream) {
   struct Abandon {
-    cache::PassQueue& queue;
-    ~Abandon() { queue.abandon(); }
-  } abandon{*queue};
+    cache::ByteSource& source;
+    ~Abandon() { source.abandon(); }
+  } abandon{*source};
   const http::RequestHead& request = work.exchange.head();
-  const base::Result<http::ResponseHead> answer = co_await queue->head(first_byte_deadline(work));
+  const base::Result<http::ResponseHead> answer = co_await source->head(first_byte_deadline(work));
   if (!answer) {
     co_await fail(work, answer.error());
     co_return;
@@ -133,8 +136,20 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
       request.method != http::Method::Head && answer->status != 204 && answer->status != 304;
   std::optional<std::uint64_t> length = answer->content_length;
   std::string collected;
-  if (has_body && !length) {
-    if (co_await collect(work, *queue, collected)) {
+  if (has_body && !length && stream != nullptr) {
+    // Most are short and end at once. Delivery Optimization clients need a length: without one a
+    // broken transfer ends their agent. What they do not wait for is filled all the same.
+    const bool needs_length = is_delivery_optimization(request);
+    length = co_await stream->length(needs_length ? work.asked + kLengthPatience
+                                                  : std::chrono::steady_clock::now() +
+                                                        std::chrono::milliseconds(100));
+    if (!length && needs_length) {
+      co_await fail(work, {base::ErrorCode::ResourceExhausted,
+                           "the origin's answer has no length yet; the fill goes on"});
+      co_return;
+    }
+  } else if (has_body && !length) {
+    if (co_await collect(work, *source, collected)) {
       length = collected.size();
     } else if (is_delivery_optimization(request)) {
       // These clients need a length: without one a broken transfer ends their agent.
@@ -152,7 +167,8 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
   }
   std::optional<cache::StoredResponse> kept;
   std::string body;  // of what is kept
-  if (length || !has_body) kept = kept_as(work, *answer, has_body ? *length : 0, shared);
+  if (stream == nullptr && (length || !has_body))
+    kept = kept_as(work, *answer, has_body ? *length : 0, shared);
   if (kept && kept->length == 0) co_await store_answer(work, std::move(*kept), {});
   int status = answer->status;
   std::uint64_t skip = 0;
@@ -173,7 +189,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
   const bool chunked = has_body && !length && request.version_minor >= 1;
   if (has_body && !length && !chunked) work.exchange.close_connection();
 
-  work.status.stored = kept.has_value();
+  work.status.stored = kept.has_value() || (stream != nullptr && length);
   std::string buffer(kHeadSize, '\0');
   http::HeadWriter head(buffer);
   head.status(status);
@@ -226,7 +242,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
   std::string bytes = std::move(collected);
   while (left > 0 && !ended) {
     if (bytes.empty()) {
-      base::Result<std::string> next = co_await queue->read(patience());
+      base::Result<std::string> next = co_await source->read(patience());
       if (!next) {
         co_await fail(work, next.error());
         co_return;
@@ -273,10 +289,11 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Pas
 }
 
 // True when the whole body came within the limit; else `collected` is its beginning.
-net::Task<bool> RequestPath::collect(Work& work, cache::PassQueue& queue, std::string& collected) {
+net::Task<bool> RequestPath::collect(Work& work, cache::ByteSource& source,
+                                     std::string& collected) {
   const base::SteadyTime deadline = first_byte_deadline(work);
   while (collected.size() <= kCollectLimit) {
-    const base::Result<std::string> bytes = co_await queue.read(deadline);
+    const base::Result<std::string> bytes = co_await source.read(deadline);
     if (!bytes) {
       base::log_debug("an answer without a length did not end",
                       {{"host", std::string(work.target.choice.authority.host())}});

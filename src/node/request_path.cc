@@ -287,6 +287,18 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       work.filled_now = true;
       co_return co_await deliver(work, std::move(stored), std::move(fill));
     }
+    case cache::Fill::Phase::Streaming: {
+      const std::shared_ptr<cache::SharedStream::Reader> reader = fill->stream()->join();
+      if (!leads && !cache::matches_vary(fill->response(), head, work.target.policy.fill)) {
+        if (work.attempt < 2) co_return Answered::TryAgain;
+        co_await pass(work, "another-variant-is-being-filled");
+      } else if (!reader) {
+        co_await pass(work, "too-long-to-be-stored");
+      } else {
+        co_await deliver_pass(work, reader, true, reader.get());
+      }
+      co_return Answered::Yes;
+    }
     case cache::Fill::Phase::NotModified: {
       if (!stale)
         co_return Answered::TryAgain;  // confirmed for somebody who had an object; we have none yet

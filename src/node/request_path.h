@@ -80,11 +80,12 @@ class RequestPath final : public server::Handler {
   // Forwards for this client alone.
   net::Task<void> pass(Work& work, std::string_view reason);
   // `shared`: it was asked for everybody's sake.
-  net::Task<void> deliver_pass(Work& work, std::shared_ptr<cache::PassQueue> queue, bool shared);
+  net::Task<void> deliver_pass(Work& work, std::shared_ptr<cache::ByteSource> source, bool shared,
+                               cache::SharedStream::Reader* stream = nullptr);
   // What the answer is stored as although it was not filled; nothing when it is not to be stored.
   std::optional<cache::StoredResponse> kept_as(Work& work, const http::ResponseHead& answer,
                                                std::uint64_t length, bool shared) const;
-  net::Task<bool> collect(Work& work, cache::PassQueue& queue, std::string& collected);
+  net::Task<bool> collect(Work& work, cache::ByteSource& source, std::string& collected);
   net::Task<void> store_answer(Work& work, cache::StoredResponse response, std::string_view body);
   net::Task<base::Status> prepare(store::Object& object, std::uint64_t offset,
                                   std::uint64_t length);

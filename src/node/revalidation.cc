@@ -78,11 +78,9 @@ cache::OpeningJudge judge_opening(OpeningFacts facts, const Delivery& delivery) 
     complete_response(decision.response, facts);
     const base::Result<std::string> metadata = cache::serialize(decision.response);
     opening.storable = metadata && decision.response.length.value_or(0) > 0;
-    if (!opening.storable) {
-      opening.reason = "length-unknown";
-      return opening;
-    }
-    opening.metadata = *metadata;
+    opening.lacks_length = metadata && !decision.response.length;
+    if (!opening.storable) opening.reason = "length-unknown";
+    if (opening.storable) opening.metadata = *metadata;
     opening.group = facts.origin;
     opening.response = std::move(decision.response);
     return opening;

@@ -1,0 +1,85 @@
+"""Origins that do not say how long their answer is: streamed at once, stored when it is over, exact from then on; clients
+that cannot do without a length wait for it, but never so long that they would leave the node."""
+
+import concurrent.futures
+import os
+import threading
+
+from support.wait import wait_until
+
+MIB = 1 << 20
+AGENT = ("--user-agent", "Microsoft-Delivery-Optimization-Lite/10.0.0.1")
+
+
+class Chunked:
+    """`data` in chunks; `go_on` is waited for after the first `early` bytes."""
+
+    def __init__(self, size, early=None):
+        self.data, self.early, self.go_on = os.urandom(size), size if early is None else early, threading.Event()
+
+    def __call__(self, request, connection):
+        connection.head(200, etag='"one"', transfer_encoding="chunked", cache_control="max-age=3600")
+        for at in range(0, len(self.data), MIB // 2):
+            if at >= self.early:
+                self.go_on.wait(30)
+            part = self.data[at:at + MIB // 2]
+            connection.send(b"%x\r\n" % len(part) + part + b"\r\n")
+        connection.send(b"0\r\n\r\n")
+
+
+def test_first_client_gets_it_chunked_and_the_next_one_exactly(bad_node, bad_origin):
+    thing = bad_origin.scripts["/chunked"] = Chunked(5 * MIB, early=2 * MIB)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        first = pool.submit(bad_node.get, "/chunked")
+        wait_until(lambda: bad_origin.of("/chunked"))
+        second = pool.submit(bad_node.get, "/chunked")
+        wait_until(lambda: bad_node.metric("larder_connections") >= 3)
+        thing.go_on.set()
+        for answer in (first.result(), second.result()):
+            assert answer.status == 200 and answer.body == thing.data
+    assert first.result().headers.get("transfer-encoding") == "chunked"
+    again = bad_node.get("/chunked")
+    assert again.is_hit and again.headers["content-length"] == str(5 * MIB) and again.body == thing.data
+    part = bad_node.get("/chunked", "--header", "Range: bytes=3000000-3000099")
+    assert (part.status, part.body) == (206, thing.data[3000000:3000100])
+    assert len(bad_origin.of("/chunked")) == 1, "all of them share one answer"
+
+
+def test_agent_waits_for_the_length(bad_node, bad_origin):
+    thing = bad_origin.scripts["/waited"] = Chunked(3 * MIB, early=MIB)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(bad_node.get, "/waited", *AGENT)
+        wait_until(lambda: (bad_node.metric("larder_origin_bytes_total") or 0) >= MIB)
+        thing.go_on.set()
+        answer = waiting.result()
+    assert answer.status == 200 and answer.headers["content-length"] == str(3 * MIB) and answer.body == thing.data
+
+
+def test_agent_that_waits_in_vain_gets_503_and_the_fill_goes_on(bad_node, bad_origin):
+    thing = bad_origin.scripts["/vain"] = Chunked(3 * MIB, early=MIB)
+    answer = bad_node.get("/vain", *AGENT, "--max-time", "19")
+    assert answer.status == 503, answer
+    assert answer.facts["time_total"] < 18
+    thing.go_on.set()
+    again = wait_until(lambda: (found := bad_node.get("/vain", *AGENT)).status == 200 and found)
+    assert again.headers["content-length"] == str(3 * MIB) and again.body == thing.data
+    assert len(bad_origin.of("/vain")) == 1
+
+
+def test_answer_too_long_to_be_stored_is_streamed_to_its_end(bad_node, bad_origin):
+    thing = bad_origin.scripts["/endless"] = Chunked(50 * MIB)
+    answer = bad_node.get("/endless")
+    assert answer.status == 200 and answer.body == thing.data
+    refused = bad_node.get("/endless", *AGENT, "--max-time", "19")
+    assert refused.status == 503
+
+
+def test_answer_without_length_that_breaks_off_is_cut(bad_node, bad_origin):
+    def breaks(request, connection):
+        connection.head(200, transfer_encoding="chunked", cache_control="max-age=3600")
+        connection.send(b"%x\r\n" % MIB + os.urandom(MIB) + b"\r\n")
+        connection.close()
+    bad_origin.scripts["/broken"] = breaks
+    answer = bad_node.get("/broken")
+    assert answer.exit_code != 0 or answer.status == 502
+    assert not bad_node.get("/broken").is_hit
