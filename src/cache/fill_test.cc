@@ -1,0 +1,257 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/encoding.h"
+#include "cache/fill_table.h"
+#include "http/range.h"
+#include "store/testing.h"
+
+namespace larder::cache {
+namespace {
+
+using store::kSliceSize;
+using store::testing::pattern;
+
+constexpr store::Key kKey{1, 2};
+constexpr std::uint64_t kSeed = 7;
+
+// Keeps what was asked; the test answers.
+class FakeOrigin final : public Origin {
+ public:
+  struct Asked {
+    OriginRequest request;
+    std::shared_ptr<OriginSink> sink;
+    bool was_cancelled = false;
+
+    std::string field(std::string_view name) const {
+      for (const auto& [key, value] : request.fields) {
+        if (key == name) return value;
+      }
+      return {};
+    }
+  };
+
+  FetchId fetch(OriginRequest request, std::shared_ptr<OriginSink> sink) override {
+    const std::lock_guard lock(mutex_);
+    asked_.push_back({std::move(request), std::move(sink)});
+    return asked_.size();
+  }
+  void resume(FetchId) override {}
+  void cancel(FetchId id) override {
+    const std::lock_guard lock(mutex_);
+    asked_[id - 1].was_cancelled = true;
+  }
+  Permit admit(const std::string& host, bool must) override {
+    return admits || must ? Origin::admit(host, must) : nullptr;
+  }
+
+  Asked at(std::size_t index) const {
+    const std::lock_guard lock(mutex_);
+    return asked_.at(index);
+  }
+  std::vector<std::string> ranges() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> found;
+    for (const Asked& asked : asked_) found.push_back(asked.field("Range"));
+    return found;
+  }
+
+  bool admits = true;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<Asked> asked_;
+};
+
+http::ResponseHead head_of(int status, std::optional<http::ByteRange> range, std::uint64_t length,
+                           std::string etag = "\"one\"") {
+  http::ResponseHead head;
+  head.status = status;
+  head.fields = {{.name = "ETag", .value = std::move(etag), .id = http::FieldName::ETag}};
+  if (range) head.content_range = {.range = range, .length = length};
+  head.content_length = range ? range->length() : length;
+  return head;
+}
+
+Opening judge(const http::ResponseHead& head) {
+  Opening opening;
+  opening.storable = head.status == 200 || head.status == 206;
+  opening.metadata = "metadata";
+  opening.response.fields = head.fields;
+  opening.response.length = complete_length(head);
+  opening.response.generation = identify(head, IdentityRule::Standard, {});
+  return opening;
+}
+
+class FillTest : public ::testing::Test {
+ protected:
+  static OriginRequest request(std::string target = "/x", bool serves_ranges = false) {
+    OriginRequest made;
+    made.host = "a.example";
+    made.target = std::move(target);
+    made.serves_ranges = serves_ranges;
+    return made;
+  }
+  Fill::Reader reader() { return table.acquire(kKey, nullptr, nullptr, IdentityRule::Standard); }
+  // The generation is made on a disk thread.
+  static void await_object(const Fill::Reader& fill) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!fill->object() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::yield();
+    ASSERT_TRUE(fill->object());
+  }
+  void send(std::size_t fetch, std::uint64_t offset, std::uint64_t length) {
+    const auto sink = origin.at(fetch).sink;
+    for (std::uint64_t sent = 0; sent < length;) {
+      const std::uint64_t count = std::min<std::uint64_t>(length - sent, 16 * 1024);
+      const auto bytes = pattern(kSeed, offset + sent, count);
+      const OriginSink::Next next = sink->on_body(bytes);
+      ASSERT_NE(next, OriginSink::Next::Abort) << offset + sent;
+      if (next == OriginSink::Next::Pause) {
+        std::this_thread::yield();  // the disk is behind
+        continue;
+      }
+      sent += count;
+    }
+  }
+  static base::Status broken() { return base::fail(base::ErrorCode::Unavailable, "broken"); }
+
+  store::testing::TemporaryFolder folder;
+  std::unique_ptr<store::Store> store = store::testing::open_store(folder.path(), 512 << 20);
+  FakeOrigin origin;
+  base::SystemClock clock;
+  std::optional<net::WorkerPool> disk{std::in_place, 1, 64};
+  FillTable table{origin, *store, *disk, clock};
+
+  void TearDown() override { disk.reset(); }
+};
+
+TEST_F(FillTest, PlainRequestIsLeftToRun) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 20 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request(), {0, 19});
+  send(0, 0, 20 * kSliceSize);
+  origin.at(0).sink->on_end({});
+  EXPECT_EQ(origin.ranges(), std::vector<std::string>{""});
+}
+
+TEST_F(FillTest, OriginThatServesRangesIsAskedForSeveralAtOnce) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request("/x", true), std::nullopt, judge));
+  EXPECT_EQ(origin.at(0).field("Range"), "bytes=0-4194303");
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 4194303}}, 40 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request("/x", true), {0, 39});
+  send(0, 0, 2 * kSliceSize);
+  const auto ranges = origin.ranges();
+  ASSERT_GE(ranges.size(), 3U) << "the window has room for two slices more";
+  EXPECT_EQ(ranges[1], "bytes=4194304-5242879");
+  EXPECT_EQ(ranges[2], "bytes=5242880-6291455");
+  EXPECT_EQ(origin.at(1).field("If-Range"), "\"one\"");
+}
+
+TEST_F(FillTest, NothingBehindWhatReadersAskedForIsFetched) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), SliceRange{0, 1}, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 2097151}}, 40 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request(), {0, 1});
+  send(0, 0, 2 * kSliceSize);
+  origin.at(0).sink->on_end({});
+  EXPECT_EQ(origin.ranges(), std::vector<std::string>{"bytes=0-2097151"});
+}
+
+TEST_F(FillTest, BrokenFetchIsTakenOverAtItsByte) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request(), {0, 1});
+  send(0, 0, 100 * 1024);
+  origin.at(0).sink->on_end(broken());
+  EXPECT_EQ(origin.at(1).field("Range").substr(0, 13), "bytes=102400-");
+  EXPECT_EQ(origin.at(1).field("If-Range"), "\"one\"");
+}
+
+TEST_F(FillTest, AnswerWithoutAValidatorIsNeverContinued) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize, "W/\"one\"")));
+  await_object(fill);
+  fill.ask(request(), {0, 1});
+  send(0, 0, 100 * 1024);
+  origin.at(0).sink->on_end(broken());
+  EXPECT_EQ(origin.ranges().size(), 1U);
+  EXPECT_EQ(table.size(), 0U) << "the next one opens anew";
+}
+
+TEST_F(FillTest, RefusedRequestIsReplacedByAnotherReaders) {
+  const Fill::Reader old = reader();
+  ASSERT_TRUE(old->open(request("/x?sig=old"), std::nullopt, judge));
+  const Fill::Reader other = reader();
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(old);
+  old.ask(request("/x?sig=old"), {0, 1});
+  other.ask(request("/x?sig=new"), {0, 1});
+  send(0, 0, 100 * 1024);
+  origin.at(0).sink->on_end(broken());
+  ASSERT_EQ(origin.at(1).request.target, "/x?sig=old");
+  EXPECT_FALSE(origin.at(1).sink->on_head(head_of(403, std::nullopt, 0)));
+  origin.at(1).sink->on_end(broken());
+  const std::size_t asked = origin.ranges().size();
+  EXPECT_EQ(origin.at(asked - 1).request.target, "/x?sig=new");
+  EXPECT_EQ(origin.at(asked - 1).field("Range"), origin.at(1).field("Range"));
+}
+
+TEST_F(FillTest, AnotherGenerationEndsTheFill) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request(), {0, 1});
+  send(0, 0, 100 * 1024);
+  origin.at(0).sink->on_end(broken());
+  const auto range = head_of(206, {{102400, 2 * kSliceSize - 1}}, 2 * kSliceSize, "\"two\"");
+  EXPECT_FALSE(origin.at(1).sink->on_head(range));
+  EXPECT_EQ(fill->error().code, base::ErrorCode::DataLoss);
+  EXPECT_EQ(table.statistics().changes, 1U);
+  EXPECT_EQ(table.size(), 0U);
+}
+
+TEST_F(FillTest, WithoutReadersAFetchEndsAfterItsSlice) {
+  std::optional<Fill::Reader> fill{reader()};
+  ASSERT_TRUE((*fill)->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 40 * kSliceSize)));
+  await_object(*fill);
+  fill->ask(request(), {0, 39});
+  send(0, 0, kSliceSize / 2);
+  fill.reset();
+  const auto rest = pattern(kSeed, kSliceSize / 2, kSliceSize / 2);
+  EXPECT_EQ(origin.at(0).sink->on_body(rest), OriginSink::Next::Abort);
+  origin.at(0).sink->on_end(broken());
+}
+
+TEST_F(FillTest, CapThatCannotFeedItRefusesTheFill) {
+  origin.admits = false;
+  const Fill::Reader fill = reader();
+  EXPECT_TRUE(fill->open(request(), std::nullopt, judge));
+  EXPECT_EQ(fill->error().code, base::ErrorCode::ResourceExhausted);
+  EXPECT_TRUE(origin.ranges().empty());
+  EXPECT_EQ(table.statistics().refused, 1U);
+}
+
+TEST_F(FillTest, RangeThatDoesNotOpenTheObjectIsAskedAgainWithoutIt) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request("/empty", true), std::nullopt, judge));
+  EXPECT_FALSE(origin.at(0).sink->on_head(head_of(416, std::nullopt, 0)));
+  origin.at(0).sink->on_end(broken());
+  EXPECT_EQ(origin.ranges(), (std::vector<std::string>{"bytes=0-4194303", ""}));
+}
+
+}  // namespace
+}  // namespace larder::cache
