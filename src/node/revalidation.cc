@@ -78,7 +78,7 @@ cache::OpeningJudge judge_opening(OpeningFacts facts, const Delivery& delivery) 
     complete_response(decision.response, facts);
     const base::Result<std::string> metadata = cache::serialize(decision.response);
     opening.storable = metadata && decision.response.length.value_or(0) > 0;
-    opening.lacks_length = metadata && !decision.response.length;
+    opening.lacks_length = metadata && !decision.response.length && head.status != 204;
     if (!opening.storable) opening.reason = "length-unknown";
     if (opening.storable) opening.metadata = *metadata;
     opening.group = facts.origin;

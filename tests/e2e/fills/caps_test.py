@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from support.bad_origin import BadOrigin, Thing
+from support.bad_origin import Thing
 from support.larder import Node, origin_table
+from support.misbehaving_origin import MisbehavingOrigin
 from support.wait import wait_until
 
 MIB = 1 << 20
@@ -15,7 +16,7 @@ KIB = 1 << 10
 
 @pytest.fixture(scope="module")
 def quick_origin():
-    with BadOrigin() as origin:
+    with MisbehavingOrigin() as origin:
         for number in range(20):
             origin.scripts[f"/{number}"] = Thing(200 * KIB)
             origin.scripts[f"/short{number}"] = Thing(100 * KIB)
