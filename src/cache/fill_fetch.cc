@@ -121,10 +121,10 @@ void Fill::Fetch::store_stream() {
     const auto bytes = [](std::string_view text) {
       return std::span{reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
     };
-    auto object =
-        opening.storable
-            ? fill_->table_.store_.create(fill_->key_, bytes(opening.metadata), body->size())
-            : base::fail(base::ErrorCode::FailedPrecondition, opening.reason.data());
+    auto object = opening.storable
+                      ? fill_->table_.store_.create(fill_->key_, bytes(opening.metadata),
+                                                    body->size(), opening.group)
+                      : base::fail(base::ErrorCode::FailedPrecondition, opening.reason.data());
     base::Status stored = object ? base::Status{} : std::unexpected(object.error());
     for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
       stored = fill_->table_.store_.write_slice(
