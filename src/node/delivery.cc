@@ -8,7 +8,7 @@
 
 namespace larder::node {
 
-// Every few seconds: evicted objects are let go.
+// Four times a second: evicted objects are let go, because a full drive waits for their space.
 class LoopState::Sweep final : public net::Timed {
  public:
   Sweep(net::Loop& loop, LoopState& state) : state_(state) {
@@ -17,7 +17,7 @@ class LoopState::Sweep final : public net::Timed {
   }
 
  private:
-  void arm() { deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(2); }
+  void arm() { deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(250); }
   void expire() override {
     state_.hot.drop_removed();
     const base::SteadyTime now = std::chrono::steady_clock::now();

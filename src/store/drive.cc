@@ -29,7 +29,10 @@ constexpr std::uint64_t kSyncAfter = 64 * kMiB;
 constexpr std::chrono::microseconds kRefusal = std::chrono::seconds(30);
 
 std::uint64_t lower_watermark(std::uint64_t size) {
-  return std::clamp<std::uint64_t>(size / 32, 2 * kMiB, 2048 * kMiB);
+  // What was evicted comes back when its last reader lets go, up to a second later: on a small
+  // drive a 32nd would not last so long.
+  const std::uint64_t for_readers = std::min(size / 8, 64 * kMiB);
+  return std::clamp<std::uint64_t>(std::max(size / 32, for_readers), 2 * kMiB, 2048 * kMiB);
 }
 
 std::uint64_t segment_size_for(std::uint64_t drive_size) {
@@ -194,8 +197,11 @@ bool Drive::reserve(std::uint64_t bytes) {
 
 std::uint64_t Drive::shortage() const {
   const std::uint64_t low = lower_watermark(size_);
-  const std::uint64_t coming = available() + awaited_;
-  return coming < low ? 2 * low - coming : 0;
+  const std::uint64_t now = available();
+  const std::uint64_t awaited = awaited_;
+  if (now + awaited < low) return 2 * low - now - awaited;
+  // Readers take their time: more goes, but they must not empty the drive.
+  return now < low / 2 && awaited < 4 * low ? low / 2 - now : 0;
 }
 
 void Drive::release(const Released& what) {

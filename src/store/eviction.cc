@@ -32,20 +32,45 @@ bool EvictionRule::concerns(const Entry& entry) const {
          (!group || entry.group == *group);
 }
 
+bool Evictor::count(Index& index, std::uint64_t keep) {
+  AgeCounts ages;
+  IndexPosition at;
+  do {
+    // Beyond all ages: nothing goes.
+    static_cast<void>(index.evict(
+        at, kStep, {.drive = drive_, .from_age = 256, .keep = keep, .group = group_}, ages));
+  } while (at.shard != 0 || at.slot != 0);
+  const std::uint64_t wanted = std::max<std::uint64_t>(1, size_ / 16);
+  const auto limit = ages.limit_for(wanted);
+  if (!limit) return false;
+  limit_ = *limit;
+  left_ = wanted;
+  counted_at_ = index.now();
+  return true;
+}
+
 std::optional<Removed> Evictor::next(Index& index, std::uint64_t keep) {
   const std::lock_guard lock(mutex_);
-  // The rest of a round, a whole one to count, and one that finds what the whole one has counted.
-  for (int rounds = 0; rounds < 3;) {
-    IndexPosition at{shard_, slot_};
-    auto victim = index.evict(
-        at, kStep, {.drive = drive_, .from_age = limit_, .keep = keep, .group = group_}, ages_);
-    shard_ = at.shard;
-    slot_ = at.slot;
-    if (victim) return victim;
-    if (at.shard != 0 || at.slot != 0) continue;
-    ++rounds;
-    limit_ = ages_.limit_for(size_ / 16).value_or(256);
-    ages_ = {};
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (left_ == 0 && !count(index, keep)) return std::nullopt;
+    // What was too young when it was counted is not to grow into the limit meanwhile.
+    const auto passed = static_cast<std::uint16_t>(index.now() - counted_at_);
+    const std::uint32_t limit = std::min<std::uint32_t>(limit_ + 2U * passed, 255);
+    // Once around: the rest of this round, and what the hand has passed before.
+    for (int ends = 0; ends < 2;) {
+      IndexPosition at{shard_, slot_};
+      AgeCounts ignored;
+      auto victim = index.evict(
+          at, kStep, {.drive = drive_, .from_age = limit, .keep = keep, .group = group_}, ignored);
+      shard_ = at.shard;
+      slot_ = at.slot;
+      if (victim) {
+        left_ -= std::min(left_, victim->cost);
+        return victim;
+      }
+      if (at.shard == 0 && at.slot == 0) ++ends;
+    }
+    left_ = 0;
   }
   return std::nullopt;
 }

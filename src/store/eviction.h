@@ -1,11 +1,11 @@
 // Which generations go first when a drive needs space. Pure, apart from Evictor's lock.
 //
 // Each entry bears the epoch of its last use; an epoch is the time in which a 64th of all drives is
-// written. A hand goes round over all entries. In each round it counts how many bytes have which
-// age, and gives up those that were older than the limit that the last round has found: the limit
-// beyond which a sixteenth of the drive lies. So what was hit lately stays, the least recently used
-// goes first, and a hit costs no more than writing down the epoch. What was never hit since it came
-// counts as twice as old: one pass over many objects does not drive out what is asked for often.
+// written. Before a sixteenth of the drive is evicted, a look at all entries counts how many bytes
+// have which age, which gives the age beyond which that sixteenth lies. A hand then goes round and
+// gives up what is older. So what was hit lately stays, the least recently used goes first, and a
+// hit costs no more than writing down the epoch. What was never hit since it came counts as twice
+// as old: one pass over many objects does not drive out what is asked for often.
 #pragma once
 
 #include <array>
@@ -53,14 +53,18 @@ class Evictor {
   std::optional<Removed> next(Index& index, std::uint64_t keep);
 
  private:
+  // Sets the limit anew; false when nothing may go.
+  bool count(Index& index, std::uint64_t keep);
+
   const std::uint32_t drive_;
   const std::uint64_t size_;
   const std::optional<std::uint16_t> group_;
   std::mutex mutex_;  // guards all below
   std::uint32_t shard_ = 0;
   std::uint32_t slot_ = 0;
-  std::uint32_t limit_ = 256;  // beyond all ages: the first round only counts
-  AgeCounts ages_;
+  std::uint32_t limit_ = 0;       // the age from which on entries go
+  std::uint64_t left_ = 0;        // bytes that may go under this limit
+  std::uint16_t counted_at_ = 0;  // epoch
 };
 
 }  // namespace larder::store

@@ -97,6 +97,7 @@ class Index {
   // --- time, in bytes written ---
   void set_epoch_size(std::uint64_t bytes) { epoch_size_ = bytes > 0 ? bytes : 1; }
   void advance(std::uint64_t bytes);
+  std::uint16_t now() const { return now_.load(std::memory_order_relaxed); }  // the epoch
   std::uint16_t age_of(const Entry& entry) const {
     return static_cast<std::uint16_t>(now_.load(std::memory_order_relaxed) - entry.stamp);
   }

@@ -119,6 +119,17 @@ TEST_F(Eviction, OneLookAtManyDoesNotDriveOutWhatIsUsed) {
   for (std::uint64_t id = 1; id <= 10; ++id) EXPECT_TRUE(index_.contains(key_of(id))) << id;
 }
 
+TEST_F(Eviction, SparesWhatIsUsedHoweverLongItGoesOn) {
+  Evictor evictor(0, 40 * 8192);
+  for (std::uint64_t id = 1; id <= 5000; ++id) {
+    zero_.apply(packed(id, id));
+    EXPECT_TRUE(index_.find(key_of(1))) << id;
+    if (id > 40) ASSERT_EQ(evict(evictor, 1).size(), 1U);
+    if (id > 61) ASSERT_FALSE(index_.contains(key_of(id - 60))) << id << ": the oldest goes first";
+    if (HasFailure()) break;
+  }
+}
+
 TEST_F(Eviction, LeavesPinnedOnesKeptOnesAndOtherDrivesAlone) {
   zero_.apply(packed(1, 1));
   zero_.apply(packed(2, 2));

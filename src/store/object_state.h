@@ -46,7 +46,7 @@ struct Object::State {
   SliceBits stored;
   SliceBits verified;
   std::atomic<std::uint64_t> revision = 0;  // counts the changes of metadata
-  std::atomic<bool> was_used = false;  // the clock bit of the table of open objects
+  std::atomic<bool> was_used = false;       // the clock bit of the table of open objects
 
   mutable std::mutex mutex;  // guards the next two; never held during I/O
   std::shared_ptr<const std::string> metadata;
