@@ -17,8 +17,10 @@ namespace {
 using namespace larder;
 
 void check(std::string_view data) {
+  const std::string_view key = cache::stored_key(data);
   const auto stored = cache::parse_stored_response(base::as_bytes(data));
   if (!stored) return;
+  require(key == stored->key);
   const auto bytes = cache::serialize(*stored);
   require(bytes && *bytes == data);
   require(stored->field(http::FieldName::ETag) == stored->etag());
