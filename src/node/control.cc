@@ -239,7 +239,9 @@ std::string Node::Parts::metrics() const {
       }
     }
   }
-  return print_metrics(counters.totals(), gauges);
+  std::string page = print_metrics(counters.totals(), gauges);
+  counters.print_requests(page);
+  return page;
 }
 
 void add_control_routes(Node::Parts& parts) {

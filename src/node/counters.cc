@@ -71,6 +71,13 @@ std::string label_text(std::string_view text) {
   return out;
 }
 
+void CounterSet::print_requests(std::string& page) const {
+  std::vector<const RequestCounters*> loops;
+  const std::lock_guard lock(mutex_);
+  for (const auto& thread : threads_) loops.push_back(&thread->requests);
+  requests.print(loops, page);
+}
+
 std::string print_metrics(const CounterTotals& totals, const std::vector<Gauge>& gauges) {
   std::string page;
   for (std::size_t i = 0; i < totals.size(); ++i) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "node/request_counters.h"
+
 namespace larder::node {
 
 // In the order of kCounterNames; names are part of the metrics' contract, docs/operations.md.
@@ -39,6 +41,8 @@ class Counters {
     return values_[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
   }
 
+  RequestCounters requests;  // added to by the owning thread only
+
  private:
   std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Counter::Count)> values_{};
 };
@@ -50,6 +54,9 @@ class CounterSet {
  public:
   std::shared_ptr<Counters> add_thread();
   CounterTotals totals() const;
+  RequestCounterSet requests;
+  // Appends what `requests` counts.
+  void print_requests(std::string& page) const;
 
  private:
   mutable std::mutex mutex_;

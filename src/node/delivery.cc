@@ -31,10 +31,11 @@ class LoopState::Sweep final : public net::Timed {
 
 LoopState::LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy,
                      std::uint64_t hot_memory, store::Store& store,
-                     std::shared_ptr<Counters> loop_counters,
+                     std::shared_ptr<Counters> loop_counters, RequestCounterSet& details,
                      std::shared_ptr<server::AccessLog> log)
     : hot(hot_memory, store),
       counters(std::move(loop_counters)),
+      details_(details),
       loop_(loop),
       sweep_(std::make_unique<Sweep>(loop, *this)) {
   apply(std::move(first_policy), std::move(log));
@@ -104,6 +105,41 @@ base::WallTime LoopState::wall(base::SteadyTime time) const {
                         std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch())};
 }
 
+void LoopState::count_other(const server::Outcome& outcome) {
+  if (outcome.cache == "refused") {
+    counters->add(Counter::Refusals);
+    details_.count_refusal(outcome.status);
+  }
+  if (outcome.cache == "error") {
+    counters->add(Counter::Errors);
+    details_.count_error(outcome.reason);
+  }
+}
+
+void LoopState::count_request(const server::Exchange& exchange, Kind kind, base::SteadyTime end) {
+  const server::Outcome& outcome = exchange.outcome;
+  RequestCounters& counts = counters->requests;
+  const auto since = [&](base::SteadyTime time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time - exchange.start());
+  };
+  if (exchange.first_sent() == base::SteadyTime{} && kind == Kind::Hit) {
+    counts.at_once.add(since(end));
+  } else {
+    const auto index = static_cast<std::size_t>(kind);
+    const bool sent = exchange.first_sent() != base::SteadyTime{};
+    counts.first_byte[index].add(since(sent ? exchange.first_sent() : end));
+    counts.total[index].add(since(end));
+  }
+  counts.classes[static_cast<std::size_t>(outcome.status / 100) % counts.classes.size()].add();
+  if (outcome.origin >= counts.origins.size()) return;
+  OriginCounts& origin = counts.origins[outcome.origin];
+  origin.requests.add();
+  if (kind == Kind::Hit) origin.hits.add();
+  if (outcome.cache == "error" || !outcome.complete) origin.errors.add();
+  origin.bytes_from_store.add(outcome.body_from_store);
+  origin.bytes_from_origin.add(outcome.body_from_origin);
+}
+
 void LoopState::record(const server::Exchange& exchange, std::string_view scheme,
                        std::string_view host) {
   const server::Outcome& outcome = exchange.outcome;
@@ -111,15 +147,16 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
   counters->add(Counter::BytesTotal, outcome.bytes);
   counters->add(Counter::BytesHit, outcome.body_from_store);
   counters->add(Counter::BytesMiss, outcome.body_from_origin);
-  if (outcome.cache == "hit") counters->add(Counter::Hits);
-  if (outcome.cache == "miss") counters->add(Counter::Misses);
-  if (outcome.cache == "pass") counters->add(Counter::Passes);
-  if (outcome.cache == "refused") counters->add(Counter::Refusals);
-  if (outcome.cache == "error") counters->add(Counter::Errors);
+  const Kind kind = kind_of(outcome.cache);
+  if (kind == Kind::Hit) counters->add(Counter::Hits);
+  if (kind == Kind::Miss) counters->add(Counter::Misses);
+  if (kind == Kind::Pass) counters->add(Counter::Passes);
+  if (kind == Kind::Other) count_other(outcome);
   if (!outcome.complete) counters->add(Counter::Cut);
+  const base::SteadyTime end = std::chrono::steady_clock::now();
+  count_request(exchange, kind, end);
   if (log_ == nullptr) return;
   server::AccessRecord record = describe(exchange, scheme, host, outcome.bytes);
-  const base::SteadyTime end = std::chrono::steady_clock::now();
   record.duration = std::chrono::duration_cast<std::chrono::microseconds>(end - exchange.start());
   log_->append(record, wall(end));
 }
@@ -131,10 +168,19 @@ void LoopState::record_repeated(const server::Peer& peer, const RecentAnswer& an
   counters->add(Counter::BytesTotal, answer.bytes.size());
   counters->add(Counter::BytesHit, answer.body);
   if (!complete) counters->add(Counter::Cut);
-  if (log_ == nullptr) return;
   const base::SteadyTime end = std::chrono::steady_clock::now();
-  log_->append(peer.address, answer.line,
-               std::chrono::duration_cast<std::chrono::microseconds>(end - start),
+  const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(end - start);
+  RequestCounters& counts = counters->requests;
+  counts.at_once.add(duration);
+  counts.classes[static_cast<std::size_t>(answer.status / 100) % counts.classes.size()].add();
+  if (answer.origin < counts.origins.size()) {
+    counts.origins[answer.origin].requests.add();
+    counts.origins[answer.origin].hits.add();
+    counts.origins[answer.origin].bytes_from_store.add(answer.body);
+    if (!complete) counts.origins[answer.origin].errors.add();
+  }
+  if (log_ == nullptr) return;
+  log_->append(peer.address, answer.line, duration,
                std::string_view(answer.bytes).substr(answer.request_id_at, kRequestId), wall(end));
 }
 
@@ -145,8 +191,8 @@ std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {
     const std::shared_ptr<const Policy> now = policy.get();
     const std::uint64_t memory =
         now->settings.hot_memory / static_cast<std::uint64_t>(std::max(1, now->settings.threads));
-    state =
-        std::make_shared<LoopState>(loop, now, memory, store, counters.add_thread(), access_log_);
+    state = std::make_shared<LoopState>(loop, now, memory, store, counters.add_thread(),
+                                        counters.requests, access_log_);
   }
   return state;
 }

@@ -30,7 +30,7 @@ class LoopState {
  public:
   LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy, std::uint64_t hot_memory,
             store::Store& store, std::shared_ptr<Counters> loop_counters,
-            std::shared_ptr<server::AccessLog> log);
+            RequestCounterSet& details, std::shared_ptr<server::AccessLog> log);
   ~LoopState();
 
   // For requests and lines from now on. `log`: null for none.
@@ -62,6 +62,9 @@ class LoopState {
   static constexpr std::size_t kRequestId = 32;  // digits
   void read_clocks();
   base::WallTime wall(base::SteadyTime time) const;
+  void count_other(const server::Outcome& outcome);
+  void count_request(const server::Exchange& exchange, Kind kind, base::SteadyTime end);
+  RequestCounterSet& details_;
   net::Loop& loop_;
   std::shared_ptr<server::AccessLog> log_file_;
   std::unique_ptr<server::AccessLog::Buffer> log_;

@@ -72,7 +72,7 @@ struct Node::Parts {
         source(std::move(settings_source)),
         clock(node_clock),
         started_at(node_clock.wall()),
-        policy(std::make_shared<const Policy>(settings)),
+        policy(std::make_shared<const Policy>(counted(settings))),
         serving(settings.site_certificate_for_delivery) {}
 
   const NodeSettings settings;  // as the node was started; what is in force now is in `policy`
@@ -80,8 +80,8 @@ struct Node::Parts {
   const base::Clock& clock;
   const base::WallTime started_at;
   base::UniqueFd lock;
-  PolicyHolder policy;
   CounterSet counters;
+  PolicyHolder policy;
   std::shared_ptr<Counters> handshakes = counters.add_thread();
   ServingCertificates serving;
   std::optional<certs::CertificateStore> certificates;
@@ -106,6 +106,8 @@ struct Node::Parts {
   // Reads the settings anew: everything that is live is then in force, or nothing has changed.
   base::Result<ReloadReport> reload();
   base::Status reopen_logs();
+  // Gives every origin its place among the counters.
+  NodeSettings counted(NodeSettings next);
 
   // Reads the certificate files anew and serves accordingly; what was served stays on an error.
   base::Status reload_certificates();

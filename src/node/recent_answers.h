@@ -30,6 +30,8 @@ struct RecentAnswer {
   std::shared_ptr<const StoredObject> stored;
   std::uint64_t revision = 0;  // of the object's metadata
   std::uint64_t body = 0;      // bytes of it
+  int status = 0;
+  std::uint32_t origin = 0;  // server::Outcome::origin
   server::AccessLine line;
 };
 

@@ -111,7 +111,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   }
   base::Result<NodeSettings> read = parts.source();
   if (!read) return std::unexpected(read.error());
-  const auto next = std::make_shared<const Policy>(completed(std::move(*read)));
+  const auto next = std::make_shared<const Policy>(parts.counted(completed(std::move(*read))));
   // All that may fail comes first, and what it changes is nothing that a client could see.
   LARDER_TRY(check_setting_files(next->settings));
   auto log = open_access_log(next->settings, parts.delivery->access_log());
@@ -151,6 +151,13 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 }  // namespace
+
+NodeSettings Node::Parts::counted(NodeSettings next) {
+  for (OriginSettings& table : next.origins) {
+    table.counted_at = counters.requests.place_of_origin(table.name);
+  }
+  return next;
+}
 
 base::Result<ReloadReport> Node::Parts::reload() {
   const std::lock_guard one_at_a_time(reload_mutex);

@@ -86,6 +86,7 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
     exchange.outcome.body_from_store = selection.length;
   }
   out.owner = stored;
+  exchange.outcome.origin = target.origin->counted_at;
   exchange.outcome.status = selection.status;
   exchange.outcome.cache = "hit";
   exchange.outcome.reason = use.reason;
@@ -114,6 +115,8 @@ void RequestPath::remember(const server::Exchange& exchange, const net::Outgoing
   answer->stored = stored;
   answer->revision = stored->object->revision();
   answer->body = out.memory.size();
+  answer->status = exchange.outcome.status;
+  answer->origin = exchange.outcome.origin;
   loop_->write_line(exchange, tls_ ? "https" : "http", origin_host(head), out.size(), answer->line);
   if (answer->request_id_at == std::string::npos) answer->until = {};
 }
@@ -147,6 +150,7 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
     co_await answer_locally(work);
     co_return;
   }
+  exchange.outcome.origin = work.target.origin->counted_at;
   if (!work.target.origin->allows_method(head.method_text)) {
     std::string allow = "Allow: ";
     for (const std::string& method : work.target.origin->methods) {
@@ -470,9 +474,9 @@ void RequestPath::finished(const server::Exchange& exchange) {
 }
 
 void RequestPath::refused(const server::Peer& peer, int status, std::string_view reason) {
-  (void)status;
   loop_->counters->add(Counter::Requests);
   loop_->counters->add(Counter::Refusals);
+  delivery_.counters.requests.count_refusal(status);
   base::log_debug("a request was refused",
                   {{"client", peer.address}, {"reason", std::string(reason)}});
 }

@@ -37,8 +37,8 @@ class RequestPath final : public server::Handler {
         : exchange(of), policy(std::move(in_force)) {}
     server::Exchange& exchange;
     const std::shared_ptr<const Policy> policy;  // `target` points into it
-    RequestTarget target;                        // its key is a variant's once one was chosen
-    std::string url_text;                        // the URL's own key and its text
+    RequestTarget target;  // its key is a variant's once one was chosen
+    std::string url_text;  // the URL's own key and its text
     store::Key url_key;
     std::uint64_t variant_epoch = 0;  // of what is stored under the URL's own key
     std::vector<cache::NominatedField> vary{};

@@ -1,8 +1,54 @@
-// Metrics of connections, limits and settings.
+// Metrics of connections, limits, settings and the process.
 
+#include <dirent.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/file.h"
 #include "node/node_parts.h"
 
 namespace larder::node {
+
+namespace {
+
+// Under the names that every Prometheus client library uses.
+void add_process_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
+  gauges.push_back(
+      {"larder_build_info", "1, with the version", 1, false, "{version=\"" LARDER_VERSION "\"}"});
+  gauges.push_back({"process_start_time_seconds", "Start, seconds since 1970",
+                    static_cast<double>(base::to_unix_seconds(parts.started_at)), false, ""});
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) == 0) {
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    gauges.push_back({"process_cpu_seconds_total", "Processor time used",
+                      seconds(usage.ru_utime) + seconds(usage.ru_stime), true, ""});
+  }
+  unsigned long pages = 0;
+  unsigned long resident = 0;
+  if (const auto text = base::read_file("/proc/self/statm", 4096);
+      text && std::sscanf(text->c_str(), "%lu %lu", &pages, &resident) == 2) {
+    gauges.push_back({"process_resident_memory_bytes", "Resident memory",
+                      static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)),
+                      false, ""});
+  }
+  if (DIR* const folder = ::opendir("/proc/self/fd"); folder != nullptr) {
+    double count = -3;  // ".", ".." and the folder itself
+    while (::readdir(folder) != nullptr) ++count;
+    ::closedir(folder);
+    gauges.push_back({"process_open_fds", "Open files and sockets", count, false, ""});
+  }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    gauges.push_back({"process_max_fds", "Most open files and sockets",
+                      static_cast<double>(files.rlim_cur), false, ""});
+  }
+}
+
+}  // namespace
 
 void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
   const auto add = [&](const char* name, const char* help, double value, bool is_counter,
@@ -28,6 +74,7 @@ void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
     add("larder_client_timeouts_total", kTimeouts, get(counts.slow_readers), true,
         "{in=\"answer\"}");
   }
+  add_process_gauges(parts, gauges);
   add("larder_connections_limit", "max_connections",
       static_cast<double>(parts.policy.get()->settings.max_connections), false);
   const ReloadState::Facts settings = parts.reloads.get();

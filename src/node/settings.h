@@ -71,8 +71,9 @@ struct OriginSettings {
   bool is_public = false;
   // Request fields that Vary may name without choosing another representation.
   std::vector<std::string> vary_ignore;
-  std::uint64_t quota = 0;  // bytes on disk; 0: as much as there is
-  bool is_profile = false;  // shipped with the product, not written in the file
+  std::uint64_t quota = 0;       // bytes on disk; 0: as much as there is
+  bool is_profile = false;       // shipped with the product, not written in the file
+  std::uint32_t counted_at = 0;  // RequestCounters::origins; set when a node takes the settings
 
   bool allows_method(std::string_view method) const;
 };

@@ -28,6 +28,7 @@ struct Outcome {
   std::uint64_t body_from_store = 0;
   std::uint64_t body_from_origin = 0;
   std::array<char, 32> request_id{};  // hexadecimal; zeros when the handler gives none
+  std::uint32_t origin = UINT32_MAX;  // a number of the handler's for the origin; none
   bool complete = true;               // false when the client left or the answer had to be cut
 };
 
