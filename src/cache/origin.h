@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,8 @@ struct OriginRequest {
   bool serves_ranges = false;
   std::vector<std::pair<std::string, std::string>> fields;  // beside Host
   std::string body;
+  // On the origin thread, for each interim response (1xx) to this very request; may be empty.
+  std::function<void(const http::ResponseHead&)> on_interim;
 };
 
 class OriginSink {

@@ -65,7 +65,9 @@ class FetchSink {
  public:
   enum class Next { Continue, Pause, Abort };
   virtual ~FetchSink() = default;
-  // The final response head (1xx are skipped); strictly parsed. False ends the fetch.
+  // An interim response (1xx, never 101), before the final head. A few at most.
+  virtual void on_interim(const http::ResponseHead& head) { (void)head; }
+  // The final response head; strictly parsed. False ends the fetch.
   virtual bool on_head(const http::ResponseHead& head) = 0;
   // Pause: the same bytes come again after OriginPool::resume.
   virtual Next on_body(std::span<const std::uint8_t> bytes) = 0;

@@ -149,6 +149,7 @@ struct TransferCallbacks {
       transfer.failure = base::fail(base::ErrorCode::DataLoss, taken.error().message);
       return 0;
     }
+    if (const auto interim = transfer.head_.take_interim()) transfer.sink->on_interim(*interim);
     if (!transfer.head_.is_complete()) return length;
     transfer.head_done_ = true;
     http::ResponseHead head = transfer.head_.take();

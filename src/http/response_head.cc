@@ -103,9 +103,11 @@ base::Status ResponseHeadReader::add_field(std::string_view line) {
 }
 
 base::Status ResponseHeadReader::finish() {
-  if (head_.status < 200 && head_.status != 101) {
+  if (head_.status == 101) return refuse("a change of protocol that nobody asked for");
+  if (head_.status < 200) {
     if (++interim_responses_ > kMostInterimResponses) return refuse("too many interim responses");
     has_status_line_ = false;
+    interim_ = std::move(head_);
     return {};
   }
   if (head_.chunked && head_.content_length) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -23,7 +24,7 @@ struct ResponseField {
 };
 
 struct ResponseHead {
-  int status = 0;         // 200-599, or 101
+  int status = 0;         // 200-599; 1xx of an interim response
   int version_major = 1;  // 1 to 3
   int version_minor = 1;
   std::vector<ResponseField> fields;
@@ -39,8 +40,9 @@ struct ResponseHead {
   std::size_t count(FieldName name) const;
 };
 
-// Takes one line after the other, each with its CRLF, as libcurl's header callback gives them:
-// interim responses (1xx) are skipped. Refused with InvalidArgument: everything that a message
+// Takes one line after the other, each with its CRLF, as libcurl's header callback gives them.
+// Interim responses (1xx) come before the final one; 101 is refused, because nobody asks for it.
+// Refused with InvalidArgument: everything that a message
 // parser further on could frame differently, such as two lengths, a length beside
 // Transfer-Encoding, folded lines, bare CR or LF, a 206 whose Content-Range is missing, malformed
 // or does not agree with Content-Length; and heads beyond the limits.
@@ -53,6 +55,8 @@ class ResponseHeadReader {
   bool is_complete() const { return complete_; }
   // Requires is_complete().
   ResponseHead take() { return std::move(head_); }
+  // An interim response that the last line completed.
+  std::optional<ResponseHead> take_interim() { return std::exchange(interim_, std::nullopt); }
 
  private:
   base::Status add_status_line(std::string_view line);
@@ -61,6 +65,7 @@ class ResponseHeadReader {
 
   HeadLimits limits_;
   ResponseHead head_;
+  std::optional<ResponseHead> interim_;
   std::size_t bytes_ = 0;
   int interim_responses_ = 0;
   int transfer_encodings_ = 0;

@@ -10,8 +10,13 @@ namespace {
 
 class SinkAdapter final : public client::FetchSink {
  public:
-  explicit SinkAdapter(std::shared_ptr<cache::OriginSink> sink) : sink_(std::move(sink)) {}
+  SinkAdapter(std::shared_ptr<cache::OriginSink> sink,
+              std::function<void(const http::ResponseHead&)> on_interim)
+      : sink_(std::move(sink)), on_interim_(std::move(on_interim)) {}
 
+  void on_interim(const http::ResponseHead& head) override {
+    if (on_interim_) on_interim_(head);
+  }
   bool on_head(const http::ResponseHead& head) override { return sink_->on_head(head); }
   Next on_body(std::span<const std::uint8_t> bytes) override {
     switch (sink_->on_body(bytes)) {
@@ -29,6 +34,7 @@ class SinkAdapter final : public client::FetchSink {
 
  private:
   std::shared_ptr<cache::OriginSink> sink_;
+  std::function<void(const http::ResponseHead&)> on_interim_;
 };
 
 }  // namespace
@@ -59,7 +65,8 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
     }
   }
   fetch.limits = caps_.limits_of(origin);
-  return pool_.fetch(std::move(fetch), std::make_shared<SinkAdapter>(std::move(sink)));
+  return pool_.fetch(std::move(fetch),
+                     std::make_shared<SinkAdapter>(std::move(sink), std::move(request.on_interim)));
 }
 
 }  // namespace larder::node

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -59,6 +60,16 @@ bool is_safe(std::string_view method) {
   return false;
 }
 
+// How many more servers an OPTIONS request may pass (RFC 9110 section 7.6.2).
+std::optional<unsigned> hops_left(const http::RequestHead& head) {
+  if (head.method != http::Method::Options) return std::nullopt;
+  const std::string_view text = head.field(http::FieldName::MaxForwards);
+  unsigned hops = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hops);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return hops;
+}
+
 }  // namespace
 
 net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
@@ -89,6 +100,20 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
     request.fields.emplace_back("Range", range);
   }
   request.fields.emplace_back("Via", "1.1 " + delivery_.via);
+  if (const auto hops = hops_left(head)) {
+    if (*hops == 0) {
+      co_await refuse(work, 200, "this node is the last that may be asked",
+                      "Allow: " + allowed_methods(*work.target.origin) + "\r\n");
+      work.exchange.outcome.cache = "local";
+      co_return;
+    }
+    request.fields.emplace_back("Max-Forwards", std::to_string(*hops - 1));
+  }
+  request.on_interim = work.interim.receiver(work.target.appearance);
+  if (head.content_length.value_or(0) > kForwardedBodyLimit) {
+    co_await refuse(work, 413, "the request's body cannot be forwarded");
+    co_return;
+  }
   if (head.has_body()) {
     std::array<char, 16 * 1024> buffer{};
     for (;;) {

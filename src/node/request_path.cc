@@ -133,6 +133,12 @@ void RequestPath::repeated(const server::Peer& peer, base::SteadyTime start, boo
   loop_->record_repeated(peer, *repeated_, start, complete);
 }
 
+std::string RequestPath::allowed_methods(const OriginSettings& origin) {
+  std::string list;
+  for (const std::string& method : origin.methods) list += (list.empty() ? "" : ", ") + method;
+  return list;
+}
+
 net::Task<void> RequestPath::answer(server::Exchange& exchange) {
   Work work(exchange, loop_->policy);
   loop_->name_request(exchange);
@@ -152,11 +158,8 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
   }
   exchange.outcome.origin = work.target.origin->counted_at;
   if (!work.target.origin->allows_method(head.method_text)) {
-    std::string allow = "Allow: ";
-    for (const std::string& method : work.target.origin->methods) {
-      allow += (allow.size() > 7 ? ", " : "") + method;
-    }
-    co_await refuse(work, 405, "this origin does not take that method", allow + "\r\n");
+    co_await refuse(work, 405, "this origin does not take that method",
+                    "Allow: " + allowed_methods(*work.target.origin) + "\r\n");
     co_return;
   }
   for (std::size_t i = 0; i < head.field_count; ++i) {
@@ -454,6 +457,7 @@ cache::OriginRequest RequestPath::shared_request(const Work& work,
   }
   request.fields.emplace_back("Via", "1.1 " + delivery_.via);
   request.serves_ranges = work.target.origin->is_profile;
+  request.on_interim = work.interim.receiver(work.target.appearance);
   return request;
 }
 

@@ -10,6 +10,7 @@
 #include "node/answer_head.h"
 #include "node/delivery.h"
 #include "node/delivery_pace.h"
+#include "node/interim_relay.h"
 #include "node/recent_answers.h"
 #include "node/request_target.h"
 #include "node/revalidation.h"
@@ -34,9 +35,10 @@ class RequestPath final : public server::Handler {
   // One request that needs waits. Lives in the coroutine that answers it.
   struct Work {
     Work(server::Exchange& of, std::shared_ptr<const Policy> in_force)
-        : exchange(of), policy(std::move(in_force)) {}
+        : exchange(of), policy(std::move(in_force)), interim(of, net::Loop::current()) {}
     server::Exchange& exchange;
     const std::shared_ptr<const Policy> policy;  // `target` points into it
+    InterimRelay interim;
     RequestTarget target;  // its key is a variant's once one was chosen
     std::string url_text;  // the URL's own key and its text
     store::Key url_key;
@@ -94,6 +96,7 @@ class RequestPath final : public server::Handler {
   net::Task<void> refuse(Work& work, int status, std::string_view reason,
                          std::string_view lines = {});
   net::Task<void> fail(Work& work, const base::Error& error);
+  static std::string allowed_methods(const OriginSettings& origin);  // for Allow
   net::Task<void> answer_locally(Work& work);
 
   // One deadline for everything before the first byte: a Delivery Optimization client that waits 20

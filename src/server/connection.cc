@@ -148,6 +148,27 @@ net::Task<bool> Exchange::send(net::Outgoing out) {
   co_return sent;
 }
 
+void Exchange::try_send_interim(std::string_view head) {
+  if (first_sent_ != base::SteadyTime{} || head_->version_minor == 0 || connection_.is_paced())
+    return;
+  net::Outgoing out;
+  out.head = head;
+  switch (connection_.stream_->try_write(out)) {
+    case net::IoState::Done:
+      outcome.bytes += head.size();
+      return;
+    case net::IoState::WouldBlock:
+      if (out.head.size() == head.size() && !connection_.stream_->is_tls()) return;
+      break;
+    default:
+      break;
+  }
+  // Half of it is on its way: nothing can follow any more.
+  outcome.complete = false;
+  keep_alive_ = false;
+  connection_.abort();
+}
+
 net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
   if (!body_) {
     body_ = std::make_unique<Body>();
@@ -185,7 +206,8 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
       continued_ = true;
       net::Outgoing out;
       out.head = "HTTP/1.1 100 Continue\r\n\r\n";
-      if (!co_await send(std::move(out))) {
+      if (!co_await connection_.write(std::move(out))) {
+        keep_alive_ = false;
         co_return base::fail(base::ErrorCode::Unavailable, "the client left");
       }
     }

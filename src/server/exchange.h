@@ -54,6 +54,11 @@ class Exchange {
   // complete head.
   net::Task<bool> send(net::Outgoing out);
 
+  // Sends a complete interim response (1xx) before the answer, unless that has begun, the client
+  // speaks HTTP/1.0 or its socket is full. Only while the handler waits for something else than
+  // this exchange.
+  void try_send_interim(std::string_view head);
+
   // The next bytes of the request's body, in order; 0 at its end. Sends 100 Continue when the
   // client waits for it. InvalidArgument for broken framing, DeadlineExceeded and Unavailable for a
   // client that stalls or leaves.

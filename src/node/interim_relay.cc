@@ -1,0 +1,33 @@
+#include "node/interim_relay.h"
+
+#include <string>
+
+#include "http/head_writer.h"
+
+namespace larder::node {
+
+namespace {
+
+std::string write_interim(const http::ResponseHead& head, http::Appearance appearance) {
+  std::string text = "HTTP/1.1 " + std::to_string(head.status) + " " +
+                     std::string(http::reason_phrase(head.status)) + "\r\n";
+  for (const http::ResponseField& field : head.fields) {
+    if (http::may_send_to_client(head, field, appearance)) {
+      text += http::canonical_name(field.name) + ": " + field.value + "\r\n";
+    }
+  }
+  return text + "\r\n";
+}
+
+}  // namespace
+
+std::function<void(const http::ResponseHead&)> InterimRelay::receiver(
+    http::Appearance appearance) const {
+  return [target = target_, appearance](const http::ResponseHead& head) {
+    target->loop->post([target, text = write_interim(head, appearance)] {
+      if (target->exchange != nullptr) target->exchange->try_send_interim(text);
+    });
+  };
+}
+
+}  // namespace larder::node
