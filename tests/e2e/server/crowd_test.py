@@ -1,0 +1,165 @@
+"""Many clients that are slow, silent or greedy, and one that is served as if they were not there.
+
+LARDER_CROWD=1 runs the numbers that the product is made for: 1,000 slow readers, 10,000 half-open connections."""
+
+import os
+import selectors
+import socket
+import threading
+import time
+
+import pytest
+
+from support.larder import Node, origin_table
+from support.wait import wait_until
+
+FULL = os.environ.get("LARDER_CROWD") == "1"
+
+
+@pytest.fixture()
+def crowded(tmp_path, origin, request):
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], **getattr(request, "param", {})).start()
+    yield node
+    node.stop()
+
+
+def connect(node, source="127.0.0.1", buffer=None):
+    connection = socket.socket()
+    if buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.bind((source, 0))
+    connection.connect((node.address, node.http_port))
+    return connection
+
+
+def get(path):
+    return f"GET {path} HTTP/1.1\r\nHost: packages.test\r\n\r\n".encode()
+
+
+def served_meanwhile(node, path, body):
+    began = time.monotonic()
+    assert node.get(path).body == body
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("crowded", [{"header_timeout": "3s"}], indirect=True)
+def test_half_open_connections_are_closed_and_others_served(crowded, origin):
+    node = crowded
+    count = 10_000 if FULL else 1_000
+    body = origin.write("small.bin", 1000)
+    crowd = [connect(node) for _ in range(count)]
+    try:
+        for number, connection in enumerate(crowd):
+            if number % 2:
+                connection.sendall(b"GET /fresh/small.bin HTTP/1.1\r\nHost: pack")
+        assert node.metric("larder_connections") >= count
+        served_meanwhile(node, "/fresh/small.bin", body)
+        halves = crowd[1::2]
+        wait_until(lambda: node.metric("larder_client_timeouts_total") >= len(halves), 30)
+        for connection in halves:
+            connection.settimeout(20)
+            assert connection.recv(100) == b""
+        served_meanwhile(node, "/fresh/small.bin", body)
+    finally:
+        for connection in crowd:
+            connection.close()
+    wait_until(lambda: node.metric("larder_connections") <= 2, 30)
+
+
+@pytest.mark.parametrize("crowded", [{"write_timeout": "3s"}], indirect=True)
+def test_stuck_readers_are_cut_slow_ones_are_not(crowded, origin):
+    node = crowded
+    count = 1_000 if FULL else 150
+    body, small = origin.write("large.bin", 12 << 20), origin.write("small.bin", 1000)
+    assert node.get("/fresh/large.bin").body == body
+    stuck = [connect(node, buffer=4096) for _ in range(count)]
+    slow = [connect(node, buffer=4096) for _ in range(20)]
+    ended = threading.Event()
+    broken = []
+
+    def read_slowly():
+        selector = selectors.DefaultSelector()
+        for connection in slow:
+            connection.setblocking(False)
+            selector.register(connection, selectors.EVENT_READ)
+        while not ended.wait(0.05):
+            for key, _ in selector.select(0):
+                try:
+                    if not key.fileobj.recv(2000):
+                        raise ConnectionResetError
+                except ConnectionResetError as error:
+                    broken.append(error)
+                    selector.unregister(key.fileobj)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    try:
+        for connection in stuck + slow:
+            connection.sendall(get("/fresh/large.bin"))
+        served_meanwhile(node, "/fresh/small.bin", small)
+        wait_until(lambda: node.metric("larder_client_timeouts_total") >= count, 60)
+        served_meanwhile(node, "/fresh/small.bin", small)
+        assert not broken
+        assert node.metric("larder_connections") >= len(slow)
+    finally:
+        ended.set()
+        reader.join()
+        for connection in stuck + slow:
+            connection.close()
+
+
+@pytest.mark.parametrize("crowded", [{"max_connections_per_client": 20}], indirect=True)
+def test_one_client_cannot_take_all_connections(crowded, origin):
+    node = crowded
+    body = origin.write("small.bin", 1000)
+    greedy = [connect(node, source="127.0.0.9") for _ in range(60)]
+    try:
+        wait_until(lambda: node.metric("larder_connections_refused_total") >= 40)
+        served_meanwhile(node, "/fresh/small.bin", body)
+        assert node.metric("larder_connections") <= 30
+    finally:
+        for connection in greedy:
+            connection.close()
+
+
+@pytest.mark.parametrize("crowded", [{"total_rate_limit": "16MB"}], indirect=True)
+def test_clients_share_a_limit_whatever_connections_they_open(crowded, origin):
+    node = crowded
+    size = 24 << 20
+    body = origin.write("shared.bin", size)
+    assert node.get("/fresh/shared.bin").body == body
+    ended = threading.Event()
+    greedy = [connect(node, source="127.0.0.9") for _ in range(8)]
+    received = [0] * len(greedy)
+
+    def read(number):
+        connection = greedy[number]
+        connection.settimeout(20)
+        while not ended.is_set():
+            connection.sendall(get("/fresh/shared.bin"))
+            left = size
+            while left > 0 and not ended.is_set():
+                piece = connection.recv(1 << 16)
+                received[number] += len(piece)
+                left -= len(piece)
+
+    readers = [threading.Thread(target=read, args=(number,)) for number in range(len(greedy))]
+    for reader in readers:
+        reader.start()
+    try:
+        wait_until(lambda: all(received))
+        before = sum(received)
+        with connect(node, source="127.0.0.10") as modest:
+            modest.settimeout(30)
+            modest.sendall(get("/fresh/shared.bin"))
+            left = size
+            while left > 0:
+                left -= len(modest.recv(1 << 16))
+        # Eight connections of one client got about what the one of the other got, not eight times.
+        assert sum(received) - before < 3 * size
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+        for connection in greedy:
+            connection.close()
