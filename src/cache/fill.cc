@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cache/fill_fetch.h"
 #include "cache/fill_table.h"
+#include "cache/freshness.h"
 #include "http/range.h"
 
 namespace larder::cache {
@@ -27,6 +28,8 @@ constexpr std::uint32_t kFirstRange = 4;
 constexpr std::uint64_t kWorthCutting = 256;
 // Fetches that waited for the disk go on when at most so many slices are left.
 constexpr std::size_t kResumeBelow = 8;
+// What came so lately answers those who asked at about the same time, fresh or not.
+constexpr std::chrono::seconds kNewest{5};
 // A fetch that has brought nothing for so long is taken over when a reader waits for it.
 constexpr std::chrono::seconds kStalled{5};
 // The same for one that has no answer yet.
@@ -51,6 +54,14 @@ void Fill::release(std::uint64_t id) {
     drop_passed_locked();
   }
   table_.forget_if_idle(*this);
+}
+
+bool Fill::takes_newcomers(base::WallTime now) const {
+  const std::lock_guard lock(mutex_);
+  if (!opens_ || phase_ != Phase::Open) return opens_;
+  if (object_->is_removed()) return false;
+  return now - response_.response_time < kNewest ||
+         current_age(response_, now) < response_.freshness.lifetime;
 }
 
 bool Fill::is_idle() const {
@@ -215,6 +226,8 @@ void Fill::plan_locked() {
     }
     under_way += left;
   }
+  // It brings all there is; ranges would only begin it again.
+  if (streams && ranges_ == Ranges::Ignored) return;
   // A line that is shared by turns is not shared better by asking for more.
   const std::uint64_t capped =
       permit_ ? std::max(permit_->rate / 4, FillWindow::kSmallest) : FillWindow::kLargest;
@@ -418,7 +431,9 @@ void Fill::saved(std::uint32_t index, const base::Status& status) {
   {
     const std::lock_guard lock(mutex_);
     --unsaved_;
-    if (status || table_.memory_->is_scarce() || !is_wanted_locked(index)) {
+    // Stored is stored, whoever did it.
+    if (status || object_->has_slice(index) || table_.memory_->is_scarce() ||
+        !is_wanted_locked(index)) {
       buffers_.erase(index);
     } else {
       lost_.insert(index);

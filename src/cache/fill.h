@@ -152,6 +152,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::optional<base::Result<std::shared_ptr<SliceBuffer>>> find_locked(ReaderState& reader,
                                                                         std::uint32_t index,
                                                                         std::uint64_t have);
+  // Whether who asks for the key now, without an object, can have what this fill brings.
+  bool takes_newcomers(base::WallTime now) const;
   void release(std::uint64_t id);
   bool is_idle() const;
   void save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer);

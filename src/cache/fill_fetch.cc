@@ -280,6 +280,10 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
   unannounced_ += bytes.size();
   while (!bytes.empty()) {
     if (next_ > last_ || !enter_slice_locked(0)) return Next::Abort;
+    if (buffer_ && position_ > buffer_->filled.load(std::memory_order_relaxed)) {
+      is_over_ = true;  // what it was to continue is gone: the slice is asked for anew
+      return Next::Abort;
+    }
     const std::uint64_t length = fill_->object_->slice_length(next_);
     const std::size_t count = std::min<std::uint64_t>(bytes.size(), length - position_);
     if (buffer_) {

@@ -31,7 +31,7 @@ Fill::Reader FillTable::acquire(const store::Key& key, std::shared_ptr<store::Ob
   std::shared_ptr<Fill> replaced;  // destroyed after the lock is released
   const std::lock_guard lock(mutex_);
   std::shared_ptr<Fill>& fill = fills_[key];
-  if (!fill || (object ? fill->object() != object : !fill->opens_)) {
+  if (!fill || (object ? fill->object() != object : !fill->takes_newcomers(clock_.wall()))) {
     replaced = std::move(fill);
     fill = std::make_shared<Fill>(*this, key, std::move(object), response, rule);
   }

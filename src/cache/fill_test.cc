@@ -59,6 +59,19 @@ class FakeOrigin final : public Origin {
     return found;
   }
 
+  // As every origin does in the end: a sink and its fill hold each other until then.
+  void end_all() {
+    for (std::size_t i = 0;; ++i) {
+      std::shared_ptr<OriginSink> sink;
+      {
+        const std::lock_guard lock(mutex_);
+        if (i == asked_.size()) return;
+        sink = asked_[i].sink;
+      }
+      sink->on_end(base::fail(base::ErrorCode::Unavailable, "the test is over"));
+    }
+  }
+
   bool admits = true;
 
  private:
@@ -126,7 +139,10 @@ class FillTest : public ::testing::Test {
   std::optional<net::WorkerPool> disk{std::in_place, 1, 64};
   FillTable table{origin, *store, *disk, clock};
 
-  void TearDown() override { disk.reset(); }
+  void TearDown() override {
+    origin.end_all();
+    disk.reset();
+  }
 };
 
 TEST_F(FillTest, PlainRequestIsLeftToRun) {

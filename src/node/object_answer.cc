@@ -217,7 +217,8 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
     const std::uint64_t filled = buffer->filled.load(std::memory_order_acquire);
     if (start + filled <= at) {
       if (co_await fill->progress(*buffer, at - start, work.pace.deadline())) continue;
-      co_return !buffer->is_fed;  // the next round starts another fetch
+      // Nobody feeds it any more: the next round starts another fetch.
+      co_return std::chrono::steady_clock::now() < work.pace.deadline();
     }
     net::Outgoing out;
     const std::uint64_t count = std::min(start + filled, stop) - at;

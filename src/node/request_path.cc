@@ -44,6 +44,8 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
   if (target.origin == nullptr) return false;
   std::shared_ptr<store::Object> object = delivery_.store.find_open(target.key);
   if (!object) return false;
+  // Before its metadata is looked at: what is kept must not count as newer than it is.
+  const std::uint64_t revision = object->revision();
   const std::shared_ptr<const StoredObject> stored = loop_->hot.get(std::move(object));
   if (!stored) return false;
   const base::WallTime now = delivery_.clock.wall();
@@ -90,13 +92,14 @@ bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
   exchange.outcome.status = selection.status;
   exchange.outcome.cache = "hit";
   exchange.outcome.reason = use.reason;
-  if (!stored->body.empty()) remember(exchange, out, stored, use, now);
+  if (!stored->body.empty()) remember(exchange, out, stored, revision, use, now);
   return true;
 }
 
 void RequestPath::remember(const server::Exchange& exchange, const net::Outgoing& out,
                            const std::shared_ptr<const StoredObject>& stored,
-                           const cache::UseDecision& use, base::WallTime now) {
+                           std::uint64_t revision, const cache::UseDecision& use,
+                           base::WallTime now) {
   const http::RequestHead& head = exchange.head();
   // Secrets of clients are not kept.
   if (exchange.closing() || use.remaining <= std::chrono::seconds(1) ||
@@ -113,7 +116,7 @@ void RequestPath::remember(const server::Exchange& exchange, const net::Outgoing
   answer->until = exchange.start() + std::chrono::seconds(1) -
                   (age - std::chrono::floor<std::chrono::seconds>(age));
   answer->stored = stored;
-  answer->revision = stored->object->revision();
+  answer->revision = revision;
   answer->body = out.memory.size();
   answer->status = exchange.outcome.status;
   answer->origin = exchange.outcome.origin;

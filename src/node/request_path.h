@@ -116,8 +116,8 @@ class RequestPath final : public server::Handler {
   const bool tls_;
   // Keeps a small answer of try_answer for requests that come in the same words.
   void remember(const server::Exchange& exchange, const net::Outgoing& out,
-                const std::shared_ptr<const StoredObject>& stored, const cache::UseDecision& use,
-                base::WallTime now);
+                const std::shared_ptr<const StoredObject>& stored, std::uint64_t revision,
+                const cache::UseDecision& use, base::WallTime now);
 
   RecentAnswers& recent_answers() { return tls_ ? loop_->recent_https : loop_->recent_http; }
 

@@ -158,7 +158,9 @@ void Exchange::try_send_interim(std::string_view head) {
       outcome.bytes += head.size();
       return;
     case net::IoState::WouldBlock:
-      if (out.head.size() == head.size() && !connection_.stream_->is_tls()) return;
+      // Over TLS it is sealed, and leaves before what follows.
+      if (connection_.stream_->is_tls()) outcome.bytes += head.size();
+      if (connection_.stream_->is_tls() || out.head.size() == head.size()) return;
       break;
     default:
       break;
@@ -166,6 +168,7 @@ void Exchange::try_send_interim(std::string_view head) {
   // Half of it is on its way: nothing can follow any more.
   outcome.complete = false;
   keep_alive_ = false;
+  connection_.broken_ = true;
   connection_.abort();
 }
 
@@ -240,6 +243,7 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
 }
 
 net::Task<bool> Connection::write_at_once(net::Outgoing out) {
+  if (broken_) co_return false;
   net::Socket& socket = stream_->socket();
   Progress progress(rules_);
   for (;;) {
@@ -357,6 +361,7 @@ net::Task<void> Connection::serve() {
           exchange.head_ = &request->head;
           const std::string answer_head(out.head);
           out.head = answer_head;
+          exchange.first_sent_ = now();
           const bool sent = state != net::IoState::Failed && co_await write(std::move(out));
           exchange.outcome.complete = sent;
           keep = keep && sent;

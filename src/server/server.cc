@@ -32,6 +32,7 @@ struct Port {
   explicit Port(ListenerSettings listener) : settings(std::move(listener)) {}
   const ListenerSettings settings;
   std::unique_ptr<Handler> handler;
+  base::UniqueFd fd;                    // bound, until the loop's thread makes the socket of it
   std::unique_ptr<net::Socket> socket;  // goes when nothing is accepted here any more
 };
 
@@ -217,8 +218,7 @@ base::Result<Listening> Server::Impl::open(const ListenerSettings& listener) {
   listening.port = bound->port;
   for (std::size_t i = 0; i < bound->fds.size(); ++i) {
     auto port = std::make_shared<Port>(listener);
-    port->socket = std::make_unique<net::Socket>(workers[i]->loop, std::move(bound->fds[i]),
-                                                 net::Socket::Trigger::Level);
+    port->fd = std::move(bound->fds[i]);
     listening.ports.push_back(std::move(port));
   }
   return listening;
@@ -230,9 +230,11 @@ void Server::Impl::listen(Listening& listening) {
     begin_task();
     workers[i]->loop.post([this, worker = workers[i].get(), port = listening.ports[i]] {
       port->handler = port->settings.handler(worker->loop);
+      port->socket = std::make_unique<net::Socket>(worker->loop, std::move(port->fd),
+                                                   net::Socket::Trigger::Level);
       worker->ports.push_back(port);
       worker->loop.spawn(accept(*worker, port));
-      if (stopping) port->socket->cancel();
+      if (stopping && port->socket) port->socket->cancel();
     });
   }
 }

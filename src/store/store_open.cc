@@ -90,6 +90,12 @@ base::Status Store::Parts::load() {
     }
   }
   LARDER_TRY(load_orders());
+  // Whatever the clock says, what comes is newer than all that was purged.
+  std::uint64_t least = next_generation;
+  const OrderBook book = orders->book();
+  for (const OrderBook::Group& group : book.groups) least = std::max(least, group.purged_below);
+  for (const OrderBook::Purge& purge : book.purges) least = std::max(least, purge.below);
+  next_generation = least;
   for (const auto& drive : drives) {
     if (const auto ready = make_ready(*drive); !ready) return unreadable(*drive, ready.error());
   }

@@ -52,7 +52,7 @@ def test_half_open_connections_are_closed_and_others_served(crowded, origin):
         for number, connection in enumerate(crowd):
             if number % 2:
                 connection.sendall(b"GET /fresh/small.bin HTTP/1.1\r\nHost: pack")
-        assert node.metric("larder_connections") >= count
+        wait_until(lambda: node.metric("larder_connections") >= count)
         served_meanwhile(node, "/fresh/small.bin", body)
         halves = crowd[1::2]
         wait_until(lambda: node.metric("larder_client_timeouts_total") >= len(halves), 30)
