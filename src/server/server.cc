@@ -248,7 +248,7 @@ void Server::Impl::close(const Listening& listening) {
   if (!listening.settings.unix_path.empty()) ::unlink(listening.settings.unix_path.c_str());
 }
 
-base::Status Server::set_listeners(std::vector<ListenerSettings> wanted) {
+base::Status Server::set_listeners(const std::vector<ListenerSettings>& wanted) {
   Impl& impl = *impl_;
   const std::lock_guard lock(impl.listeners_mutex);
   if (impl.stopping) return base::fail(base::ErrorCode::Unavailable, "the server is stopping");
@@ -310,7 +310,7 @@ void Server::set_limits(const Limits& limits) {
 
 Server::Server() : impl_(std::make_unique<Impl>()) {}
 
-base::Result<std::unique_ptr<Server>> Server::start(std::vector<ListenerSettings> listeners,
+base::Result<std::unique_ptr<Server>> Server::start(const std::vector<ListenerSettings>& listeners,
                                                     const ServerSettings& settings) {
   ::signal(SIGPIPE, SIG_IGN);  // sendfile has no MSG_NOSIGNAL
   std::unique_ptr<Server> server(new Server());

@@ -26,7 +26,7 @@ class Server {
  public:
   // Binds everything or nothing, then serves on threads of its own. Errors name the listener and
   // its address.
-  static base::Result<std::unique_ptr<Server>> start(std::vector<ListenerSettings> listeners,
+  static base::Result<std::unique_ptr<Server>> start(const std::vector<ListenerSettings>& listeners,
                                                      const ServerSettings& settings);
   // As stop(10 s).
   ~Server();
@@ -36,7 +36,7 @@ class Server {
   // From now on listens at these places and no others: all of it, or an error and nothing changes.
   // A place that stays keeps what it was given at first, except for its congestion control.
   // Connections of a listener that goes are served to their end.
-  base::Status set_listeners(std::vector<ListenerSettings> wanted);
+  base::Status set_listeners(const std::vector<ListenerSettings>& wanted);
   // In force for every connection from its next step on.
   void set_limits(const Limits& limits);
 
