@@ -135,6 +135,7 @@ TEST(Settings, SyntaxErrorsHaveLineAndColumn) {
   EXPECT_TRUE(mistakes("[sample]\nname = \n").starts_with("x.toml:2:"))
       << mistakes("[sample]\nname = \n");
   EXPECT_TRUE(mistakes("[sample]\na = 1\na = 2\n").starts_with("x.toml:3:"));
+  EXPECT_TRUE(mistakes("\u03FFo.").starts_with("x.toml:1:"));
 }
 
 TEST(Settings, TheManualComesFromTheTable) {
