@@ -45,6 +45,8 @@ struct Opening {
   std::string metadata;       // kept with the object
   StoredResponse response;    // the same, parsed; its length is known when `storable`
   std::string group;          // whose quota it counts against (store::Store::create)
+  // Asked when it is stored: whether it was purged or changed meanwhile. Empty: never.
+  std::function<bool()> is_outdated{};
 };
 using OpeningJudge = std::function<Opening(const http::ResponseHead&)>;
 

@@ -126,6 +126,7 @@ void Fill::Fetch::store_stream() {
                                                     body->size(), opening.group)
                       : base::fail(base::ErrorCode::FailedPrecondition, opening.reason.data());
     base::Status stored = object ? base::Status{} : std::unexpected(object.error());
+    if (object) remove_if_outdated(opening, **object);
     for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
       stored = fill_->table_.store_.write_slice(
           **object, index, bytes(body->substr(index * kSliceSize, (*object)->slice_length(index))));
@@ -147,6 +148,12 @@ void Fill::Fetch::settle_stream() {
   fill_->table_.forget(*fill_);
 }
 
+// A purge between the judgement and the creation did not find it. Who waits for it gets it all the
+// same.
+void Fill::Fetch::remove_if_outdated(const Opening& opening, const store::Object& object) const {
+  if (opening.is_outdated && opening.is_outdated()) fill_->table_.store_.remove(object);
+}
+
 // The store blocks, so a disk thread opens the generation while the transfer is paused.
 void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head, bool whole) {
   {
@@ -162,7 +169,10 @@ void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head,
         const auto* bytes = reinterpret_cast<const std::uint8_t*>(opening.metadata.data());
         auto object = fill.table_.store_.create(fill.key_, {bytes, opening.metadata.size()},
                                                 *opening.response.length, opening.group);
-        if (object) return fetch->created(std::move(opening), *object, whole);
+        if (object) {
+          fetch->remove_if_outdated(opening, **object);
+          return fetch->created(std::move(opening), *object, whole);
+        }
         base::log_warning("passing an object through without storing it",
                           {{"reason", object.error().message}});
         fetch->pass_on(head);

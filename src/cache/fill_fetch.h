@@ -28,6 +28,7 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   void begin_stream(Opening opening, const http::ResponseHead& head);
   void store_stream();
   void settle_stream();
+  void remove_if_outdated(const Opening& opening, const store::Object& object) const;
   void create_object(Opening opening, const http::ResponseHead& head, bool whole);
   void created(Opening opening, std::shared_ptr<store::Object> object, bool whole);
   bool enter_slice_locked(std::size_t coming);

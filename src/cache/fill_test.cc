@@ -145,6 +145,20 @@ class FillTest : public ::testing::Test {
   }
 };
 
+TEST_F(FillTest, WhatWasPurgedWhileItWasStoredIsReadAndNotFoundAgain) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, [](const http::ResponseHead& head) {
+    Opening opening = judge(head);
+    opening.is_outdated = [] { return true; };
+    return opening;
+  }));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 3 * kSliceSize)));
+  await_object(fill);
+  send(0, 0, 3 * kSliceSize);
+  EXPECT_FALSE(store->contains(kKey));
+  EXPECT_EQ(store->find(kKey), nullptr);
+}
+
 TEST_F(FillTest, PlainRequestIsLeftToRun) {
   const Fill::Reader fill = reader();
   ASSERT_TRUE(fill->open(request(), std::nullopt, judge));

@@ -200,7 +200,12 @@ Result<std::pair<std::string, std::string>> only_member(
 Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request) {
   const auto what = only_member(request, {"url", "prefix", "origin"});
   if (!what) return std::unexpected(what.error());
+  // What is on its way is purged, too: it was asked for before. Noted first, so that what the store
+  // does not find yet is found outdated when it comes.
+  Invalidations& invalidations = parts.delivery->invalidations;
+  const base::WallTime now = parts.clock.wall();
   if (what->first == "origin") {
+    invalidations.note_origin(what->second, now);
     LARDER_TRY(parts.store->purge_group(what->second));
     return Json::object();
   }
@@ -209,10 +214,10 @@ Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request
   std::uint64_t found = 0;
   for (std::size_t i = 0; i < keys->keys.size(); ++i) {
     if (what->first == "prefix") {
+      invalidations.note_prefix(keys->names[i], now);
       LARDER_TRY(parts.store->purge_prefix(keys->names[i]));
     } else {
-      // Also what is on its way: it was asked for before.
-      parts.delivery->invalidations.note({&keys->keys[i], 1}, parts.clock.wall());
+      invalidations.note({&keys->keys[i], 1}, now);
       found += parts.store->contains(keys->keys[i]) ? 1 : 0;
       parts.store->remove(keys->keys[i]);
     }

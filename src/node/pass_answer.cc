@@ -350,9 +350,7 @@ std::optional<cache::StoredResponse> RequestPath::kept_as(Work& work,
       facts.request = std::move(*as_get);
     }
   }
-  if (head.method == http::Method::Get && delivery_.invalidations.since(work.url_key, work.now)) {
-    return std::nullopt;
-  }
+  if (is_outdated(work)) return std::nullopt;
   http::ResponseHead whole = answer;
   whole.content_length = length;
   whole.chunked = false;
@@ -361,6 +359,16 @@ std::optional<cache::StoredResponse> RequestPath::kept_as(Work& work,
   if (!decision.store) return std::nullopt;
   complete_response(decision.response, facts);
   return std::move(decision.response);
+}
+
+// Whether what the work has asked for was purged or changed since, by others.
+bool RequestPath::is_outdated(const Work& work) const {
+  const base::WallTime since =
+      work.own_change ? *work.own_change + std::chrono::microseconds(1) : work.now;
+  return work.was_outdated || delivery_.invalidations.since({.url = work.url_key,
+                                                             .name = work.target.key_text,
+                                                             .origin = work.target.origin->name},
+                                                            since);
 }
 
 net::Task<void> RequestPath::store_answer(Work& work, cache::StoredResponse response,
@@ -373,6 +381,11 @@ net::Task<void> RequestPath::store_answer(Work& work, cache::StoredResponse resp
   const base::Status stored = co_await delivery_.disk.run([&]() -> base::Status {
     const auto object = store.create(key, base::as_bytes(*metadata), body.size(), group);
     if (!object) return std::unexpected(object.error());
+    // A purge between the judgement and the creation did not find it.
+    if (is_outdated(work)) {
+      store.remove(**object);
+      return base::fail(base::ErrorCode::FailedPrecondition, "changed meanwhile");
+    }
     return body.empty() ? base::Status{} : store.write_slice(**object, 0, base::as_bytes(body));
   });
   if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});

@@ -48,6 +48,10 @@ class RequestPath final : public server::Handler {
     base::WallTime now;
     base::SteadyTime asked{};                       // the request was complete
     std::shared_ptr<const StoredObject> head_of{};  // a HEAD is forwarded that may tell of it
+    // An unsafe request that has succeeded: when it invalidated its URL, and whether somebody else
+    // had done so after it was sent.
+    std::optional<base::WallTime> own_change{};
+    bool was_outdated = false;
     cache::CacheStatus status;
     DeliveryPace pace;
     bool head_sent = false;
@@ -87,6 +91,7 @@ class RequestPath final : public server::Handler {
   // What the answer is stored as although it was not filled; nothing when it is not to be stored.
   std::optional<cache::StoredResponse> kept_as(Work& work, const http::ResponseHead& answer,
                                                std::uint64_t length, bool shared) const;
+  bool is_outdated(const Work& work) const;
   net::Task<bool> collect(Work& work, cache::ByteSource& source, std::string& collected);
   net::Task<void> store_answer(Work& work, cache::StoredResponse response, std::string_view body);
   net::Task<base::Status> prepare(store::Object& object, std::uint64_t offset,

@@ -64,14 +64,19 @@ void complete_response(cache::StoredResponse& response, const OpeningFacts& fact
   response.variant_epoch |= 1;  // 0 means none
 }
 
-cache::OpeningJudge judge_opening(OpeningFacts facts, const Delivery& delivery) {
-  return [facts = std::move(facts), &delivery](const http::ResponseHead& head) {
+cache::OpeningJudge judge_opening(OpeningFacts opening_facts, const Delivery& delivery) {
+  const auto shared = std::make_shared<const OpeningFacts>(std::move(opening_facts));
+  return [shared, &delivery](const http::ResponseHead& head) {
+    const OpeningFacts& facts = *shared;
     cache::Opening opening;
     cache::StoreDecision decision = cache::decide_to_store(
         facts.key_text, facts.request, head, {facts.sent, delivery.clock.wall()}, facts.policy);
     opening.reason = decision.reason;
     if (!decision.store) return opening;
-    if (delivery.invalidations.since(facts.url_key, facts.sent)) {
+    opening.is_outdated = [shared, &delivery] {
+      return delivery.invalidations.since(shared->place(), shared->sent);
+    };
+    if (opening.is_outdated()) {
       opening.reason = "changed meanwhile";
       return opening;
     }

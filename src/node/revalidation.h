@@ -28,6 +28,8 @@ struct OpeningFacts {
   // varies by the same fields.
   std::uint64_t variant_epoch = 0;
   std::vector<cache::NominatedField> vary;
+
+  StoredPlace place() const { return {.url = url_key, .name = key_text, .origin = origin}; }
 };
 // Adds what decide_to_store cannot know: host and variant number.
 void complete_response(cache::StoredResponse& response, const OpeningFacts& facts);

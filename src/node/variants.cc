@@ -116,7 +116,9 @@ net::Task<void> RequestPath::invalidate(Work& work, const http::ResponseHead& an
       keys.push_back(key_of_target(work.target, https, target, secret));
     }
   }
-  delivery_.invalidations.note(keys, delivery_.clock.wall());
+  work.was_outdated = is_outdated(work);
+  work.own_change = delivery_.clock.wall();
+  delivery_.invalidations.note(keys, *work.own_change);
   store::Store& store = delivery_.store;
   const base::Status removed = co_await delivery_.disk.run([&]() -> base::Status {
     for (const store::Key& key : keys) store.remove(key);

@@ -19,7 +19,7 @@ class Seen:
 
 class ScriptedOrigin:
     """`answer(seen)` gives status, a list of (name, value) fields and the body's bytes; Content-Length is added unless
-    it is among the fields. Every request is kept in `seen`."""
+    the fields frame the body. Every request is kept in `seen`."""
 
     def __init__(self, answer):
         self.answer, self.seen, self.changed = answer, [], threading.Condition()
@@ -50,7 +50,7 @@ class ScriptedOrigin:
                     self.send_header("Date", email.utils.formatdate(time.time(), usegmt=True))
                 for name, value in fields:
                     self.send_header(name, value)
-                if "content-length" not in names and status not in (204, 304):
+                if not names & {"content-length", "transfer-encoding"} and status not in (204, 304):
                     self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if self.command != "HEAD" and status not in (204, 304):

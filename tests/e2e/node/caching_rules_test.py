@@ -145,6 +145,38 @@ def test_answer_that_was_asked_for_before_a_change_is_not_kept_after_it(rules_no
     assert rules_node.get("/race").body == b"after"
 
 
+# How the origin answers, as another way to the store each: with a length, without one, to a request that is not shared.
+ON_ITS_WAY = {"filled": ([], []), "streamed": ([], [("Transfer-Encoding", "chunked")]),
+              "passed": (["-H", "Authorization: Basic eDp5"], [("Cache-Control", "public, max-age=3600")])}
+
+
+@pytest.mark.parametrize("way", ON_ITS_WAY)
+@pytest.mark.parametrize("purge", ["{url}", "--prefix {folder}", "--origin packages"])
+def test_answer_that_was_asked_for_before_a_purge_is_not_kept_after_it(rules_node, rules_origin, script, way, purge):
+    options, fields = ON_ITS_WAY[way]
+    path = f"/purged-{way}/{purge.strip('-{}').partition(' ')[0]}"
+    purged = threading.Event()
+
+    def answer(seen):
+        is_first = len(rules_origin.requests(path)) == 1
+        assert not is_first or purged.wait(10)
+        body = b"before" if is_first else b"after"
+        if ("Transfer-Encoding", "chunked") in fields:
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        return 200, [FRESH, *fields], body
+
+    script[path] = [answer]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(rules_node.get, path, *options)
+        rules_origin.wait_for(path, 1)
+        text = purge.format(url=f"http://packages.test{path}", folder=f"http://packages.test/purged-{way}/")
+        rules_node.cli("cache", "purge", *text.split())
+        purged.set()
+        assert slow.result(15).body == b"before"
+    assert rules_node.get(path).body == b"after"
+    assert rules_node.get(path).is_hit
+
+
 def test_head_is_answered_from_a_stored_get_and_renews_a_stale_one(rules_node, rules_origin, script):
     script["/head"] = [(200, [("Cache-Control", "max-age=1"), ("ETag", '"1"'), ("X-A", "1")], b"body"),
                        (200, [FRESH, ("ETag", '"1"'), ("X-A", "2"), ("Content-Length", "4")], b"")]
