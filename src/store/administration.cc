@@ -21,16 +21,17 @@ constexpr std::uint32_t kMostRead = 2'000;       // names for one page
 
 }  // namespace
 
-std::string Store::Parts::read_name(Drive& drive, const Entry& entry) {
+base::Result<std::string> Store::Parts::read_name(Drive& drive, const Entry& entry) {
   if (settings.name_of == nullptr) return "";
   const auto fd = drive.open_to_read(entry.id, entry.location());
-  if (!fd) return "";
+  if (!fd) return std::unexpected(fd.error());
   const auto slot = read_slots({.key = entry.key,
                                 .generation = entry.id,
                                 .length = entry.length,
                                 .location = entry.location()},
                                fd->get(), drive.path());
-  return slot ? std::string(name_in(slot->metadata)) : "";
+  if (!slot) return std::unexpected(slot.error());
+  return std::string(name_in(slot->metadata));
 }
 
 void Store::Parts::set_pinned(const Entry& entry, bool is_pinned) {
@@ -153,7 +154,7 @@ ListPage Store::list(const ListQuery& query) {
     }
     for (const Entry& entry : entries) {
       Drive& drive = *parts_->drives[entry.drive];
-      std::string name = parts_->read_name(drive, entry);
+      std::string name = parts_->read_name(drive, entry).value_or("");
       ++read;
       if (!name.starts_with(query.prefix) || parts_->orders->is_purged(name, entry.id)) continue;
       page.items.push_back({.name = std::move(name),

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <vector>
 
@@ -19,6 +20,7 @@ constexpr std::uint32_t kStep = 64;
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kFirstScrub = 600 * kSecond;
 constexpr std::int64_t kScrubEvery = 86'400 * kSecond;
+constexpr std::int64_t kWalkAgain = 60 * kSecond;
 
 // An entry without its slices, and those.
 struct Copy {
@@ -103,17 +105,17 @@ ScrubStatistics Keeper::scrub_statistics() const {
 bool Keeper::is_scrub_due() const {
   if (wants_scrub_) return true;
   return parts_.settings.scrub_rate > 0 && !parts_.drives.empty() &&
-         parts_.drives.front()->steady_now() >= next_scrub_;
+         parts_.steady_now() >= next_scrub_;
 }
 
 void Keeper::run(const std::stop_token& stop) {
   lower_priority();
-  if (!parts_.drives.empty()) next_scrub_ = parts_.drives.front()->steady_now() + kFirstScrub;
+  next_scrub_ = parts_.steady_now() + kFirstScrub;
   while (!stop.stop_requested() && !stopped_) {
     work_off();
     if (is_scrub_due()) {
       scrub();
-      if (!parts_.drives.empty()) next_scrub_ = parts_.drives.front()->steady_now() + kScrubEvery;
+      next_scrub_ = parts_.steady_now() + kScrubEvery;
     }
     if (!wants_walk_ && !wants_scrub_ && !pause(kSecond)) return;
   }
@@ -121,7 +123,11 @@ void Keeper::run(const std::stop_token& stop) {
 
 void Keeper::work_off() {
   sweep_drives();
-  if (wants_walk_) walk();
+  if (wants_walk_ || is_walk_due()) walk();
+}
+
+bool Keeper::is_walk_due() const {
+  return walk_again_at_ > 0 && parts_.steady_now() >= walk_again_at_;
 }
 
 void Keeper::sweep_drives() {
@@ -133,34 +139,55 @@ void Keeper::sweep_drives() {
   }
 }
 
+bool Keeper::judge(const Entry& entry, bool needs_name, std::uint64_t purged_below) {
+  bool is_purged = parts_.index.is_purged(entry);
+  if (!is_purged && needs_name && entry.is_recorded) {
+    const auto name = parts_.read_name(*parts_.drives[entry.drive], entry);
+    if (name) {
+      is_purged = parts_.orders->is_purged(*name, entry.id);
+      if (!is_purged) parts_.set_pinned(entry, parts_.orders->is_pinned(*name));
+    } else if (name.error().code == base::ErrorCode::NotFound ||
+               name.error().code == base::ErrorCode::DataLoss) {
+      is_purged = entry.id < purged_below;  // nobody can read it any more
+    } else {
+      return false;
+    }
+  }
+  if (!is_purged) return true;
+  if (auto removed = parts_.index.erase(entry.key, entry.id)) {
+    parts_.finish_removal(std::move(*removed));
+  }
+  return true;
+}
+
 void Keeper::walk() {
   const std::lock_guard one_at_a_time(walk_mutex_);
   wants_walk_ = false;
   const OrderBook book = parts_.orders->book();
   const bool needs_names =
       !book.purges.empty() || !book.pins.empty() || parts_.index.pinned_cost() > 0;
+  std::uint64_t purged_below = 0;
+  for (const OrderBook::Purge& purge : book.purges) {
+    purged_below = std::max(purged_below, purge.below);
+  }
+  // Where a drive fails or the process is short of descriptors: a purge stays marked until nothing
+  // is left that it may be about.
+  std::uint64_t oldest_unknown = UINT64_MAX;
   IndexPosition at;
   for (bool is_at_end = false; !is_at_end && !stopped_;) {
     for (const Copy& copy : copy_some(parts_.index, at, false, is_at_end)) {
-      const Entry& entry = copy.entry;
-      bool is_purged = parts_.index.is_purged(entry);
-      if (!is_purged && needs_names && entry.is_recorded) {
-        const std::string name = parts_.read_name(*parts_.drives[entry.drive], entry);
-        if (name.empty()) continue;
-        is_purged = parts_.orders->is_purged(name, entry.id);
-        if (!is_purged) parts_.set_pinned(entry, parts_.orders->is_pinned(name));
-      }
-      if (!is_purged) continue;
-      if (auto removed = parts_.index.erase(entry.key, entry.id)) {
-        parts_.finish_removal(std::move(*removed));
+      if (!judge(copy.entry, needs_names, purged_below)) {
+        oldest_unknown = std::min<std::uint64_t>(oldest_unknown, copy.entry.id);
       }
     }
     for (const auto& drive : parts_.drives) drive->free_released();
   }
+  if (stopped_) return;
+  walk_again_at_ = oldest_unknown == UINT64_MAX ? 0 : parts_.steady_now() + kWalkAgain;
   // A drive that is away may hold older objects: the marks wait for it.
-  if (!stopped_ && !book.purges.empty() && parts_.missing_drives.empty()) {
-    parts_.orders->purges_done(book.purges);
-  }
+  std::vector<OrderBook::Purge> done = book.purges;
+  std::erase_if(done, [&](const OrderBook::Purge& purge) { return purge.below > oldest_unknown; });
+  if (!done.empty() && parts_.missing_drives.empty()) parts_.orders->purges_done(done);
 }
 
 void Keeper::scrub() {

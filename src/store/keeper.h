@@ -33,6 +33,10 @@ class Keeper {
  private:
   void sweep_drives();
   void walk();
+  // False when it could not be found out now whether the orders apply. `purged_below`: no purge by
+  // prefix is about later generations.
+  bool judge(const Entry& entry, bool needs_name, std::uint64_t purged_below);
+  bool is_walk_due() const;
   void scrub();
   // Waits as the rate wants; false when stopped.
   bool check_slice(int fd, const Entry& entry, std::uint32_t index, std::uint64_t expected);
@@ -44,6 +48,8 @@ class Keeper {
   std::atomic<bool> stopped_ = false;
   std::mutex walk_mutex_;  // one walk at a time
   std::atomic<bool> wants_walk_ = false;
+  // Steady microseconds: what the last walk could not judge is looked at again. 0: nothing.
+  std::atomic<std::int64_t> walk_again_at_ = 0;
   std::atomic<bool> wants_scrub_ = false;  // now and at full speed
   std::atomic<bool> at_full_speed_ = false;
   std::int64_t next_scrub_ = 0;  // steady microseconds; of the thread

@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "store/layout.h"
 #include "store/orders.h"
 #include "store/testing.h"
 
@@ -346,6 +348,75 @@ TEST(StoreDrives, WhatADriveHeldThatWasAwayIsOlderThanWhatCameMeanwhile) {
   base::configure_log({});
 }
 
+// Nothing can be opened while it lives.
+class LackOfDescriptors {
+ public:
+  LackOfDescriptors() {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &old_), 0);
+    rlimit none = old_;
+    none.rlim_cur = 3;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~LackOfDescriptors() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &old_), 0); }
+  LackOfDescriptors(const LackOfDescriptors&) = delete;
+  LackOfDescriptors& operator=(const LackOfDescriptors&) = delete;
+
+ private:
+  rlimit old_{};
+};
+
+// The data file of a generation of more than one slice.
+fs::path file_of(const std::string& folder, std::uint64_t generation) {
+  for (const auto& file : fs::recursive_directory_iterator(folder + "/objects")) {
+    if (file.is_regular_file() && parse_file_number(file.path().filename().string()) == generation)
+      return file.path();
+  }
+  return {};
+}
+
+TEST(StorePurge, StaysMarkedUntilEverythingWasLookedAt) {
+  const TemporaryFolder folder;
+  base::ManualClock clock(base::from_unix_seconds(1795300000));
+  base::configure_log({.level = base::LogLevel::Error});
+  std::array<std::uint64_t, 5> generations{};
+  {
+    auto store = open_named(folder.path());
+    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+      const auto object =
+          put_named(*store, seed, (seed < 3 ? "a/" : "b/") + std::to_string(seed), "g", 2 * kMiB);
+      ASSERT_TRUE(object);
+      generations[seed] = object->id();
+    }
+  }
+  StoreSettings settings = settings_for(folder.path());
+  settings.clock = &clock;
+  auto store = Store::open(settings);
+  ASSERT_TRUE(store);
+  // It cannot be opened, and is there all the same.
+  const fs::path unreadable = file_of(folder.path(), generations[2]);
+  const fs::path aside = folder.path() + "/aside";
+  fs::rename(unreadable, aside);
+  fs::create_symlink(aside, unreadable);
+  // Nobody can ever read this one: it is no reason to wait.
+  fs::remove(file_of(folder.path(), generations[4]));
+
+  ASSERT_TRUE((*store)->purge_prefix("a/"));
+  (*store)->maintain();
+  EXPECT_EQ((*store)->statistics().purges, 1U);
+  EXPECT_EQ((*store)->statistics().objects, 2U);
+  fs::remove(unreadable);
+  fs::rename(aside, unreadable);
+  EXPECT_FALSE((*store)->contains(key_of(1)));
+  EXPECT_FALSE((*store)->find(key_of(2)));
+  EXPECT_TRUE((*store)->find(key_of(3)));
+  EXPECT_FALSE((*store)->find(key_of(4)));
+
+  clock.advance(std::chrono::minutes(2));
+  (*store)->maintain();
+  EXPECT_EQ((*store)->statistics().purges, 0U);
+  base::configure_log({});
+}
+
 TEST(StoreDrives, ALackOfDescriptorsIsNotTheDrivesFault) {
   const TemporaryFolder folder;
   base::configure_log({.level = base::LogLevel::Error});
@@ -354,14 +425,11 @@ TEST(StoreDrives, ALackOfDescriptorsIsNotTheDrivesFault) {
     ASSERT_TRUE(put_named(*store, 1, "one", "g", 2 * kMiB));
   }
   auto store = open_named(folder.path());
-  rlimit old{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
-  rlimit none = old;
-  none.rlim_cur = 3;
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  EXPECT_FALSE(store->find(key_of(1)));
-  EXPECT_FALSE(put_named(*store, 2, "two", "g", 2 * kMiB));
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  {
+    const LackOfDescriptors lack;
+    EXPECT_FALSE(store->find(key_of(1)));
+    EXPECT_FALSE(put_named(*store, 2, "two", "g", 2 * kMiB));
+  }
   EXPECT_EQ(store->statistics().drives[0].state, DriveState::Good);
   EXPECT_EQ(store->statistics().write_errors, 0U);
   EXPECT_TRUE(store->find(key_of(1))) << "it was not given up";

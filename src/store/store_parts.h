@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -78,8 +79,8 @@ struct Store::Parts {
   std::string_view name_in(std::string_view metadata) const {
     return settings.name_of != nullptr ? settings.name_of(metadata) : std::string_view();
   }
-  // The name of what may be no more; empty when it cannot be read.
-  std::string read_name(Drive& drive, const Entry& entry);
+  // The name of what may be no more. NotFound and DataLoss: it can never be read again.
+  base::Result<std::string> read_name(Drive& drive, const Entry& entry);
   void set_pinned(const Entry& entry, bool is_pinned);
   void drop_purged_objects();
 
@@ -87,6 +88,11 @@ struct Store::Parts {
   base::SystemClock system_clock;
   const base::Clock& clock() const {
     return settings.clock != nullptr ? *settings.clock : system_clock;
+  }
+  std::int64_t steady_now() const {  // microseconds
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               clock().steady().time_since_epoch())
+        .count();
   }
   // Destroyed last to first: the threads, then the open objects, the index, the drives.
   std::vector<std::unique_ptr<Drive>> drives;
