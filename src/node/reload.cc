@@ -30,7 +30,7 @@ std::vector<server::ListenerSettings> make_listeners(Node::Parts& parts,
       listener.congestion_control = settings.congestion_control;
       listener.on_handshake_failure = [&parts](std::string_view address_text,
                                                std::string_view reason) {
-        parts.handshakes->add(Counter::HandshakeFailures);
+        parts.handshakes->add_shared(Counter::HandshakeFailures);
         base::log_debug("a TLS handshake failed",
                         {{"client", std::string(address_text)}, {"reason", std::string(reason)}});
       };
