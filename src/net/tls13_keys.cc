@@ -1,8 +1,9 @@
 #include "net/tls13_keys.h"
 
+// SHA-256 itself: through EVP each of the four hashes of a handshake looks its algorithm up again.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,13 +13,24 @@ namespace larder::net {
 
 namespace {
 
-const unsigned char* bytes(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
+// One half of HMAC (RFC 2104): the hash of the padded key and the text.
+void hash_padded(std::span<const std::uint8_t, Tls13Keys::kSecret> key, std::uint8_t pad,
+                 std::string_view text, std::span<std::uint8_t, SHA256_DIGEST_LENGTH> out) {
+  std::array<std::uint8_t, SHA256_CBLOCK> block;
+  block.fill(pad);
+  for (std::size_t i = 0; i < key.size(); ++i) block[i] = key[i] ^ pad;
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, block.data(), block.size());
+  SHA256_Update(&context, text.data(), text.size());
+  SHA256_Final(out.data(), &context);
+  OPENSSL_cleanse(block.data(), block.size());
+  OPENSSL_cleanse(&context, sizeof context);
 }
 
 // HKDF-Expand-Label with an empty context (RFC 8446 section 7.1); one block of SHA-256 is enough
 // for all that is derived.
-bool expand_label(std::span<const std::uint8_t, Tls13Keys::kSecret> secret, std::string_view label,
+void expand_label(std::span<const std::uint8_t, Tls13Keys::kSecret> secret, std::string_view label,
                   std::span<std::uint8_t> out) {
   std::string info;
   info.push_back('\0');
@@ -28,15 +40,13 @@ bool expand_label(std::span<const std::uint8_t, Tls13Keys::kSecret> secret, std:
   info += label;
   info.push_back('\0');
   info.push_back('\1');  // counter of HKDF-Expand
-  std::array<std::uint8_t, EVP_MAX_MD_SIZE> block{};
-  unsigned length = 0;
-  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), bytes(info), info.size(),
-           block.data(), &length) == nullptr) {
-    return false;
-  }
-  std::copy_n(block.begin(), out.size(), out.begin());
-  OPENSSL_cleanse(block.data(), block.size());
-  return true;
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> inner;
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> outer;
+  hash_padded(secret, 0x36, info, inner);
+  hash_padded(secret, 0x5c, {reinterpret_cast<const char*>(inner.data()), inner.size()}, outer);
+  std::copy_n(outer.begin(), out.size(), out.begin());
+  OPENSSL_cleanse(inner.data(), inner.size());
+  OPENSSL_cleanse(outer.data(), outer.size());
 }
 
 }  // namespace
@@ -58,16 +68,17 @@ Tls13Keys::~Tls13Keys() {
 
 bool Tls13Keys::set_keys() {
   std::array<std::uint8_t, RecordCipher::kKey> key{};
-  const bool derived = expand_label(secret_, "key", key) && expand_label(secret_, "iv", iv_);
-  if (derived) cipher_ = RecordCipher::create(direction_, key);
+  expand_label(secret_, "key", key);
+  expand_label(secret_, "iv", iv_);
+  cipher_ = RecordCipher::create(direction_, key);
   OPENSSL_cleanse(key.data(), key.size());
   sequence_ = 0;
-  return derived && cipher_ != nullptr;
+  return cipher_ != nullptr;
 }
 
 bool Tls13Keys::update() {
   std::array<std::uint8_t, kSecret> next{};
-  if (!expand_label(secret_, "traffic upd", next)) return false;
+  expand_label(secret_, "traffic upd", next);
   secret_ = next;
   OPENSSL_cleanse(next.data(), next.size());
   return set_keys();

@@ -5,7 +5,9 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include <array>
 #include <cstring>
+#include <string_view>
 
 #include "net/traffic_secrets.h"
 
@@ -46,28 +48,42 @@ int select_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_
   return SSL_TLSEXT_ERR_NOACK;
 }
 
-// Keeps the two secrets that the record layer goes on with; all other lines are dropped.
-void keep_traffic_secret(const SSL* ssl, const char* line) {
-  auto* secrets = static_cast<TrafficSecrets*>(SSL_get_app_data(ssl));
-  if (secrets == nullptr) return;
+#ifndef LARDER_WRAPS_KEY_LOG
+// The hexadecimal line of a key log file.
+void read_key_log_line(const SSL* ssl, const char* line) {
   const std::string_view text(line);
-  const bool is_client = text.starts_with("CLIENT_TRAFFIC_SECRET_0 ");
-  if (!is_client && !text.starts_with("SERVER_TRAFFIC_SECRET_0 ")) return;
+  const std::string_view label = text.substr(0, text.find(' '));
   const std::string_view hex = text.substr(text.rfind(' ') + 1);
   if (hex.size() != 2 * Tls13Keys::kSecret) return;  // another hash: another suite
   const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
-  auto& secret = is_client ? secrets->client : secrets->server;
+  std::array<std::uint8_t, Tls13Keys::kSecret> secret;
   for (std::size_t i = 0; i < secret.size(); ++i) {
     secret[i] = static_cast<std::uint8_t>(digit(hex[2 * i]) * 16 + digit(hex[2 * i + 1]));
   }
-  (is_client ? secrets->has_client : secrets->has_server) = true;
+  keep_traffic_secret(SSL_get_app_data(ssl), label, secret);
+  OPENSSL_cleanse(secret.data(), secret.size());
 }
+#endif
 
 int accept_any_certificate(int /*verified*/, X509_STORE_CTX* /*store*/) {
   return 1;
 }
 
 }  // namespace
+
+#ifdef LARDER_WRAPS_KEY_LOG
+// Stands for OpenSSL's function of that name, which prints five secrets of every handshake in
+// hexadecimal: a twentieth of a handshake's cost (CMakeLists.txt says where that is possible).
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker makes the name.
+extern "C" int __wrap_ssl_log_secret(SSL* ssl, const char* label, const unsigned char* secret,
+                                     std::size_t length);
+extern "C" int __wrap_ssl_log_secret(SSL* ssl, const char* label, const unsigned char* secret,
+                                     std::size_t length) {
+  keep_traffic_secret(SSL_get_app_data(ssl), label, {secret, length});
+  return 1;
+}
+// NOLINTEND(bugprone-reserved-identifier)
+#endif
 
 base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Settings& settings) {
   SSL_CTX* context = SSL_CTX_new(TLS_server_method());
@@ -105,7 +121,9 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Setting
       1) {
     return tls_error("cannot set the cipher list");
   }
-  SSL_CTX_set_keylog_callback(context, keep_traffic_secret);
+#ifndef LARDER_WRAPS_KEY_LOG
+  SSL_CTX_set_keylog_callback(context, read_key_log_line);
+#endif
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
