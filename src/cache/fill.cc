@@ -298,6 +298,11 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(Read
     return found->second;
   }
   if (phase_ == Phase::Failed) return std::unexpected(error_);
+  if (stream_) {
+    // It is all here, and on its way to the disk.
+    if (!stream_lost_) return std::nullopt;
+    return base::fail(base::ErrorCode::DataLoss, "the answer was not stored");
+  }
   if (comes_soon_locked(index)) return std::nullopt;
   if (!combinable_) {
     if (!opens_) {

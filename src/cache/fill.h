@@ -177,6 +177,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::shared_ptr<store::Object> object_;
   std::shared_ptr<PassQueue> pass_;
   std::shared_ptr<SharedStream> stream_;
+  bool stream_lost_ = false;  // it has ended and is not stored
   bool pass_dropped_ = false;
   http::ResponseHead head_;
   base::Error error_;

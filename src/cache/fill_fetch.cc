@@ -113,38 +113,51 @@ void Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) 
 
 // The stream has ended. On a disk thread.
 void Fill::Fetch::store_stream() {
-  if (const auto body = stream_->whole(); body && !body->empty()) {
-    http::ResponseHead head = stream_head_;
-    head.chunked = false;
-    head.content_length = body->size();
-    const Opening opening = judge_(head);
-    const auto bytes = [](std::string_view text) {
-      return std::span{reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-    };
-    auto object = opening.storable
-                      ? fill_->table_.store_.create(fill_->key_, bytes(opening.metadata),
-                                                    body->size(), opening.group)
-                      : base::fail(base::ErrorCode::FailedPrecondition, opening.reason.data());
-    base::Status stored = object ? base::Status{} : std::unexpected(object.error());
-    if (object) remove_if_outdated(opening, **object);
-    for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
-      stored = fill_->table_.store_.write_slice(
-          **object, index, bytes(body->substr(index * kSliceSize, (*object)->slice_length(index))));
-    }
-    if (!stored) {
-      if (object) fill_->table_.store_.remove(**object);
-      base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
-    }
-  }
-  settle_stream();
+  const auto body = stream_->whole();
+  const bool is_kept = body && !body->empty();
+  const base::Status stored = is_kept ? store_whole(*body) : base::Status{};
+  if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
+  settle_stream(is_kept && stored);
 }
 
-void Fill::Fetch::settle_stream() {
+base::Status Fill::Fetch::store_whole(std::string_view body) {
+  http::ResponseHead head = stream_head_;
+  head.chunked = false;
+  head.content_length = body.size();
+  const Opening opening = judge_(head);
+  if (!opening.storable) {
+    return base::fail(base::ErrorCode::FailedPrecondition, std::string(opening.reason));
+  }
+  const auto bytes = [](std::string_view text) {
+    return std::span{reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+  };
+  store::Store& store = fill_->table_.store_;
+  // Who finds it before its slices are written waits for them with this fill.
+  const auto announce = [this](const std::shared_ptr<store::Object>& object) {
+    const std::lock_guard lock(fill_->mutex_);
+    fill_->object_ = object;
+  };
+  const auto object =
+      store.create(fill_->key_, bytes(opening.metadata), body.size(), opening.group, announce);
+  if (!object) return std::unexpected(object.error());
+  remove_if_outdated(opening, **object);
+  base::Status stored;
+  for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
+    stored = store.write_slice(
+        **object, index, bytes(body.substr(index * kSliceSize, (*object)->slice_length(index))));
+  }
+  if (!stored) store.remove(**object);
+  return stored;
+}
+
+void Fill::Fetch::settle_stream(bool is_stored) {
   stream_->settle();
   {
     const std::lock_guard lock(fill_->mutex_);
+    fill_->stream_lost_ = !is_stored;
     --fill_->unsaved_;
   }
+  fill_->changed_.notify();
   fill_->table_.forget(*fill_);
 }
 
@@ -167,35 +180,44 @@ void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head,
       [fetch = shared_from_this(), opening = std::move(opening), head, whole]() mutable {
         Fill& fill = *fetch->fill_;
         const auto* bytes = reinterpret_cast<const std::uint8_t*>(opening.metadata.data());
-        auto object = fill.table_.store_.create(fill.key_, {bytes, opening.metadata.size()},
-                                                *opening.response.length, opening.group);
+        const auto object = fill.table_.store_.create(
+            fill.key_, {bytes, opening.metadata.size()}, *opening.response.length, opening.group,
+            [&](const std::shared_ptr<store::Object>& made) {
+              fetch->announce(std::move(opening.response), made, whole);
+            });
         if (object) {
           fetch->remove_if_outdated(opening, **object);
-          return fetch->created(std::move(opening), *object, whole);
+        } else {
+          base::log_warning("passing an object through without storing it",
+                            {{"reason", object.error().message}});
+          fetch->pass_on(head);
         }
-        base::log_warning("passing an object through without storing it",
-                          {{"reason", object.error().message}});
-        fetch->pass_on(head);
-        fetch->created(std::move(opening), nullptr, whole);
+        fetch->created(object.has_value());
       });
   if (!queued) pass_on(head);
 }
 
-// `object` null: the answer is passed on.
-void Fill::Fetch::created(Opening opening, std::shared_ptr<store::Object> object, bool whole) {
+// Before anybody finds the object in the store: who does joins this fill.
+void Fill::Fetch::announce(StoredResponse response, const std::shared_ptr<store::Object>& object,
+                           bool whole) {
+  const std::lock_guard lock(fill_->mutex_);
+  fill_->response_ = std::move(response);
+  fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
+  fill_->object_ = object;
+  const std::uint32_t end = object->slice_count() - 1;
+  last_ = whole ? end : std::min(last_, end);
+  if (whole) next_ = 0;
+  is_whole_ = whole;
+}
+
+// Not stored: the answer is passed on.
+void Fill::Fetch::created(bool is_stored) {
   Origin::FetchId id = 0;
   {
     const std::lock_guard lock(fill_->mutex_);
     creating_ = false;
-    if (object) {
-      fill_->response_ = std::move(opening.response);
-      fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
-      fill_->object_ = object;
+    if (is_stored) {
       fill_->phase_ = Phase::Open;
-      const std::uint32_t end = object->slice_count() - 1;
-      last_ = whole ? end : std::min(last_, end);
-      if (whole) next_ = 0;
-      is_whole_ = whole;
       ready_ = true;
     }
     paused_ = false;
@@ -456,7 +478,7 @@ void Fill::Fetch::on_end(base::Status status) {
     stream->end(status);
     if (!status) ++fill_->table_.statistics_.failed_fetches;
     const auto store = [self] { self->store_stream(); };
-    if (!fill_->table_.disk_.post(store)) settle_stream();
+    if (!fill_->table_.disk_.post(store)) settle_stream(false);
   }
   if (broken) ++fill_->table_.statistics_.failed_fetches;
   if (hopeless) {

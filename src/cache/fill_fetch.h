@@ -27,10 +27,12 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   void pass_on(const http::ResponseHead& head);
   void begin_stream(Opening opening, const http::ResponseHead& head);
   void store_stream();
-  void settle_stream();
+  base::Status store_whole(std::string_view body);
+  void settle_stream(bool is_stored);
   void remove_if_outdated(const Opening& opening, const store::Object& object) const;
   void create_object(Opening opening, const http::ResponseHead& head, bool whole);
-  void created(Opening opening, std::shared_ptr<store::Object> object, bool whole);
+  void announce(StoredResponse response, const std::shared_ptr<store::Object>& object, bool whole);
+  void created(bool is_stored);
   bool enter_slice_locked(std::size_t coming);
   bool skips_locked();
   bool finish_slice();

@@ -99,6 +99,20 @@ Opening judge(const http::ResponseHead& head) {
   return opening;
 }
 
+http::ResponseHead head_without_length() {
+  http::ResponseHead head = head_of(200, std::nullopt, 0);
+  head.content_length.reset();
+  head.chunked = true;
+  return head;
+}
+
+Opening judge_stream(const http::ResponseHead& head) {
+  Opening opening = judge(head);
+  opening.lacks_length = !head.content_length;
+  opening.storable = !opening.lacks_length;
+  return opening;
+}
+
 class FillTest : public ::testing::Test {
  protected:
   static OriginRequest request(std::string target = "/x", bool serves_ranges = false) {
@@ -264,6 +278,47 @@ TEST_F(FillTest, WithoutReadersAFetchEndsAfterItsSlice) {
   const auto rest = pattern(kSeed, kSliceSize / 2, kSliceSize / 2);
   EXPECT_EQ(origin.at(0).sink->on_body(rest), OriginSink::Next::Abort);
   origin.at(0).sink->on_end(broken());
+}
+
+TEST_F(FillTest, WhoFindsTheNewObjectJoinsTheFillThatMakesIt) {
+  for (std::uint64_t number = 0; number < 300; ++number) {
+    const store::Key key{9, number};
+    const Fill::Reader opener = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    ASSERT_TRUE(opener->open(request(), std::nullopt, judge));
+    std::thread finder([&] {
+      std::shared_ptr<store::Object> found;
+      while (!found) found = store->find_open(key);
+      const StoredResponse response;
+      const Fill::Reader joined = table.acquire(key, found, &response, IdentityRule::Standard);
+      EXPECT_EQ(joined.operator->(), opener.operator->());
+    });
+    const std::shared_ptr<OriginSink> sink = origin.at(number).sink;
+    ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+    finder.join();
+  }
+  EXPECT_EQ(origin.ranges().size(), 300U);
+}
+
+TEST_F(FillTest, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
+  const auto bytes = pattern(kSeed, 0, 4 * kSliceSize);
+  for (std::uint64_t number = 0; number < 40; ++number) {
+    const store::Key key{9, number};
+    const Fill::Reader opener = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    ASSERT_TRUE(opener->open(request(), std::nullopt, judge_stream));
+    const std::shared_ptr<OriginSink> sink = origin.at(number).sink;
+    ASSERT_TRUE(sink->on_head(head_without_length()));
+    ASSERT_EQ(sink->on_body(bytes), OriginSink::Next::Continue);
+    std::thread finder([&] {
+      std::shared_ptr<store::Object> found;
+      while (!found) found = store->find_open(key);
+      if (found->has_slice(3)) return;
+      const StoredResponse response;
+      const Fill::Reader joined = table.acquire(key, found, &response, IdentityRule::Standard);
+      EXPECT_TRUE(joined.operator->() == opener.operator->() || found->has_slice(3));
+    });
+    sink->on_end({});
+    finder.join();
+  }
 }
 
 TEST_F(FillTest, CapThatCannotFeedItRefusesTheFill) {

@@ -252,6 +252,11 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
   work.exchange.outcome.cache = "miss";
   cache::Fill::Reader fill =
       delivery_.fills.acquire(work.target.key, nullptr, nullptr, work.target.policy.identity);
+  // What somebody else's fill brought between the look-up and here is not fetched once more.
+  if (work.status.forwarded == cache::Forwarded::UriMiss && work.attempt == 0 &&
+      delivery_.store.contains(work.target.key)) {
+    co_return Answered::TryAgain;
+  }
   cache::OriginRequest request = shared_request(work);
   if (stale) {
     for (const http::ResponseField& field : cache::validation_fields(stale->response)) {

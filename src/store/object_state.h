@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -34,13 +35,20 @@ struct Object::State {
   // A slice is written or dropped by one thread at a time: false when another has it.
   bool claim(std::uint32_t slice) {
     const std::lock_guard lock(mutex);
-    if (std::ranges::find(claimed, slice) != claimed.end()) return false;
+    if (is_claimed(slice)) return false;
     claimed.push_back(slice);
     return true;
+  }
+  // Waits while another thread has it.
+  void claim_when_free(std::uint32_t slice) {
+    std::unique_lock lock(mutex);
+    unclaimed.wait(lock, [&] { return !is_claimed(slice); });
+    claimed.push_back(slice);
   }
   void unclaim(std::uint32_t slice) {
     const std::lock_guard lock(mutex);
     std::erase(claimed, slice);
+    unclaimed.notify_all();
   }
 
   SliceBits stored;
@@ -51,9 +59,15 @@ struct Object::State {
   mutable std::mutex mutex;  // guards the next two; never held during I/O
   std::shared_ptr<const std::string> metadata;
   std::vector<std::uint32_t> claimed;
+  std::condition_variable unclaimed;
 
   std::mutex slots_mutex;  // serialises writers of the metadata slots, held during their I/O
   std::uint64_t sequence;  // guarded by slots_mutex
+
+ private:
+  bool is_claimed(std::uint32_t slice) const {
+    return std::ranges::find(claimed, slice) != claimed.end();
+  }
 };
 
 }  // namespace larder::store

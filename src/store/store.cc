@@ -38,7 +38,8 @@ Record removal_record(const Generation& generation) {
 
 base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
                                                     std::span<const std::uint8_t> metadata,
-                                                    std::uint64_t length, std::string_view group) {
+                                                    std::uint64_t length, std::string_view group,
+                                                    const Announcement& announce) {
   if (metadata.size() > kMetadataLimit || length > kLengthLimit) {
     return base::fail(ErrorCode::InvalidArgument, "an object of this length is not stored");
   }
@@ -99,6 +100,7 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
       return std::unexpected(drive->write_failed(std::move(written).error()));
     }
   }
+  if (announce) announce(object);
   if (auto replaced = parts_->index.insert(generation, object, drive->number(), is_pinned)) {
     parts_->finish_removal(std::move(*replaced));
   }
@@ -115,9 +117,7 @@ base::Status Store::write_slice(Object& object, std::uint32_t index,
     return base::fail(ErrorCode::FailedPrecondition, "the object was replaced or removed");
   }
   Object::State& state = *object.state_;
-  if (!state.claim(index)) {
-    return base::fail(ErrorCode::FailedPrecondition, "another thread has the slice");
-  }
+  state.claim_when_free(index);
   base::Status written;
   if (!state.stored.test(index)) written = parts_->store_slice(object, index, bytes);
   state.unclaim(index);

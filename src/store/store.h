@@ -148,18 +148,21 @@ class Store {
   // For the keyed hash that makes keys (siphash.h): kept with the store, the same after a restart.
   const std::array<std::uint8_t, 16>& secret() const;
 
+  using Announcement = std::function<void(const std::shared_ptr<Object>&)>;
   // Opens a new generation without slices, which replaces the key's older one at once (who holds
   // that keeps it). `group` is whose quota it counts against and with whom it is purged; empty:
-  // nobody's. Blocking. ResourceExhausted when no space can be freed, Unavailable when every drive
-  // is failing, InvalidArgument beyond kMetadataLimit.
+  // nobody's. `announce` gets the new object before anybody can find it, once nothing can fail any
+  // more; nothing is written to it yet. Blocking. ResourceExhausted when no space can be freed,
+  // Unavailable when every drive is failing, InvalidArgument beyond kMetadataLimit.
   base::Result<std::shared_ptr<Object>> create(const Key& key,
                                                std::span<const std::uint8_t> metadata,
-                                               std::uint64_t length, std::string_view group = {});
+                                               std::uint64_t length, std::string_view group = {},
+                                               const Announcement& announce = {});
 
   // Stores one whole slice (slice_length(index) bytes); has_slice afterwards. Blocking. A slice
-  // that is there already is left as it is: OK. FailedPrecondition when the generation was removed
-  // or another thread writes the same slice now; ResourceExhausted, Unavailable or Internal when
-  // the drive did not take it.
+  // that is there already, or that another thread writes at the same time, is left as it is: OK.
+  // FailedPrecondition when the generation was removed; ResourceExhausted, Unavailable or Internal
+  // when the drive did not take it.
   base::Status write_slice(Object& object, std::uint32_t index,
                            std::span<const std::uint8_t> bytes);
 

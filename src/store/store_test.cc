@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <thread>
 
 #include "base/file.h"
 #include "base/unique_fd.h"
@@ -98,6 +99,38 @@ TEST(Store, KnowsWhichSlicesOfALargeObjectAreThere) {
   EXPECT_FALSE(object->has_range(kLarge - 1, 2));
   EXPECT_TRUE(holds_pattern(*store, *object, 1));
   EXPECT_EQ(store->prepare(*object, 0, 10).error().code, base::ErrorCode::NotFound);
+}
+
+TEST(Store, NewObjectIsAnnouncedBeforeItIsFound) {
+  const TemporaryFolder folder;
+  auto store = open_store(folder.path());
+  for (const std::uint64_t length : {std::uint64_t{0}, std::uint64_t{5000}, kLarge}) {
+    std::shared_ptr<Object> announced;
+    bool was_found = true;
+    const auto object = store->create(key_of(length), {}, length, {}, [&](const auto& made) {
+      announced = made;
+      was_found = store->contains(key_of(length));
+    });
+    ASSERT_TRUE(object);
+    EXPECT_EQ(announced, *object);
+    EXPECT_FALSE(was_found);
+    EXPECT_EQ(store->find_open(key_of(length)), *object);
+  }
+}
+
+TEST(Store, TwoWritersOfASliceBothHaveItStored) {
+  const TemporaryFolder folder;
+  auto store = open_store(folder.path(), 256 << 20);
+  for (std::uint64_t number = 0; number < 100; ++number) {
+    const auto object = store->create(key_of(number), {}, kSliceSize + 1);
+    ASSERT_TRUE(object);
+    base::Status other;
+    std::thread writer([&] { other = write_pattern(*store, **object, 0, number); });
+    EXPECT_TRUE(write_pattern(*store, **object, 0, number));
+    EXPECT_TRUE((*object)->has_slice(0));
+    writer.join();
+    EXPECT_TRUE(other) << other.error().message;
+  }
 }
 
 TEST(Store, RefusesWhatIsNotAWholeSlice) {
