@@ -122,7 +122,7 @@ Result<HeldKey> CertificateFolder::find_key_of(const std::vector<Certificate>& c
     }
     held += (held.empty() ? "" : ", ") + name;
   }
-  return fail(ErrorCode::InvalidArgument,
+  return fail(ErrorCode::NotFound,
               held.empty() ? "no key is held here; make a request first: larder cert request"
                            : "the certificate matches no key held here (" + held +
                                  "): it was not made from a request of this host");

@@ -47,7 +47,7 @@ class CertificateFolder {
 
   base::Result<std::vector<std::string>> key_names() const;                   // sorted
   std::vector<std::string> certificate_ids(std::string_view key_name) const;  // sorted
-  // The key here that one of the certificates was made for; InvalidArgument when there is none.
+  // The key here that one of the certificates was made for; NotFound when there is none.
   base::Result<HeldKey> find_key_of(const std::vector<crypto::Certificate>& certificates) const;
 
   // The chain, then its record.

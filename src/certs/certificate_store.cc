@@ -4,6 +4,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "certs/import_checks.h"
+#include "certs/import_forms.h"
 #include "crypto/request.h"
 
 namespace larder::certs {
@@ -102,37 +104,63 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
                         .warnings = request_warnings(options, names, settings_.connection_names)};
 }
 
-Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content, bool dry_run,
+Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content,
+                                                           const ImportOptions& options,
                                                            base::WallTime now) {
-  const auto certificates = read_certificates(content);
-  if (!certificates) return std::unexpected(certificates.error());
+  const auto refused = [](Check check) {
+    ImportOutcome outcome;
+    outcome.report.checks.push_back(std::move(check));
+    return outcome;
+  };
+  auto handed = read_certificates(content, options.password);
+  if (!handed) return refused(std::move(handed.error()));
   const auto held = folder_.lock();
   if (!held) return std::unexpected(held.error());
-  const auto key = folder_.find_key_of(*certificates);
+  const auto key = folder_.find_key_of(handed->certificates);
+  if (!key && key.error().code == ErrorCode::NotFound) {
+    return refused({.kind = Check::Kind::HeldKey,
+                    .verdict = Check::Verdict::Failed,
+                    .message = key.error().message});
+  }
   if (!key) return std::unexpected(key.error());
+  const auto chain = order_chain(handed->certificates[key->leaf], handed->certificates);
+  auto outcome =
+      activate(*key, chain, "import of " + chain.front().sha256_hex(), options.dry_run, now);
+  if (outcome && handed->holds_key) {
+    outcome->report.checks.insert(
+        outcome->report.checks.begin(),
+        {.kind = Check::Kind::PrivateKey,
+         .verdict = Check::Verdict::Warning,
+         .message = "the file holds a private key as well; nothing of it was read or stored. A key "
+                    "that is sent around in files should be replaced"});
+  }
+  return outcome;
+}
+
+Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
+                                                 const std::vector<Certificate>& chain,
+                                                 const std::string& reason, bool dry_run,
+                                                 base::WallTime now) {
   const auto trust = crypto::TrustStore::from_files(settings_.client_trust);
   if (!trust) return base::with_context("client_trust", trust.error());
-  const auto chain = order_chain((*certificates)[key->leaf], *certificates);
-  ImportOutcome outcome{.key_name = key->name, .id = chain.front().sha256_hex(), .report = {}};
-  outcome.report = check_chain(chain, key->key, *trust, settings_.connection_names, now);
+  ImportOutcome outcome{.key_name = key.name, .id = chain.front().sha256_hex(), .report = {}};
+  outcome.report = check_chain(chain, key.key, *trust, settings_.connection_names, now);
   auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
   outcome.disabled = active->disabled;
-  if (dry_run) return outcome;
-  if (!outcome.report.passed()) {
-    return fail(ErrorCode::InvalidArgument, outcome.report.failures());
-  }
+  if (dry_run || !outcome.report.passed()) return outcome;
   LARDER_TRY(folder_.settle_records(*active));
-  LARDER_TRY(folder_.store_imported(key->name, outcome.id, crypto::to_pem(chain), now));
+  LARDER_TRY(folder_.store_imported(key.name, outcome.id, crypto::to_pem(chain), now));
   active->choice = ActiveFile::Choice{
-      .key_name = key->name, .certificate_id = outcome.id, .proven = outcome.report.proven};
+      .key_name = key.name, .certificate_id = outcome.id, .proven = outcome.report.proven};
   active->changed_at = now;
-  active->reason = "import of " + outcome.id;
+  active->reason = reason;
   LARDER_TRY(folder_.commit(*active));
   outcome.active = !active->disabled;
-  base::log_info("certificate imported",
-                 {{"key", key->name},
+  base::log_info("certificate activated",
+                 {{"key", key.name},
                   {"certificate", outcome.id},
+                  {"reason", reason},
                   {"subject", chain.front().subject()},
                   {"not_after", base::to_rfc3339(chain.front().not_after())},
                   {"proven", outcome.report.proven ? "yes" : "no"},
@@ -148,7 +176,11 @@ Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signe
   // Not under the lock: a signer may take minutes.
   const auto chain = signer.sign(*request);
   if (!chain) return base::with_context(signer.name(), chain.error());
-  return import_certificate(*chain, false, now);
+  auto outcome = import_certificate(*chain, {}, now);
+  if (outcome && !outcome->report.passed()) {
+    return fail(ErrorCode::InvalidArgument, outcome->report.failures());
+  }
+  return outcome;
 }
 
 Status CertificateStore::disable(const std::string& reason, base::WallTime now) {

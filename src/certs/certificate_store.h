@@ -25,7 +25,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "certs/certificate_folder.h"
-#include "certs/import_checks.h"
+#include "certs/check.h"
 #include "certs/inventory.h"
 #include "certs/signer.h"
 #include "certs/state_files.h"
@@ -53,10 +53,15 @@ struct RequestOutcome {
   std::vector<std::string> warnings;
 };
 
+struct ImportOptions {
+  std::string_view password = {};  // of PKCS#12
+  bool dry_run = false;            // check only, write nothing
+};
+
 struct ImportOutcome {
-  std::string key_name;
-  std::string id;
-  CheckReport report;
+  std::string key_name;   // empty while no certificate for a key held here was found
+  std::string id;         // as well
+  CheckReport report;     // when a check failed, nothing was changed
   bool active = false;    // served from now on
   bool disabled = false;  // stored and chosen, but HTTPS is disabled: `enable` serves it
 };
@@ -82,12 +87,13 @@ class CertificateStore {
   // one again, a new key takes a new name.
   base::Result<RequestOutcome> make_request(const RequestOptions& options, base::WallTime now);
 
-  // Checks the content against a key held here and makes it the active certificate. InvalidArgument
-  // with the messages of all failed checks. With `dry_run` nothing is written and failed checks are
-  // only reported. Importing an earlier certificate again goes back to it.
-  base::Result<ImportOutcome> import_certificate(std::string_view content, bool dry_run,
-                                                 base::WallTime now);
-  // Has the signer sign the request of a key, and imports the result.
+  // Checks the content against a key held here and, when every check passes, makes it the active
+  // certificate. A failed check is no error but stands in the report. Importing an earlier
+  // certificate again goes back to it.
+  base::Result<ImportOutcome> import_certificate(std::string_view content,
+                                                 const ImportOptions& options, base::WallTime now);
+  // Has the signer sign the request of a key, and imports the result. InvalidArgument with the
+  // messages of all failed checks.
   base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
                                     base::WallTime now);
 
@@ -107,6 +113,11 @@ class CertificateStore {
 
  private:
   explicit CertificateStore(StoreSettings settings);
+
+  // Checks a chain for a key and, unless it is a dry run, commits it under the lock that is held.
+  base::Result<ImportOutcome> activate(const HeldKey& key,
+                                       const std::vector<crypto::Certificate>& chain,
+                                       const std::string& reason, bool dry_run, base::WallTime now);
 
   StoreSettings settings_;
   CertificateFolder folder_;

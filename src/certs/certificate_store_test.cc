@@ -96,10 +96,10 @@ class Store : public base::FolderTest {
     return authority_.sign(request_path, adjust) + authority_.issuing_pem();
   }
   std::string refusal(const std::string& content) const {
-    const auto outcome = open().import_certificate(content, false, kNow);
-    EXPECT_FALSE(outcome);
+    const auto outcome = open().import_certificate(content, {}, kNow).value();
+    EXPECT_FALSE(outcome.report.passed());
     EXPECT_FALSE(open().load_active().value().certificate);
-    return outcome ? "" : outcome.error().message;
+    return outcome.report.failures();
   }
   std::vector<CertificateFacts> certificates(const std::string& key = "main") const {
     for (const KeyFacts& facts : open().list().value().keys) {
@@ -168,7 +168,7 @@ TEST_F(Store, ImportedChainIsProvenAndActive) {
                                crypto::KeyAlgorithm::EcP384, crypto::KeyAlgorithm::Ed25519}) {
     const std::string name = "k" + std::to_string(static_cast<int>(algorithm));
     const std::string request = make_request(name, algorithm);
-    const auto outcome = open().import_certificate(chain(request), false, kNow);
+    const auto outcome = open().import_certificate(chain(request), {}, kNow);
     ASSERT_TRUE(outcome) << outcome.error().message;
     EXPECT_TRUE(outcome->active);
     EXPECT_TRUE(outcome->report.proven);
@@ -184,7 +184,7 @@ TEST_F(Store, ChainMayComeInAnyOrderWithItsRoot) {
   const std::string request = make_request();
   const std::string text =
       authority_.root_pem() + authority_.issuing_pem() + "some text\n" + authority_.sign(request);
-  ASSERT_TRUE(open().import_certificate(text, false, kNow));
+  ASSERT_TRUE(open().import_certificate(text, {}, kNow));
   const auto active = open().load_active().value();
   ASSERT_EQ(active.certificate->chain.size(), 2U);
   EXPECT_EQ(active.certificate->chain[1].common_name(), "Issuing CA");
@@ -195,7 +195,7 @@ TEST_F(Store, DerLeafIsAccepted) {
   ASSERT_TRUE(base::write_file_atomically(folder_ + "/issuing.pem",
                                           authority_.issuing_pem() + authority_.root_pem(), 0644));
   const auto leaf = Certificate::from_pem(authority_.sign(make_request())).value();
-  const auto outcome = open().import_certificate(leaf.to_der(), false, kNow);
+  const auto outcome = open().import_certificate(leaf.to_der(), {}, kNow);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_TRUE(outcome->report.proven);
 }
@@ -203,12 +203,12 @@ TEST_F(Store, DerLeafIsAccepted) {
 TEST_F(Store, UnknownAuthorityBecomesActiveUnprovenWithAdvice) {
   const Authority other;
   const std::string request = make_request();
-  const auto outcome = open().import_certificate(other.sign(request), false, kNow);
+  const auto outcome = open().import_certificate(other.sign(request), {}, kNow);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_TRUE(outcome->active);
   EXPECT_FALSE(outcome->report.proven);
   const auto& checks = outcome->report.checks;
-  const auto advice = std::ranges::find(checks, "chain", &Check::name);
+  const auto advice = std::ranges::find(checks, Check::Kind::Chain, &Check::kind);
   ASSERT_NE(advice, checks.end());
   EXPECT_EQ(advice->verdict, Check::Verdict::Warning);
   EXPECT_SAYS(advice->message, "client_trust");
@@ -280,12 +280,13 @@ TEST_F(Store, PrivateKeyGivenByMistakeIsRefusedAndStoredNowhere) {
 
 TEST_F(Store, DryRunReportsAndWritesNothing) {
   const std::string request = make_request();
-  const auto good = open().import_certificate(chain(request), true, kNow);
+  const auto good = open().import_certificate(chain(request), {.dry_run = true}, kNow);
   ASSERT_TRUE(good);
   EXPECT_TRUE(good->report.passed());
   EXPECT_FALSE(good->active);
   const auto bad = open().import_certificate(
-      chain(request, [](crypto::CertificateTemplate& t) { t.server_auth = false; }), true, kNow);
+      chain(request, [](crypto::CertificateTemplate& t) { t.server_auth = false; }),
+      {.dry_run = true}, kNow);
   ASSERT_TRUE(bad);
   EXPECT_FALSE(bad->report.passed());
   EXPECT_TRUE(certificates().empty());
@@ -295,8 +296,8 @@ TEST_F(Store, DryRunReportsAndWritesNothing) {
 TEST_F(Store, RenewalReplacesAndTheRecordsSayWhenAndWhy) {
   const std::string request = make_request();
   const std::string first = chain(request);
-  const auto first_id = open().import_certificate(first, false, kNow)->id;
-  const auto second_id = open().import_certificate(chain(request), false, kNow + 10 * kDay)->id;
+  const auto first_id = open().import_certificate(first, {}, kNow)->id;
+  const auto second_id = open().import_certificate(chain(request), {}, kNow + 10 * kDay)->id;
   EXPECT_NE(first_id, second_id);
   const auto old = open().show(first_id.substr(0, 8)).value();
   EXPECT_EQ(old.state, CertificateState::Inactive);
@@ -307,30 +308,32 @@ TEST_F(Store, RenewalReplacesAndTheRecordsSayWhenAndWhy) {
   EXPECT_SAYS(old.history[2].reason, second_id);
   EXPECT_EQ(open().show(second_id)->state, CertificateState::Active);
   // Going back is importing the earlier one again.
-  ASSERT_TRUE(open().import_certificate(first, false, kNow + 11 * kDay));
+  ASSERT_TRUE(open().import_certificate(first, {}, kNow + 11 * kDay));
   EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, first_id);
   EXPECT_EQ(open().show(first_id)->history.back().event, Record::Event::Activated);
 }
 
 TEST_F(Store, FailedImportKeepsTheActiveCertificate) {
   const std::string request = make_request();
-  const auto id = open().import_certificate(chain(request), false, kNow)->id;
-  EXPECT_FALSE(open().import_certificate(
-      chain(request, [](crypto::CertificateTemplate& t) { t.server_auth = false; }), false, kNow));
+  const auto id = open().import_certificate(chain(request), {}, kNow)->id;
+  const auto refused = open().import_certificate(
+      chain(request, [](crypto::CertificateTemplate& t) { t.server_auth = false; }), {}, kNow);
+  EXPECT_FALSE(refused.value().report.passed());
+  EXPECT_FALSE(refused->active);
   EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, id);
   EXPECT_EQ(certificates().size(), 1U);
 }
 
 TEST_F(Store, DisabledWinsUntilEnable) {
   const std::string request = make_request();
-  const auto id = open().import_certificate(chain(request), false, kNow)->id;
+  const auto id = open().import_certificate(chain(request), {}, kNow)->id;
   ASSERT_TRUE(open().disable("maintenance", kNow + kDay));
   auto state = open().load_active().value();
   EXPECT_TRUE(state.disabled);
   EXPECT_FALSE(state.certificate);
   EXPECT_EQ(open().show(id)->state, CertificateState::Disabled);
   EXPECT_EQ(open().show(id)->history.back().reason, "maintenance");
-  const auto while_disabled = open().import_certificate(chain(request), false, kNow + 2 * kDay);
+  const auto while_disabled = open().import_certificate(chain(request), {}, kNow + 2 * kDay);
   ASSERT_TRUE(while_disabled);
   EXPECT_FALSE(while_disabled->active);
   EXPECT_TRUE(while_disabled->disabled);
@@ -350,7 +353,7 @@ TEST_F(Store, EnableNeedsSomethingToEnable) {
   EXPECT_TRUE(open().load_active()->disabled);
   ASSERT_TRUE(open().enable(kNow));
   EXPECT_FALSE(open().load_active()->disabled);
-  ASSERT_TRUE(open().import_certificate(chain(make_request()), false, kNow));
+  ASSERT_TRUE(open().import_certificate(chain(make_request()), {}, kNow));
   ASSERT_TRUE(open().disable("", kNow));
   const auto expired = open().enable(kNow + 91 * kDay);
   ASSERT_FALSE(expired);
@@ -358,7 +361,7 @@ TEST_F(Store, EnableNeedsSomethingToEnable) {
 }
 
 TEST_F(Store, RetiredCertificateIsKeptAndNotServed) {
-  const auto id = open().import_certificate(chain(make_request()), false, kNow)->id;
+  const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
   ASSERT_TRUE(open().retire(id, kNow + kDay));
   EXPECT_FALSE(open().load_active()->certificate);
   const auto facts = open().show(id).value();
@@ -369,12 +372,12 @@ TEST_F(Store, RetiredCertificateIsKeptAndNotServed) {
 
 TEST_F(Store, CrashBeforeTheSwitchLeavesTheOldState) {
   const std::string request = make_request();
-  const auto old_id = open().import_certificate(chain(request), false, kNow)->id;
+  const auto old_id = open().import_certificate(chain(request), {}, kNow)->id;
   const std::string active = base::read_file(settings_.folder + "/active.json", 65536).value();
   const std::string old_record =
       base::read_file(settings_.folder + "/main/" + old_id + ".json", 65536).value();
   const std::string next = chain(request);
-  const auto new_id = open().import_certificate(next, false, kNow + kDay)->id;
+  const auto new_id = open().import_certificate(next, {}, kNow + kDay)->id;
   // Undo everything from the switch on: chain and record of the new one are on disk.
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", active, 0640));
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/main/" + old_id + ".json",
@@ -385,16 +388,16 @@ TEST_F(Store, CrashBeforeTheSwitchLeavesTheOldState) {
   // Nor does a chain without its record do harm.
   std::filesystem::remove(settings_.folder + "/main/" + new_id + ".json");
   EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, old_id);
-  ASSERT_TRUE(open().import_certificate(next, false, kNow + 2 * kDay));
+  ASSERT_TRUE(open().import_certificate(next, {}, kNow + 2 * kDay));
   EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, new_id);
 }
 
 TEST_F(Store, CrashAfterTheSwitchLeavesTheNewStateAndTheRecordsCatchUp) {
   const std::string request = make_request();
-  const auto old_id = open().import_certificate(chain(request), false, kNow)->id;
+  const auto old_id = open().import_certificate(chain(request), {}, kNow)->id;
   const std::string record_path = settings_.folder + "/main/" + old_id + ".json";
   const std::string old_record = base::read_file(record_path, 65536).value();
-  const auto new_id = open().import_certificate(chain(request), false, kNow + kDay)->id;
+  const auto new_id = open().import_certificate(chain(request), {}, kNow + kDay)->id;
   ASSERT_TRUE(base::write_file_atomically(record_path, old_record, 0640));
   EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, new_id);
   EXPECT_EQ(open().show(old_id)->state, CertificateState::Inactive);
@@ -406,7 +409,7 @@ TEST_F(Store, CrashAfterTheSwitchLeavesTheNewStateAndTheRecordsCatchUp) {
 
 TEST_F(Store, DamagedFilesAreNamedAndNothingElseIsLost) {
   const std::string request = make_request();
-  const auto id = open().import_certificate(chain(request), false, kNow)->id;
+  const auto id = open().import_certificate(chain(request), {}, kNow)->id;
   make_request("second");
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/main/" + id + ".crt", "junk", 0640));
   const auto loaded = open().load_active();
@@ -432,7 +435,7 @@ TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
 }
 
 TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {
-  ASSERT_TRUE(open().import_certificate(chain(make_request()), false, kNow));
+  ASSERT_TRUE(open().import_certificate(chain(make_request()), {}, kNow));
   ASSERT_EQ(::chmod((settings_.folder + "/main/key.pem").c_str(), 0644), 0);
   const auto loaded = open().load_active();
   ASSERT_FALSE(loaded);
@@ -442,7 +445,7 @@ TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {
 TEST_F(Store, OnlyOneProcessChangesAtATime) {
   const std::string request = make_request();
   const auto held = base::lock_file(settings_.folder + "/lock", "test").value();
-  EXPECT_EQ(open().import_certificate(chain(request), false, kNow).error().code,
+  EXPECT_EQ(open().import_certificate(chain(request), {}, kNow).error().code,
             ErrorCode::FailedPrecondition);
   EXPECT_TRUE(open().list());
   EXPECT_TRUE(open().load_active());

@@ -1,6 +1,10 @@
 #include "cli/cert_facts.h"
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
+
+#include "cli/command.h"
 
 namespace larder::cli {
 namespace {
@@ -18,6 +22,28 @@ std::string_view name_of(certs::Record::Event event) {
   }
   return "unknown";
 }
+
+// Part of the contract with scripts: a number never changes its meaning.
+struct CheckExit {
+  certs::Check::Kind kind;
+  int code;
+  const char* meaning;
+};
+constexpr CheckExit kCheckExits[] = {
+    {certs::Check::Kind::Form, 10, "no certificate in any form that can be read"},
+    {certs::Check::Kind::PrivateKey, 11, "a private key was handed over"},
+    {certs::Check::Kind::Password, 12, "the password is missing or wrong"},
+    {certs::Check::Kind::HeldKey, 13, "not made for a key of this host"},
+    {certs::Check::Kind::Expiry, 14, "expired"},
+    {certs::Check::Kind::Start, 15, "not valid yet"},
+    {certs::Check::Kind::Usage, 16, "not for servers"},
+    {certs::Check::Kind::Authority, 17, "a CA's own certificate"},
+    {certs::Check::Kind::Issuer, 18, "self-signed"},
+    {certs::Check::Kind::Names, 19, "does not cover the names that clients connect to"},
+    {certs::Check::Kind::Strength, 20, "key or signature too weak"},
+    {certs::Check::Kind::Chain, 21, "clients would refuse the chain"},
+    {certs::Check::Kind::Handshake, 22, "the test handshake failed"},
+};
 
 std::string_view name_of(certs::Check::Verdict verdict) {
   switch (verdict) {
@@ -81,8 +107,9 @@ nlohmann::json facts_of(const certs::Inventory& inventory, base::WallTime now) {
 nlohmann::json facts_of(const certs::ImportOutcome& outcome) {
   nlohmann::json checks = nlohmann::json::array();
   for (const certs::Check& check : outcome.report.checks) {
-    checks.push_back(
-        {{"name", check.name}, {"verdict", name_of(check.verdict)}, {"message", check.message}});
+    checks.push_back({{"name", certs::name(check.kind)},
+                      {"verdict", name_of(check.verdict)},
+                      {"message", check.message}});
   }
   return {{"name", outcome.key_name},        {"sha256", outcome.id},
           {"active", outcome.active},        {"disabled", outcome.disabled},
@@ -90,11 +117,20 @@ nlohmann::json facts_of(const certs::ImportOutcome& outcome) {
           {"checks", std::move(checks)}};
 }
 
+int exit_code(certs::Check::Kind failed) {
+  const auto* const entry = std::ranges::find(kCheckExits, failed, &CheckExit::kind);
+  return entry == std::end(kCheckExits) ? kFailed : entry->code;
+}
+
+std::vector<std::pair<int, std::string>> check_exit_codes() {
+  std::vector<std::pair<int, std::string>> codes;
+  for (const CheckExit& entry : kCheckExits) codes.emplace_back(entry.code, entry.meaning);
+  return codes;
+}
+
 std::string describe_import(const certs::ImportOutcome& outcome, bool dry_run) {
   const std::string which = outcome.key_name + " " + outcome.id.substr(0, 16);
-  if (dry_run)
-    return which + (outcome.report.passed() ? ": would be accepted; nothing was changed"
-                                            : ": would be refused; nothing was changed");
+  if (dry_run) return which + ": would be accepted; nothing was changed";
   if (outcome.disabled)
     return which + ": stored; HTTPS is disabled, `larder cert enable` serves it";
   return which + ": active";

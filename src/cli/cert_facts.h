@@ -2,6 +2,9 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "certs/certificate_store.h"
@@ -13,6 +16,11 @@ nlohmann::json facts_of(const certs::CertificateFacts& certificate, base::WallTi
 // {"disabled", "certificates": [...], "requests": [{"name", "request", "subject"}], "damaged"}
 nlohmann::json facts_of(const certs::Inventory& inventory, base::WallTime now);
 nlohmann::json facts_of(const certs::ImportOutcome& outcome);
+
+// What `larder cert import` returns for the first check that failed; scripts rely on it.
+int exit_code(certs::Check::Kind failed);
+// The same with its meaning, for the manual.
+std::vector<std::pair<int, std::string>> check_exit_codes();
 
 // "in effect", "would be in effect", ...: the sentence after an import.
 std::string describe_import(const certs::ImportOutcome& outcome, bool dry_run);

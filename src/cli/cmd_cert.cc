@@ -8,6 +8,7 @@
 #include "cli/common_options.h"
 #include "cli/control.h"
 #include "cli/output.h"
+#include "cli/secret_input.h"
 #include "cli/state_owner.h"
 #include "node/settings.h"
 
@@ -31,6 +32,7 @@ struct CertOptions : CommonOptions {
   std::string file;
   std::string id;
   std::string reason;
+  std::string password_file;
   bool dry_run = false;
 };
 
@@ -99,34 +101,53 @@ int request(const CertOptions& options) {
   return kOk;
 }
 
-void print_checks(const certs::ImportOutcome& outcome) {
+void print_warnings(const certs::ImportOutcome& outcome) {
   for (const certs::Check& check : outcome.report.checks) {
-    if (check.verdict == certs::Check::Verdict::Passed) continue;
-    const bool failed = check.verdict == certs::Check::Verdict::Failed;
-    print_line((failed ? "failed: " : "warning: ") + printable(check.message));
+    if (check.verdict == certs::Check::Verdict::Warning)
+      print_line("warning: " + printable(check.message));
   }
+}
+
+// What is known of the password before root becomes the node's user.
+Result<std::string> read_password(const CertOptions& options) {
+  if (options.password_file.empty()) return std::string();
+  return read_secret(options.password_file, "");
 }
 
 int import(const CertOptions& options) {
   const std::string what = "cannot import " + printable(options.file);
   // Before root becomes the node's user, who need not be able to read it.
   const auto content = base::read_file(options.file, kImportLimit);
+  if (!content && content.error().code == base::ErrorCode::ResourceExhausted) {
+    report(content.error(), what, "a certificate file is smaller");
+    return exit_code(certs::Check::Kind::Form);
+  }
   if (!content) return report(content.error(), what);
+  const auto password = read_password(options);
+  if (!password) return report(password.error(), what);
   auto host = open_host(options);
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
-  const auto outcome = host->store.import_certificate(*content, options.dry_run, clock.wall());
+  const auto outcome = host->store.import_certificate(
+      *content, {.password = *password, .dry_run = options.dry_run}, clock.wall());
   if (!outcome) return report(outcome.error(), what);
-  const int code = options.dry_run ? (outcome->report.passed() ? kOk : kFailed)
-                                   : tell_node(*host, options.json, "the certificate");
-  if (code != kOk && !options.dry_run) return code;
+  const certs::Check* const failure = outcome->report.first_failure();
+  if (failure == nullptr && !options.dry_run) {
+    if (const int told = tell_node(*host, options.json, "the certificate"); told != kOk)
+      return told;
+  }
   if (options.json) {
     print_json(facts_of(*outcome));
   } else {
-    print_checks(*outcome);
-    print_line(describe_import(*outcome, options.dry_run));
+    print_warnings(*outcome);
+    if (failure == nullptr) {
+      print_line(describe_import(*outcome, options.dry_run));
+    } else {
+      report({base::ErrorCode::InvalidArgument, outcome->report.failures()}, what,
+             "nothing was changed");
+    }
   }
-  return code;
+  return failure == nullptr ? kOk : exit_code(failure->kind);
 }
 
 int list(const CertOptions& options) {
@@ -278,11 +299,17 @@ void add_request(Command& cert) {
 void add_import(Command& cert) {
   auto options = std::make_shared<CertOptions>();
   Command& command = cert.command(
-      "import", "Check a signed certificate (PEM leaf or chain, or DER) and serve it from now on.");
+      "import",
+      "Check a signed certificate and serve it from now on. It may come as PEM (leaf or chain, in "
+      "any order), DER, base64, PKCS#7 or PKCS#12: what it is shows its content, not its name.");
   add_common_options(command, *options)
       .positional("CERTFILE", options->file, "The certificate.")
       .flag("--dry-run", options->dry_run, "Only check; change nothing.")
+      .option("--password-file", options->password_file,
+              "PKCS#12: file with its password; \"-\": standard input. A key inside is never read.")
       .example("larder cert import node1.pem --dry-run")
+      .example("larder cert import node1.pfx --password-file node1.password")
+      .exit_codes(check_exit_codes())
       .run([options] { return import(*options); });
 }
 

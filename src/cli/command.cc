@@ -50,6 +50,11 @@ Command& Command::example(std::string line) {
   return *this;
 }
 
+Command& Command::exit_codes(std::vector<std::pair<int, std::string>> codes) {
+  exit_codes_ = std::move(codes);
+  return *this;
+}
+
 Command& Command::run(std::function<int()> function) {
   function_ = std::move(function);
   return *this;
@@ -64,6 +69,10 @@ void describe(const Command& command, const std::string& path, std::string& out)
     for (const Command::Option& option : command.all_options()) {
       out += "* `" + option.name + "`" + (option.is_required ? " (required)" : "") + ": " +
              option.text + "\n";
+    }
+    if (!command.all_exit_codes().empty()) out += "\nFurther exit codes:\n\n";
+    for (const auto& [code, meaning] : command.all_exit_codes()) {
+      out += "* " + std::to_string(code) + ": " + meaning + "\n";
     }
     out += "\n```\n";
     for (const std::string& example : command.examples()) out += example + "\n";

@@ -14,6 +14,7 @@
 #include <functional>
 #include <list>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -48,6 +49,8 @@ class Command {
   Command& positionals(std::string name, std::vector<std::string>& target, std::string text,
                        Need need = Need::Required);
   Command& example(std::string line);
+  // What it returns beyond 0, 1 and 2.
+  Command& exit_codes(std::vector<std::pair<int, std::string>> codes);
   Command& run(std::function<int()> function);
 
   struct Option {
@@ -70,6 +73,7 @@ class Command {
   const std::string& text() const { return text_; }
   const std::vector<Option>& all_options() const { return options_; }
   const std::vector<std::string>& examples() const { return examples_; }
+  const std::vector<std::pair<int, std::string>>& all_exit_codes() const { return exit_codes_; }
   const std::list<Command>& commands() const { return commands_; }
   const std::function<int()>& function() const { return function_; }
 
@@ -78,6 +82,7 @@ class Command {
   std::string text_;
   std::vector<Option> options_;
   std::vector<std::string> examples_;
+  std::vector<std::pair<int, std::string>> exit_codes_;
   std::list<Command> commands_;  // a list, so that references stay good
   std::function<int()> function_;
 };

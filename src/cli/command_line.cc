@@ -42,6 +42,10 @@ void build(CLI::App& app, const Command& command, Chosen& chosen) {
   std::string footer;
   for (const std::string& example : command.examples())
     footer += (footer.empty() ? "Example:\n  " : "\n  ") + example;
+  for (const auto& [code, meaning] : command.all_exit_codes())
+    footer += (footer.find("Exit code") == std::string::npos ? "\nExit codes beyond 0, 1, 2:\n  "
+                                                             : "\n  ") +
+              std::to_string(code) + " " + meaning;
   app.footer(footer);
   for (const Command& below : command.commands())
     build(*app.add_subcommand(below.name(), below.text()), below, chosen);

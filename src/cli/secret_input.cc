@@ -54,7 +54,7 @@ Result<std::string> read_secret(const std::string& file, const char* environment
   if (!text) return text;
   while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' '))
     text->pop_back();
-  if (text->empty()) return fail(ErrorCode::InvalidArgument, "the token is empty");
+  if (text->empty()) return fail(ErrorCode::InvalidArgument, "the secret is empty");
   return text;
 }
 

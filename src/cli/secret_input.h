@@ -1,5 +1,6 @@
-// Tokens go in and out by file, standard input, environment or (once) standard output, never as an
-// argument: arguments can be seen by every user of the machine and stay in shell histories.
+// Tokens and passwords go in and out by file, standard input, environment or (once) standard
+// output, never as an argument: arguments can be seen by every user of the machine and stay in
+// shell histories.
 #pragma once
 
 #include <string>

@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "crypto/openssl_error.h"
+#include "crypto/pem.h"
 #include "crypto/x509_text.h"
 
 namespace larder::crypto {

@@ -22,6 +22,7 @@ bool parses_as(std::span<const std::uint8_t> der) {
 
 DerKind classify_der(std::span<const std::uint8_t> der) {
   if (parses_as<X509, d2i_X509, X509_free>(der)) return DerKind::Certificate;
+  if (parses_as<X509_REQ, d2i_X509_REQ, X509_REQ_free>(der)) return DerKind::Request;
   if (parses_as<EVP_PKEY, d2i_AutoPrivateKey, EVP_PKEY_free>(der)) return DerKind::PrivateKey;
   if (parses_as<PKCS12, d2i_PKCS12, PKCS12_free>(der)) return DerKind::Pkcs12;
   if (parses_as<PKCS7, d2i_PKCS7, PKCS7_free>(der)) return DerKind::Pkcs7;

@@ -8,6 +8,7 @@ namespace larder::crypto {
 
 enum class DerKind {
   Certificate,
+  Request,     // PKCS#10
   PrivateKey,  // PKCS#8, also encrypted, or an older form
   Pkcs7,       // certificates and perhaps a signature, no key
   Pkcs12,      // usually a key with its certificate

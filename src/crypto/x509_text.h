@@ -12,13 +12,6 @@
 
 namespace larder::crypto {
 
-struct PemBlock {
-  std::string kind;  // "CERTIFICATE"
-  std::string der;
-};
-// The PEM blocks of a text in order; text between them is ignored. A damaged block is an error.
-base::Result<std::vector<PemBlock>> parse_pem(std::string_view text, std::size_t limit);
-
 std::string name_text(const X509_NAME* name);
 std::string common_name_of(const X509_NAME* name);
 base::Result<NameHandle> make_name(const DistinguishedName& name);
