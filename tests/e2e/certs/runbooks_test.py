@@ -1,0 +1,163 @@
+"""The runbooks of Connected Cache, with its parameters and messages, against a running node."""
+
+import os
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from support.larder import PROGRAM, Node, origin_table
+from support.program import ROOT, run
+from support.tls import fingerprint, served_certificate
+from support.wait import wait_until
+
+RUNBOOKS = ROOT / "packaging/runbooks"
+NAME = "mcc-node1.larder.test"
+LOG = r"^You can find logs here: (.*/Certificates/logs/{}_\d{{8}}-\d{{6}}\.log)$"
+
+
+class Runbooks:
+    def __init__(self, node, folder):
+        self.node, self.certificates = node, folder / "Certificates"
+        self.environment = {"LARDER_CERTIFICATES_DIR": str(self.certificates), "LARDER_PROGRAM": str(PROGRAM),
+                            "LARDER_CONFIG": str(node.config)}
+
+    def __call__(self, name, *arguments, check=True):
+        return run(RUNBOOKS / name, *arguments, check=check, environment=self.environment)
+
+    def request(self, *more, algo=("-algo", "EC", "-keySizeOrCurve", "prime256v1"), name="mcc-node1"):
+        return self("generateCsr.sh", *algo, "-csrName", name, "-subjectCommonName", NAME, "-sanDns", NAME, *more)
+
+    def certificate(self, name):
+        return self.certificates / "certs" / name
+
+
+@pytest.fixture
+def runbooks(tmp_path, origin):
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME]).start()
+    yield Runbooks(node, tmp_path)
+    node.stop()
+
+
+def logged(done, name):
+    """The text of the log that the output names."""
+    found = re.search(LOG.format(name), done.stdout + done.stderr, re.M)
+    assert found, done
+    return pathlib.Path(found[1]).read_text()
+
+
+def test_from_request_to_https_and_back(runbooks, authority, origin):
+    done = runbooks.request("-subjectCountry", "DE", "-subjectState", "Hessen", "-subjectOrg", "Example, Inc",
+                            "-sanIp", "127.0.0.1")
+    csr = pathlib.Path(re.search(r"^CSR file created at: (.*)$", done.stdout, re.M)[1])
+    assert csr == runbooks.certificate("mcc-node1.csr")
+    assert str(csr) in logged(done, "GenerateCsr")
+    text = run("openssl", "req", "-in", csr, "-noout", "-text", "-verify").stdout
+    for part in (f"CN = {NAME}", "C = DE", "ST = Hessen", "Example, Inc", f"DNS:{NAME}", "IP Address:127.0.0.1",
+                 "prime256v1"):
+        assert part in text
+    assert not [path for path in runbooks.certificates.rglob("*")
+                if path.is_file() and "PRIVATE KEY" in path.read_text()], "the key stays with the node"
+
+    node, chain = runbooks.node, authority.sign(csr)
+    shutil.copy(chain, runbooks.certificate("mcc-node1.crt"))
+    logged(runbooks("importCert.sh", "-certName", "mcc-node1"), "ImportCert")
+    wait_until(lambda: served_certificate(node.address, node.https_port, NAME) == fingerprint(chain))
+
+    done = runbooks("ShowCertDetails.sh")
+    sha1 = run("openssl", "x509", "-in", chain, "-noout", "-fingerprint", "-sha1").stdout.split("=")[1].strip()
+    assert f"Thumbprint: {sha1.replace(':', '')}" in done.stdout
+    year = run("openssl", "x509", "-in", chain, "-noout", "-enddate").stdout.split()[-2]
+    assert re.search(rf"^Expiry date: {year}-\d\d-\d\dT", done.stdout, re.M)
+    assert "State: active" in done.stdout
+    logged(done, "ShowCertDetails")
+
+    data = origin.write("runbook.bin", 50_000)
+    before = set(runbooks.certificates.rglob("*"))
+    logged(runbooks("disableTls.sh"), "DisableTls")
+    wait_until(lambda: served_certificate(node.address, node.https_port, NAME) is None)
+    assert node.get("/runbook.bin").body == data, "HTTP goes on"
+    assert before <= set(runbooks.certificates.rglob("*")), "nothing is deleted"
+    assert "State: disabled" in runbooks("ShowCertDetails.sh").stdout
+
+    again = authority.sign(csr)  # the same request, signed once more: renewal
+    shutil.copy(again, runbooks.certificate("renewed.crt"))
+    runbooks("importCert.sh", "-certName", "renewed.crt")
+    node.cli("cert", "enable", check=False)
+    wait_until(lambda: served_certificate(node.address, node.https_port, NAME) == fingerprint(again))
+
+
+@pytest.mark.parametrize("algo, text", [
+    (("--algorithm", "rsa", "-keySize", "2048"), "2048 bit"),
+    (("-algo", "EC", "--keySizeOrCurve", "secp384r1"), "secp384r1"),
+    (("-algo", "ED25519"), "ED25519"),
+    (("-algo", "ED448"), "ED448")])
+def test_every_algorithm_of_the_original(runbooks, algo, text):
+    done = runbooks.request(algo=algo)
+    printed = run("openssl", "req", "-in", runbooks.certificate("mcc-node1.csr"), "-noout", "-text").stdout
+    assert text in printed
+    assert ("warning: " in done.stdout) == text.startswith("ED")
+
+
+@pytest.mark.parametrize("missing, arguments", [
+    ("-algo", ["-keySizeOrCurve", "prime256v1", "-csrName", "a", "-subjectCommonName", NAME, "-sanDns", NAME]),
+    ("-keySizeOrCurve", ["-algo", "EC", "-csrName", "a", "-subjectCommonName", NAME, "-sanDns", NAME]),
+    ("-csrName", ["-algo", "EC", "-keySizeOrCurve", "prime256v1", "-subjectCommonName", NAME, "-sanDns", NAME]),
+    ("-subjectCommonName", ["-algo", "EC", "-keySizeOrCurve", "prime256v1", "-csrName", "a", "-sanDns", NAME]),
+    ("-sanDns", ["-algo", "EC", "-keySizeOrCurve", "prime256v1", "-csrName", "a", "-subjectCommonName", NAME])])
+def test_a_missing_parameter_is_named(runbooks, missing, arguments):
+    done = runbooks("generateCsr.sh", *arguments, check=False)
+    assert done.returncode == 2 and re.search(rf"{missing}\b.*(missing|required)", done.stderr), done
+    assert not runbooks.certificates.exists(), "nothing was begun"
+
+
+def test_a_refusal_says_why_and_where_the_log_is(runbooks, authority):
+    runbooks.request()
+    shutil.copy(authority.issue("stranger.test", f"DNS:{NAME}").chain, runbooks.certificate("stranger.crt"))
+    done = runbooks("importCert.sh", "-certName", "stranger", check=False)
+    assert done.returncode == 1 and "key" in done.stderr
+    assert "key" in logged(done, "ImportCert")
+    done = runbooks("importCert.sh", "-certName", "absent", check=False)
+    assert done.returncode == 1 and "absent.crt" in done.stderr
+    assert runbooks("importCert.sh", "-certName", "../absent", check=False).returncode == 2
+    done = runbooks("generateCsr.sh", "-algo", "EC", "-keySizeOrCurve", "prime256v1", "-csrName", "mcc-node1",
+                    "-subjectCommonName", NAME, "-sanDns", NAME, check=False)
+    assert done.returncode == 1 and "exists" in logged(done, "GenerateCsr") or "already" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["generateCsr.sh", "importCert.sh", "disableTls.sh", "ShowCertDetails.sh"])
+def test_help(runbooks, name):
+    assert name in runbooks(name, "--help").stdout
+    assert runbooks(name, "-h").stdout == runbooks(name, "--help").stdout
+    assert runbooks(name, "-nonsense", "x", check=False).returncode == 2
+
+
+@pytest.fixture(scope="module")
+def grammar(folder):
+    """Folder of modules with a grammar of PowerShell; $LARDER_POWERSHELL_GRAMMAR names one that is there already."""
+    if given := os.environ.get("LARDER_POWERSHELL_GRAMMAR"):
+        return pathlib.Path(given)
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("SKIPPED LOUDLY: the syntax of PowerShell files is checked with npm's tree-sitter-powershell")
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests/support/powershell" / file, folder)
+    done = run("npm", "--prefix", folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", check=False, timeout=120)
+    if done.returncode:
+        pytest.skip(f"SKIPPED LOUDLY: npm cannot fetch the grammar of PowerShell: {done.stderr.strip()[-300:]}")
+    return folder / "node_modules"
+
+
+def check_syntax(grammar, *files):
+    return run("node", ROOT / "tests/support/powershell/check_syntax.cjs", grammar, *files, check=False)
+
+
+def test_powershell_twins_parse(grammar, tmp_path):
+    """No PowerShell runs here: what is known of these files is that their syntax is right."""
+    files = sorted(RUNBOOKS.glob("*.ps*1"))
+    assert {file.stem for file in files} >= {file.stem for file in RUNBOOKS.glob("*.sh")} - {"runbook"}
+    done = check_syntax(grammar, *files)
+    assert done.returncode == 0, done.stdout
+    broken = tmp_path / "broken.ps1"
+    broken.write_text(files[-1].read_text().replace(")\n", "\n", 1))
+    assert check_syntax(grammar, broken).returncode == 1
