@@ -51,6 +51,24 @@ std::vector<std::string> request_warnings(const RequestOptions& options,
   return warnings;
 }
 
+// A certificate without one of them would be refused after a signer has had the trouble.
+Status check_request_names(const crypto::CertificateRequest& request,
+                           const std::vector<std::string>& connection_names) {
+  const crypto::AlternativeNames names = request.alternative_names();
+  for (const std::string& name : connection_names) {
+    const auto& kind = crypto::parse_address(name) ? names.addresses : names.dns;
+    const auto parent = name.find('.');
+    const bool wildcard = parent != std::string::npos &&
+                          std::ranges::find(kind, "*" + name.substr(parent)) != kind.end();
+    if (std::ranges::find(kind, name) == kind.end() && !wildcard) {
+      return fail(ErrorCode::FailedPrecondition,
+                  "clients connect by " + name +
+                      ", which the request leaves out; make a new request under another name");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 CertificateStore::CertificateStore(StoreSettings settings)
@@ -169,14 +187,37 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
 }
 
 Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signer& signer,
-                                              base::WallTime now) {
+                                              const base::Clock& clock) {
   LARDER_TRY(check_key_name(key_name));
-  const auto request = base::read_file(folder_.request_path(key_name), kSmallFileLimit);
-  if (!request) return std::unexpected(request.error());
+  const std::string path = folder_.request_path(key_name);
+  if (!file_exists(path)) {
+    return fail(ErrorCode::FailedPrecondition, "there is no request named " + key_name +
+                                                   "; make one: larder cert request --name " +
+                                                   key_name);
+  }
+  const auto text = base::read_file(path, kSmallFileLimit);
+  if (!text) return std::unexpected(text.error());
+  const auto request = crypto::CertificateRequest::from_pem(*text);
+  if (!request) return base::with_context(path, request.error());
+  LARDER_TRY(check_request_names(*request, settings_.connection_names));
+  const auto key = crypto::PrivateKey::load(folder_.key_path(key_name));
+  if (!key) return std::unexpected(key.error());
   // Not under the lock: a signer may take minutes.
-  const auto chain = signer.sign(*request);
+  const auto chain = signer.sign(*text);
   if (!chain) return base::with_context(signer.name(), chain.error());
-  auto outcome = import_certificate(*chain, {}, now);
+  const auto answer = read_certificates(*chain);
+  if (!answer) {
+    return fail(ErrorCode::InvalidArgument,
+                std::string(signer.name()) + ": " + answer.error().message);
+  }
+  // A certificate of another key held here would be imported too, and be the wrong one.
+  if (std::ranges::none_of(answer->certificates,
+                           [&](const Certificate& each) { return each.matches(*key); })) {
+    return fail(ErrorCode::InvalidArgument, std::string(signer.name()) +
+                                                ": the answer holds no certificate for the key " +
+                                                key_name + ": another request was signed");
+  }
+  auto outcome = import_certificate(*chain, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
   }

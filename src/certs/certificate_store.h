@@ -92,10 +92,12 @@ class CertificateStore {
   // certificate again goes back to it.
   base::Result<ImportOutcome> import_certificate(std::string_view content,
                                                  const ImportOptions& options, base::WallTime now);
-  // Has the signer sign the request of a key, and imports the result. InvalidArgument with the
-  // messages of all failed checks.
+  // Has the signer sign the request of a key, and imports the result. FailedPrecondition, and the
+  // signer is not asked, when there is no request or it leaves out a name that clients connect by;
+  // InvalidArgument when what comes back is not for this key, or with the messages of all failed
+  // checks.
   base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
-                                    base::WallTime now);
+                                    const base::Clock& clock);
 
   // HTTPS ends; key, request and certificates stay. Also without a certificate: then it keeps the
   // site's own from being served.

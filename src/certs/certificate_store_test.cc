@@ -469,15 +469,46 @@ class TestSigner final : public Signer {
 
 TEST_F(Store, SignerRenewsTheSameRequest) {
   make_request();
+  const base::ManualClock clock(kNow);
   TestSigner signer(authority_, true);
-  const auto outcome = open().renew("main", signer, kNow);
+  const auto outcome = open().renew("main", signer, clock);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_TRUE(outcome->active);
   TestSigner broken(authority_, false);
-  const auto failed = open().renew("main", broken, kNow);
+  const auto failed = open().renew("main", broken, clock);
   ASSERT_FALSE(failed);
   EXPECT_SAYS(failed.error().message, "test: the CA cannot be reached");
   EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, outcome->id);
+}
+
+TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {
+  make_request();
+  class Stranger final : public Signer {
+   public:
+    explicit Stranger(std::string answer) : answer_(std::move(answer)) {}
+    std::string_view name() const override { return "test"; }
+    base::Result<std::string> sign(std::string_view) override { return answer_; }
+
+   private:
+    std::string answer_;
+  };
+  const auto other = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  Stranger signer(authority_.sign_key(other.public_key(), {.dns = {"node1.example.org"}}));
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  ASSERT_FALSE(outcome);
+  EXPECT_SAYS(outcome.error().message, "no certificate for the key main");
+}
+
+TEST_F(Store, SignerIsNotAskedForARequestThatLeavesOutAName) {
+  make_request();
+  settings_.connection_names.push_back("other.example.org");
+  TestSigner signer(authority_, false);
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::FailedPrecondition);
+  EXPECT_SAYS(outcome.error().message, "other.example.org");
+  EXPECT_SAYS(open().renew("absent", signer, base::ManualClock(kNow)).error().message,
+              "no request named absent");
 }
 
 }  // namespace

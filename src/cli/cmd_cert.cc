@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "certs/certificate_store.h"
 #include "cli/cert_facts.h"
+#include "cli/cert_renewal.h"
 #include "cli/commands.h"
 #include "cli/common_options.h"
 #include "cli/control.h"
@@ -40,6 +41,8 @@ struct CertOptions : CommonOptions {
 struct Host {
   certs::CertificateStore store;
   std::string socket;
+  std::string folder;                     // of the certificates
+  std::vector<std::string> signed_names;  // keys with a signer
 };
 
 // The files belong to the node's user: root becomes that user first, so that nothing is left that
@@ -54,7 +57,10 @@ Result<Host> open_host(const CertOptions& options) {
   auto store = certs::CertificateStore::open(
       {settings->state_dir + "/certificates", settings->connection_names, settings->client_trust});
   if (!store) return std::unexpected(store.error());
-  return Host{std::move(*store), settings->control_socket};
+  Host host{std::move(*store), settings->control_socket, settings->state_dir + "/certificates", {}};
+  for (const node::SignerSettings& signer : settings->signers)
+    host.signed_names.push_back(signer.certificate);
+  return host;
 }
 
 // A node that does not run reads the files when it starts; that is no failure.
@@ -156,7 +162,8 @@ int list(const CertOptions& options) {
   const auto inventory = host->store.list();
   if (!inventory) return report(inventory.error(), "cannot list certificates");
   const base::SystemClock clock;
-  const nlohmann::json facts = facts_of(*inventory, clock.wall());
+  nlohmann::json facts = facts_of(*inventory, clock.wall());
+  facts["renewals"] = renewal_facts(host->folder, host->signed_names);
   if (options.json) {
     print_json(facts);
     return kOk;
@@ -174,6 +181,7 @@ int list(const CertOptions& options) {
     if (open["certificates"] == 0)
       print_line("waits for its certificate: " + printable(open["request"].get<std::string>()));
   }
+  for (const auto& renewal : facts["renewals"]) print_line(describe_renewal(renewal));
   if (inventory->disabled) print_line("HTTPS is disabled; `larder cert enable` serves it again.");
   for (const std::string& damaged : inventory->damaged)
     print_line("damaged: " + printable(damaged));
@@ -273,6 +281,18 @@ int retire(const CertOptions& options) {
       "The certificate is retired.");
 }
 
+void add_renew(Command& cert) {
+  auto options = std::make_shared<CertOptions>();
+  options->name.clear();
+  Command& command = cert.command(
+      "renew",
+      "Have the configured signer sign a certificate's request now, and serve the result.");
+  add_common_options(command, *options)
+      .positional("NAME", options->name, "Name of the key, as in [[node.signer]] certificate.")
+      .example("larder cert renew delivery")
+      .run([options] { return renew_certificate(options->config, options->name, options->json); });
+}
+
 void add_request(Command& cert) {
   auto options = std::make_shared<CertOptions>();
   Command& command = cert.command(
@@ -327,6 +347,7 @@ void add_cert_commands(Command& root) {
   Command& cert = root.command("cert", "Certificates of this node, from request to retirement.");
   add_request(cert);
   add_import(cert);
+  add_renew(cert);
   add_simple(cert, "list", "Show all certificates with domain, issuer, dates and thumbprint.",
              "larder cert list", std::make_shared<CertOptions>(), list);
   {

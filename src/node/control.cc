@@ -228,6 +228,7 @@ std::string Node::Parts::metrics() const {
        link->status().connected ? 1.0 : 0.0, false, ""}};
   add_serving_gauges(*this, gauges);
   add_cache_gauges(cache, gauges);
+  add_renewal_gauges(*this, gauges);
   if (const auto inventory = certificates->list()) {
     for (const certs::KeyFacts& key : inventory->keys) {
       for (const certs::CertificateFacts& facts : key.certificates) {
@@ -253,6 +254,7 @@ void add_control_routes(Node::Parts& parts) {
     return server::json_reply(parts.certificates_json());
   });
   router.add("POST", "/api/v1/certificates/reload", [&parts](const server::RouteRequest&) {
+    parts.renewals->wake();
     return reply_of(parts.reload_certificates());
   });
   router.add("POST", "/api/v1/settings/reload", [&parts](const server::RouteRequest&) {

@@ -38,6 +38,11 @@ void LinkWorker::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+bool LinkWorker::pause(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return !changed_.wait_for(lock, time, [this] { return stopping_; });
+}
+
 void LinkWorker::run() {
   const client::HttpExchange exchange = [this](const auto& request) { return perform(request); };
   for (;;) {

@@ -30,6 +30,8 @@ class LinkWorker {
   void interrupt();
   // Fails the exchange that runs now and joins the thread. Idempotent. Not from the step.
   void stop();
+  // From the step: waits; false at once when the worker is to stop.
+  bool pause(std::chrono::milliseconds time);
 
  private:
   void run();

@@ -113,10 +113,12 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   parts.lock = std::move(*lock);
   LARDER_TRY(open_cache(parts));
   LARDER_TRY(open_identity(parts));
+  open_renewals(parts);
   parts.control_pool = std::make_unique<net::WorkerPool>(2, 64);
   add_control_routes(parts);
   add_cache_routes(parts);
   add_admin_routes(parts);
+  add_renewal_routes(parts);
 
   server::ServerSettings serving;
   serving.threads = static_cast<unsigned>(parts.settings.threads);
@@ -126,6 +128,7 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   parts.server = std::move(*server);
   parts.running = parts.server.get();
   parts.link->start();
+  parts.renewals->start();
   return node;
 }
 
@@ -138,6 +141,7 @@ void Node::stop(std::chrono::milliseconds grace) {
   Parts& parts = *parts_;
   if (parts.server) parts.server->stop(grace);
   if (parts.link) parts.link->stop();
+  if (parts.renewals) parts.renewals->stop();
   // From here on nobody asks any more. The origin thread calls fills, fills use the disk threads,
   // both use the store.
   if (parts.origins) parts.origins->stop();

@@ -21,6 +21,7 @@
 #include "node/node.h"
 #include "node/origin_adapter.h"
 #include "node/policy.h"
+#include "node/renewals.h"
 #include "node/serving_certificates.h"
 #include "node/site_link.h"
 #include "server/access_log.h"
@@ -94,6 +95,7 @@ struct Node::Parts {
   std::unique_ptr<cache::FillTable> fills;
   std::unique_ptr<Delivery> delivery;
   std::unique_ptr<SiteLink> link;
+  std::unique_ptr<Renewals> renewals;
   std::unique_ptr<net::WorkerPool> control_pool;
   server::Router control_router;
   server::Router admin_router;
@@ -136,6 +138,11 @@ NodeSettings completed(NodeSettings settings);
 
 // Connections, limits and settings, for the metrics page.
 void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
+
+// renewal_routes.cc
+void open_renewals(Node::Parts& parts);
+void add_renewal_routes(Node::Parts& parts);
+void add_renewal_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 
 // Routes of the control socket and of the read-only TCP admin port.
 void add_control_routes(Node::Parts& parts);

@@ -135,6 +135,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   parts.origin->apply(next->settings);
   parts.origins->set_own_ports(pool->own_ports);
   set_quotas(*parts.store, next->settings);
+  parts.renewals->wake();
   base::configure_log({next->settings.log_level, next->settings.log_json});
   if (const base::Status set =
           parts.serving.set_site_for_delivery(next->settings.site_certificate_for_delivery);

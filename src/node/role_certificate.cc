@@ -2,13 +2,9 @@
 
 #include <algorithm>
 
-namespace larder::node {
+#include "certs/renewal.h"
 
-base::WallTime renewal_time(const crypto::Certificate& certificate) {
-  const auto life = certificate.not_after() - certificate.not_before();
-  const auto digest = certificate.sha256();
-  return certificate.not_before() + life / 3 * 2 - life / 20 * digest[0] / 256;
-}
+namespace larder::node {
 
 bool may_serve(const SiteView* view, const crypto::Certificate* current, base::WallTime now) {
   return view != nullptr && view->mode == SiteMode::Enhanced && current != nullptr &&
@@ -31,8 +27,10 @@ RoleDecision decide_role(const SiteView* view, const crypto::Certificate* curren
       !std::ranges::all_of(view->addresses, covered)) {
     return {RoleAction::Request, "the names of this node changed"};
   }
-  if (now >= renewal_time(*current)) {
-    return {RoleAction::Request, "two thirds of the certificate's life are over"};
+  // Failures are the link's: it asks later and later by itself.
+  if (const auto renewal = certs::decide_renewal(certs::lifetime_of(*current), {}, now);
+      renewal.due) {
+    return {RoleAction::Request, renewal.reason};
   }
   return {RoleAction::Keep, "the role certificate is good"};
 }

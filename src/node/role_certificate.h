@@ -28,8 +28,4 @@ RoleDecision decide_role(const SiteView* view, const crypto::Certificate* curren
 // Whether the certificate may serve now: in its time, and the mode is enhanced.
 bool may_serve(const SiteView* view, const crypto::Certificate* current, base::WallTime now);
 
-// Two thirds of its life, earlier by up to a twentieth of it: the part depends on the certificate,
-// so that nodes which joined together do not renew together.
-base::WallTime renewal_time(const crypto::Certificate& certificate);
-
 }  // namespace larder::node

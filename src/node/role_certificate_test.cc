@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "certs/renewal.h"
 #include "crypto/issue.h"
 #include "node/back_off.h"
 
@@ -57,7 +58,8 @@ TEST(RoleDecision, ServesOnlyInEnhancedModeAndInTime) {
 
 TEST(RoleDecision, RenewsBetweenSixtyPercentAndTwoThirdsOfTheLife) {
   for (int i = 0; i < 8; ++i) {
-    const auto at = renewal_time(certificate_for({"a.example.org"})) - kNow;
+    const auto certificate = certificate_for({"a.example.org"});
+    const auto at = certs::lifetime_of(certificate).renewal_time() - kNow;
     EXPECT_LE(at, 60 * kDay);
     EXPECT_GE(at, 60 * kDay - 90 * kDay / 20);
   }

@@ -9,6 +9,7 @@
 #include "node/origin_settings.h"
 #include "node/profiles.h"
 #include "node/setting_texts.h"
+#include "node/signer_settings.h"
 
 namespace larder::node {
 namespace {
@@ -200,6 +201,7 @@ SettingsSection<NodeSettings> make_node_section() {
   add_limits(s);
   add_logs(s);
   s.tables("drive", &NodeSettings::drives, drive_section());
+  s.tables("signer", &NodeSettings::signers, signer_section(), Effect::Live);
   return s;
 }
 
@@ -343,6 +345,7 @@ Result<NodeSettings> parse_node_settings(std::string_view text, const std::strin
   check_drives(settings, node_line, errors);
   check_listeners(settings, node_line, errors);
   check_proxy(settings, node_line, errors);
+  check_signers(settings.signers, node_line, errors);
   add_profiles(settings, node_line, errors);
   check_rates(settings, node_line, errors);
   if (base::Status status = errors.status(); !status) return std::unexpected(status.error());
@@ -394,7 +397,8 @@ base::Status check_setting_files(const NodeSettings& settings) {
 }
 
 std::vector<base::SettingsSectionFacts> describe_node_settings() {
-  return {node_section().facts(), drive_section().facts(), origin_section().facts()};
+  return {node_section().facts(), drive_section().facts(), signer_section().facts(),
+          origin_section().facts()};
 }
 
 }  // namespace larder::node

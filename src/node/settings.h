@@ -86,6 +86,17 @@ struct ProxyException {
   bool operator==(const ProxyException&) const = default;
 };
 
+enum class SignerType { Command };
+
+// Who signs a certificate of this node.
+struct SignerSettings {
+  std::string certificate;  // name of the key
+  SignerType type = SignerType::Command;
+  std::chrono::milliseconds timeout{600'000};
+  std::vector<std::string> command;  // an absolute path, then arguments
+  std::string user;                  // empty: the node's own
+};
+
 struct NodeSettings {
   std::string name;
   std::string state_dir = "/var/lib/larder/node";
@@ -124,6 +135,7 @@ struct NodeSettings {
   base::LogLevel log_level = base::LogLevel::Info;
   bool log_json = false;
 
+  std::vector<SignerSettings> signers;
   std::vector<DriveSettings> drives;    // default: one, <state_dir>/cache
   std::vector<OriginSettings> origins;  // those of the file first, then those of the profiles
 };

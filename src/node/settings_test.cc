@@ -222,5 +222,24 @@ TEST(NodeSettings, RefusesRateLimitsThatWouldSendClientsAway) {
   EXPECT_EQ(mistakes("[node]\nname = \"n1\"\ntotal_rate_limit = \"1MB\"\n"), "none");
 }
 
+TEST(NodeSettings, SignersAreReadAndChecked) {
+  const std::string node = "[node]\nname = \"n\"\n";
+  const NodeSettings settings = good(node +
+                                     "[[node.signer]]\ncertificate = \"delivery\"\n"
+                                     "type = \"command\"\ncommand = [\"/bin/sign\", \"a\"]\n");
+  ASSERT_EQ(settings.signers.size(), 1U);
+  EXPECT_EQ(settings.signers[0].command, (std::vector<std::string>{"/bin/sign", "a"}));
+  EXPECT_NE(mistakes(node + "[[node.signer]]\ncertificate = \"D\"\ntype = \"command\"\n")
+                .find("certificate: the name of a key"),
+            std::string::npos);
+  EXPECT_NE(mistakes(node + "[[node.signer]]\ncertificate = \"d\"\ntype = \"command\"\n"
+                            "command = [\"sign\"]\n")
+                .find("no absolute path"),
+            std::string::npos);
+  const std::string table =
+      "[[node.signer]]\ncertificate = \"d\"\ntype = \"command\"\ncommand = [\"/s\"]\n";
+  EXPECT_NE(mistakes(node + table + table).find("d has two signers"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace larder::node

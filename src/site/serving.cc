@@ -6,6 +6,7 @@
 #include "base/address.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "certs/renewal.h"
 #include "crypto/request.h"
 
 namespace larder::site {
@@ -41,10 +42,6 @@ class OwnAuthorisation final : public authority::Authorisation {
   const State& state_;
 };
 
-base::WallTime renewal_time(const ServingCertificate& certificate) {
-  return certificate.not_before + (certificate.not_after - certificate.not_before) * 2 / 3;
-}
-
 }  // namespace
 
 base::Status Serving::load(base::WallTime now) {
@@ -71,7 +68,9 @@ base::Status Serving::load(base::WallTime now) {
 }
 
 base::Result<bool> Serving::renew_if_due(base::WallTime now) {
-  if (now < renewal_time(current())) return false;
+  const ServingCertificate served = current();
+  const certs::Lifetime life{.not_before = served.not_before, .not_after = served.not_after};
+  if (!certs::decide_renewal(life, {}, now).due) return false;
   LARDER_TRY(issue(now));
   return true;
 }

@@ -46,7 +46,7 @@ class Node:
 
     def __init__(self, folder, name="node1", origins=(), names=("node1.larder.test",), address="127.0.0.1",
                  namespace=None, prefix=(), drive_size="4GB", drive_path=None, drives=None, http_port=None,
-                 **settings):
+                 signers=(), environment=None, **settings):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name, self.names, self.address, self.namespace = name, list(names), address, namespace
@@ -65,9 +65,10 @@ class Node:
             _table("node", values)
             + "".join(_table("node.drive", {"path": str(path), "size": size}, array=True) for path, size in (
                 drives or [(drive_path or self.folder / "cache", drive_size)]))
+            + "".join(_table("node.signer", signer, array=True) for signer in signers)
             + "".join(_table("origin", origin, array=True) for origin in origins))
         self.program = Program([*prefix, PROGRAM, "node", "run", "--config", self.config],
-                               self.folder / "node.log", namespace)
+                               self.folder / "node.log", namespace, environment)
         secrets_used.register_log(self.state / "log")
 
     def start(self):

@@ -1,0 +1,101 @@
+#include "certs/renewal_record.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "certs/certificate_folder.h"
+
+namespace larder::certs {
+
+using base::ErrorCode;
+using base::fail;
+using base::Json;
+using base::Result;
+
+namespace {
+
+constexpr std::int64_t kFormat = 1;  // stored on disk
+constexpr std::int64_t kFailuresLimit = 1'000'000;
+constexpr std::int64_t kWaitLimit = 7 * 24 * 3600;  // seconds
+constexpr std::size_t kReasonLimit = 1000;          // bytes
+
+std::string path_of(const std::string& folder, std::string_view key_name) {
+  return folder + "/" + std::string(key_name) + "/renewal.json";
+}
+
+Result<std::int64_t> bounded(const Json& json, const char* name, std::int64_t limit) {
+  auto number = base::json_integer(json, name);
+  if (number && (*number < 0 || *number > limit)) {
+    return fail(ErrorCode::InvalidArgument, "\"" + std::string(name) + "\" is out of bounds");
+  }
+  return number;
+}
+
+}  // namespace
+
+Result<RenewalRecord> parse_renewal_record(std::string_view text) {
+  const auto json = base::parse_json(text);
+  if (!json) return std::unexpected(json.error());
+  const auto format = base::json_integer(*json, "format");
+  if (!format) return std::unexpected(format.error());
+  if (*format != kFormat) {
+    return fail(ErrorCode::FailedPrecondition, "the file has a format this program cannot read");
+  }
+  auto signer = base::json_string(*json, "signer");
+  if (!signer) return std::unexpected(signer.error());
+  const auto failures = bounded(*json, "failures", kFailuresLimit);
+  if (!failures) return std::unexpected(failures.error());
+  const auto wait = bounded(*json, "asked_to_wait", kWaitLimit);
+  if (!wait) return std::unexpected(wait.error());
+  auto reason = base::json_string_or(*json, "reason", "");
+  if (!reason) return std::unexpected(reason.error());
+  const auto next_text = base::json_string(*json, "next");
+  if (!next_text) return std::unexpected(next_text.error());
+  const auto next = base::parse_rfc3339(*next_text);
+  if (!next) return std::unexpected(next.error());
+  const auto last_text = base::json_string_or(*json, "last", "");
+  if (!last_text) return std::unexpected(last_text.error());
+
+  RenewalRecord record{.signer = std::move(*signer), .attempts = {}, .reason = {}, .next = *next};
+  record.reason = std::move(*reason);
+  record.attempts.failures = static_cast<unsigned>(*failures);
+  record.attempts.asked_to_wait = std::chrono::seconds(*wait);
+  if (!last_text->empty()) {
+    const auto last = base::parse_rfc3339(*last_text);
+    if (!last) return std::unexpected(last.error());
+    record.attempts.last = *last;
+  }
+  return record;
+}
+
+std::string print(const RenewalRecord& record) {
+  const Json json = {
+      {"format", kFormat},
+      {"signer", record.signer},
+      {"failures", std::min<std::int64_t>(record.attempts.failures, kFailuresLimit)},
+      {"last", record.attempts.last ? base::to_rfc3339(*record.attempts.last) : ""},
+      {"asked_to_wait", std::min<std::int64_t>(record.attempts.asked_to_wait.count(), kWaitLimit)},
+      {"reason", record.reason.substr(0, kReasonLimit)},
+      {"next", base::to_rfc3339(record.next)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<RenewalRecord> read_renewal_record(const std::string& certificates_folder,
+                                          std::string_view key_name) {
+  const std::string path = path_of(certificates_folder, key_name);
+  if (!file_exists(path)) return fail(ErrorCode::NotFound, "no renewal was tried yet");
+  const auto text = base::read_file(path, kSmallFileLimit);
+  if (!text) return std::unexpected(text.error());
+  auto record = parse_renewal_record(*text);
+  if (!record) return base::with_context(path, record.error());
+  return record;
+}
+
+base::Status write_renewal_record(const std::string& certificates_folder, std::string_view key_name,
+                                  const RenewalRecord& record) {
+  return base::write_file_atomically(path_of(certificates_folder, key_name), print(record),
+                                     kFileMode);
+}
+
+}  // namespace larder::certs

@@ -1,0 +1,31 @@
+// <key>/renewal.json: what became of the attempts to renew the certificate of a key by itself.
+// Written by the node, shown by `larder cert list`, and kept over restarts.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "certs/renewal.h"
+
+namespace larder::certs {
+
+struct RenewalRecord {
+  std::string signer;  // "acme", "command"
+  RenewalAttempts attempts;
+  std::string reason;   // of the last failure; empty after a success
+  base::WallTime next;  // when the next attempt is due
+};
+
+base::Result<RenewalRecord> parse_renewal_record(std::string_view text);
+std::string print(const RenewalRecord& record);
+
+// NotFound while nothing was tried yet.
+base::Result<RenewalRecord> read_renewal_record(const std::string& certificates_folder,
+                                                std::string_view key_name);
+base::Status write_renewal_record(const std::string& certificates_folder, std::string_view key_name,
+                                  const RenewalRecord& record);
+
+}  // namespace larder::certs

@@ -1,0 +1,86 @@
+#include "cli/cert_renewal.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/json.h"
+#include "certs/renewal_record.h"
+#include "cli/control.h"
+#include "cli/output.h"
+
+namespace larder::cli {
+namespace {
+
+using base::Result;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPoll{200};
+constexpr std::chrono::hours kLongestAttempt{2};  // above what a signer's `timeout` may be
+
+// How the attempt with that number ended: empty when it succeeded.
+Result<std::string> wait_for(Control& control, const std::string& key_name, std::int64_t number) {
+  const auto deadline = std::chrono::steady_clock::now() + kLongestAttempt;
+  while (std::chrono::steady_clock::now() < deadline) {
+    const auto answer = control.get("/api/v1/certificates/renewals");
+    if (!answer) return std::unexpected(answer.error());
+    for (const auto& renewal : answer->value("renewals", nlohmann::json::array())) {
+      if (renewal.value("name", "") != key_name) continue;
+      if (renewal.value("finished", std::int64_t{0}) >= number) return renewal.value("error", "");
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  return base::fail(base::ErrorCode::DeadlineExceeded, "the attempt did not end");
+}
+
+}  // namespace
+
+nlohmann::json renewal_facts(const std::string& certificates_folder,
+                             const std::vector<std::string>& key_names) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const std::string& key_name : key_names) {
+    nlohmann::json facts = {{"name", key_name}, {"failures", 0}, {"reason", ""}};
+    const auto record = certs::read_renewal_record(certificates_folder, key_name);
+    if (record) {
+      facts["signer"] = record->signer;
+      facts["failures"] = record->attempts.failures;
+      facts["reason"] = record->reason;
+      facts["next"] = base::to_rfc3339(record->next);
+      if (record->attempts.last) facts["last"] = base::to_rfc3339(*record->attempts.last);
+    }
+    list.push_back(std::move(facts));
+  }
+  return list;
+}
+
+std::string describe_renewal(const nlohmann::json& facts) {
+  const std::string name = printable(facts.value("name", ""));
+  const std::string next = facts.value("next", "");
+  if (next.empty()) return name + ": the node has not looked at its renewal yet";
+  const auto failures = facts.value("failures", std::int64_t{0});
+  if (failures == 0) return name + ": is renewed by " + facts.value("signer", "") + " on " + next;
+  return name + ": renewal failed " + std::to_string(failures) + " times, last on " +
+         facts.value("last", "") + ": " + printable(facts.value("reason", "")) +
+         "; tried again on " + next;
+}
+
+int renew_certificate(const std::string& config, const std::string& key_name, bool json) {
+  const std::string what = "cannot renew " + printable(key_name);
+  auto control = Control::open(Role::Node, config);
+  if (!control) return report(control.error(), what);
+  const auto asked = control->send("POST", "/api/v1/certificates/renew", {{"name", key_name}});
+  if (!asked) return report(asked.error(), what, control_advice(Role::Node, asked.error(), config));
+  const auto number = base::json_integer(*asked, "finished");
+  if (!number) return report(number.error(), what);
+  const auto outcome = wait_for(*control, key_name, *number);
+  if (!outcome) return report(outcome.error(), what);
+  if (!outcome->empty()) return report({base::ErrorCode::Unavailable, printable(*outcome)}, what);
+  if (json) {
+    print_json({{"name", key_name}, {"renewed", true}});
+  } else {
+    print_line(printable(key_name) + ": renewed and in effect; `larder cert list` shows it");
+  }
+  return kOk;
+}
+
+}  // namespace larder::cli

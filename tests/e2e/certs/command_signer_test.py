@@ -1,0 +1,190 @@
+"""Certificates signed by a program of the administrator: a real authority run by openssl, asked with nobody there."""
+
+import json
+import os
+import pathlib
+import stat
+
+import pytest
+
+from support.faketime import FakeTime
+from support.larder import Node, origin_table
+from support.tls import fingerprint, served_certificate
+from support.wait import wait_until
+
+NAME = "node1.larder.test"
+
+
+def write_script(path, text):
+    path.write_text("#!/bin/sh\nset -eu\n" + text)
+    path.chmod(0o755)
+    return path
+
+
+def signing_script(authority, folder, clock="", days=90):
+    """An authority as a script: request on standard input, chain on standard output. Each answer is also kept."""
+    issued = folder / "issued"
+    issued.mkdir()
+    folder.chmod(0o755)
+    return write_script(folder / "sign", f"""
+{clock}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cat > "$work/request.pem"
+openssl req -in "$work/request.pem" -verify -noout >&2
+cat > "$work/extensions" <<END
+basicConstraints=critical,CA:FALSE
+keyUsage=critical,digitalSignature
+extendedKeyUsage=serverAuth
+END
+openssl x509 -req -in "$work/request.pem" -CA {authority.intermediate} -CAkey {authority.folder}/intermediate.key \\
+  -days {days} -copy_extensions copy -extfile "$work/extensions" -out "$work/leaf.pem" >&2
+cat "$work/leaf.pem" {authority.intermediate} > "$work/chain.pem"
+cp "$work/chain.pem" "{issued}/$(ls {issued} | wc -l).pem"
+cat "$work/chain.pem"
+"""), issued
+
+
+def latest(issued):
+    return max(issued.iterdir(), key=lambda file: int(file.stem))
+
+
+def renewals(node):
+    return {renewal["name"]: renewal for renewal in json.loads(node.cli("cert", "list", "--json").stdout)["renewals"]}
+
+
+def make_node(tmp_path, origin, script, environment=None, **signer):
+    values = {"certificate": "delivery", "type": "command", "command": [str(script)], **signer}
+    return Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME], signers=[values],
+                environment=environment)
+
+
+def shown(node):
+    return served_certificate(node.address, node.https_port, NAME)
+
+
+@pytest.fixture
+def nodes():
+    started = []
+    yield started
+    for node in started:
+        node.stop()
+
+
+def test_a_node_without_a_certificate_gets_one_by_itself(tmp_path, origin, authority, nodes):
+    script, issued = signing_script(authority, tmp_path)
+    node = make_node(tmp_path, origin, script)
+    nodes.append(node.start())
+    wait_until(lambda: shown(node) == fingerprint(latest(issued)), 20)
+    data = origin.write("signed.bin", 100_000)
+    answer = node.get_tls("/signed.bin", authority.root)
+    assert (answer.exit_code, answer.body) == (0, data), answer.error
+    key = node.state / "certificates" / "delivery" / "key.pem"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert renewals(node)["delivery"]["failures"] == 0
+    assert "is renewed by command on" in node.cli("cert", "list").stdout
+    assert len(list(issued.iterdir())) == 1, "one answer is enough"
+
+
+def test_a_certificate_is_renewed_with_nobody_there(tmp_path, origin, authority, nodes):
+    """The clock of node and authority moves on by two thirds of ninety days; nobody asks for anything."""
+    clock = FakeTime(tmp_path)
+    script, issued = signing_script(authority, tmp_path, clock=clock.shell)
+    node = make_node(tmp_path, origin, script, environment=clock.environment)
+    nodes.append(node.start())
+    wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"), 20)
+
+    clock.advance(54)  # the earliest draw is at 55.5 days
+    node.stop()
+    node.start()
+    planned = renewals(node)["delivery"]["next"]
+    node.stop()
+    node.start()
+    assert renewals(node)["delivery"]["next"] == planned, "a restart does not draw again"
+    assert len(list(issued.iterdir())) == 1, "not yet"
+
+    clock.advance(7)
+    wait_until(lambda: shown(node) == fingerprint(issued / "1.pem"), 30)
+    assert node.metric("larder_certificate_renewal_failures") == 0
+    assert len(list(issued.iterdir())) == 2
+
+
+def test_renew_by_hand_keeps_the_key(tmp_path, origin, authority, nodes):
+    script, issued = signing_script(authority, tmp_path)
+    node = make_node(tmp_path, origin, script)
+    nodes.append(node.start())
+    wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"), 20)
+    key = (node.state / "certificates" / "delivery" / "key.pem").read_bytes()
+    assert "renewed and in effect" in node.cli("cert", "renew", "delivery").stdout
+    assert shown(node) == fingerprint(issued / "1.pem")
+    assert (node.state / "certificates" / "delivery" / "key.pem").read_bytes() == key
+    assert "no signer is configured" in node.cli("cert", "renew", "other", check=False).stderr
+
+
+def failing(tmp_path, origin, nodes, text, **signer):
+    script = write_script(tmp_path / "sign", text)
+    node = make_node(tmp_path, origin, script, **signer)
+    nodes.append(node.start())
+    wait_until(lambda: renewals(node).get("delivery", {}).get("failures", 0) >= 1, 20)
+    return node
+
+
+@pytest.mark.parametrize("script, words", [
+    ("echo 'waits for an officer' >&2; exit 75", "not signed yet (exit code 75): waits for an officer"),
+    ("exit 77", "refused (exit code 77)"),
+    ("echo garbage", "certificate"),
+    ("cat >/dev/null", "printed no certificate"),
+    ("yes", "more than 64 KiB"),
+], ids=["pending", "refused", "garbage", "nothing", "endless"])
+def test_failures_are_shown_with_their_reason_and_tried_again(tmp_path, origin, nodes, script, words):
+    node = failing(tmp_path, origin, nodes, script)
+    assert words in renewals(node)["delivery"]["reason"]
+    assert words in node.cli("cert", "list").stdout
+    assert node.metric("larder_certificate_renewal_failures") == 1
+    assert shown(node) is None
+    done = node.cli("cert", "renew", "delivery", check=False)
+    assert done.returncode == 1 and words in done.stderr
+    assert renewals(node)["delivery"]["failures"] == 2
+    assert node.is_ready(), "HTTP is served all the same"
+
+
+def test_a_certificate_of_another_key_or_name_is_refused(tmp_path, origin, authority, nodes):
+    stranger = authority.issue("stranger.test", f"DNS:{NAME}")
+    node = failing(tmp_path, origin, nodes, f"cat {stranger.chain}")
+    assert "no certificate for the key delivery" in renewals(node)["delivery"]["reason"]
+
+    request = node.state / "certificates" / "delivery" / "request.csr"
+    wrong = authority.sign(request, names="DNS:other.test")
+    write_script(tmp_path / "sign", f"cat {wrong}")
+    done = node.cli("cert", "renew", "delivery", check=False)
+    assert done.returncode == 1 and NAME in done.stderr
+    assert shown(node) is None
+
+
+def test_a_program_that_hangs_is_ended_with_the_node(tmp_path, origin, nodes):
+    script = write_script(tmp_path / "sign", f"echo $$ > {tmp_path}/pid; exec sleep 1000")
+    node = make_node(tmp_path, origin, script)
+    nodes.append(node.start())
+    pid = int(wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    node.stop()
+    assert not pathlib.Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the program runs as another user")
+def test_the_program_runs_as_its_own_user_and_sees_no_secret(tmp_path, origin, nodes):
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents:
+        if folder.owner() != "root" or folder == pathlib.Path("/tmp"):
+            break
+        folder.chmod(0o755)
+    out = tmp_path / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    script = write_script(tmp_path / "sign", f"cd {out}; id -un > who; env > environment; "
+                          f"if cat {tmp_path}/node/state/certificates/delivery/key.pem; then touch key; fi; exit 77")
+    node = make_node(tmp_path, origin, script, user="nobody", environment={"LARDER_TEST_SECRET": "do-not-pass-on"})
+    nodes.append(node.start())
+    wait_until(lambda: renewals(node).get("delivery", {}).get("failures", 0) >= 1, 20)
+    assert (out / "who").read_text() == "nobody\n"
+    assert "do-not-pass-on" not in (out / "environment").read_text()
+    assert not (out / "key").exists()
