@@ -52,6 +52,12 @@ void Fill::release(std::uint64_t id) {
     const std::lock_guard lock(mutex_);
     readers_.erase(id);
     drop_passed_locked();
+    // One that waits for memory would wait although nobody needs what it brings.
+    for (const std::shared_ptr<Fetch>& fetch : fetches_) {
+      if (!fetch->paused_ || !fetch->lacks_memory_ || is_wanted_locked(*fetch)) continue;
+      fetch->is_over_ = true;
+      table_.origin_.cancel(fetch->id_);
+    }
   }
   table_.forget_if_idle(*this);
 }
@@ -199,6 +205,13 @@ bool Fill::comes_locked(std::uint32_t index) const {
 bool Fill::is_wanted_locked(std::uint32_t index) const {
   return std::any_of(readers_.begin(), readers_.end(), [index](const auto& reader) {
     return index >= reader.second.want.at && index <= reader.second.want.last;
+  });
+}
+
+// Anything that this fetch has still to bring.
+bool Fill::is_wanted_locked(const Fetch& fetch) const {
+  return std::any_of(readers_.begin(), readers_.end(), [&fetch](const auto& reader) {
+    return reader.second.want.at <= fetch.last_ && reader.second.want.last >= fetch.next_;
   });
 }
 

@@ -138,6 +138,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool comes_locked(std::uint32_t index) const;
   bool is_had_locked(std::uint32_t index) const;
   bool is_wanted_locked(std::uint32_t index) const;
+  bool is_wanted_locked(const Fetch& fetch) const;
   std::uint64_t bytes_left_locked() const;
   void plan_locked();
   void start_locked(FetchRun run);

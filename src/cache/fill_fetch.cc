@@ -97,70 +97,6 @@ void Fill::Fetch::pass_on(const http::ResponseHead& head) {
   fill_->table_.forget(*fill_);
 }
 
-void Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) {
-  auto stream = std::make_shared<SharedStream>(fill_->table_.origin_, fill_->table_.memory_, head);
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    stream_ = stream;
-    stream_head_ = head;
-    fill_->stream_ = std::move(stream);
-    fill_->response_ = std::move(opening.response);
-    fill_->phase_ = Phase::Streaming;
-    ++fill_->unsaved_;
-  }
-  fill_->changed_.notify();
-}
-
-// The stream has ended. On a disk thread.
-void Fill::Fetch::store_stream() {
-  const auto body = stream_->whole();
-  const bool is_kept = body && !body->empty();
-  const base::Status stored = is_kept ? store_whole(*body) : base::Status{};
-  if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
-  settle_stream(is_kept && stored);
-}
-
-base::Status Fill::Fetch::store_whole(std::string_view body) {
-  http::ResponseHead head = stream_head_;
-  head.chunked = false;
-  head.content_length = body.size();
-  const Opening opening = judge_(head);
-  if (!opening.storable) {
-    return base::fail(base::ErrorCode::FailedPrecondition, std::string(opening.reason));
-  }
-  const auto bytes = [](std::string_view text) {
-    return std::span{reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-  };
-  store::Store& store = fill_->table_.store_;
-  // Who finds it before its slices are written waits for them with this fill.
-  const auto announce = [this](const std::shared_ptr<store::Object>& object) {
-    const std::lock_guard lock(fill_->mutex_);
-    fill_->object_ = object;
-  };
-  const auto object =
-      store.create(fill_->key_, bytes(opening.metadata), body.size(), opening.group, announce);
-  if (!object) return std::unexpected(object.error());
-  remove_if_outdated(opening, **object);
-  base::Status stored;
-  for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
-    stored = store.write_slice(
-        **object, index, bytes(body.substr(index * kSliceSize, (*object)->slice_length(index))));
-  }
-  if (!stored) store.remove(**object);
-  return stored;
-}
-
-void Fill::Fetch::settle_stream(bool is_stored) {
-  stream_->settle();
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    fill_->stream_lost_ = !is_stored;
-    --fill_->unsaved_;
-  }
-  fill_->changed_.notify();
-  fill_->table_.forget(*fill_);
-}
-
 // A purge between the judgement and the creation did not find it. Who waits for it gets it all the
 // same.
 void Fill::Fetch::remove_if_outdated(const Opening& opening, const store::Object& object) const {
@@ -295,16 +231,19 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
   heard_ = now;
   if (pass_) return pass_->put(bytes);
   if (stream_) {
-    const Next next = stream_->put(bytes, id_);
+    const Next next = stream_->put(bytes, id_, now);
     if (next == Next::Continue) fill_->table_.statistics_.bytes += bytes.size();
     return next;
   }
   if (is_over_ || fill_->phase_ == Phase::NotModified || fill_->phase_ == Phase::Failed) {
     return Next::Abort;
   }
+  lacks_memory_ = false;
   if (!ready_ || !enter_slice_locked(bytes.size())) {
-    paused_ = true;
-    return Next::Pause;
+    // Memory is for those who wait.
+    is_over_ = lacks_memory_ && !fill_->is_wanted_locked(*this);
+    paused_ = !is_over_;
+    return is_over_ ? Next::Abort : Next::Pause;
   }
   paused_ = false;
   fill_->table_.statistics_.bytes += bytes.size();
@@ -347,7 +286,8 @@ bool Fill::Fetch::enter_slice_locked(std::size_t coming) {
     if (static_cast<std::size_t>(fill_->unsaved_) + fill_->lost_.size() >= kMostUnsaved) {
       return nullptr;
     }
-    if (!fill_->table_.memory_->take(length, id_)) return nullptr;
+    lacks_memory_ = !fill_->table_.memory_->take(length, id_);
+    if (lacks_memory_) return nullptr;
     return std::make_shared<SliceBuffer>(length, fill_->table_.memory_);
   };
   if (next_ > last_) return true;
@@ -428,7 +368,7 @@ bool Fill::Fetch::on_burst() {
   }
   if (pass) return pass->burst();
   if (stream) {
-    if (stream->is_too_long()) fill_->table_.forget(*fill_);
+    if (stream->is_passed_on()) fill_->table_.forget(*fill_);
     return stream->burst();
   }
   if (unannounced_ == 0) return false;

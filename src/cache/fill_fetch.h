@@ -27,7 +27,7 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   void pass_on(const http::ResponseHead& head);
   void begin_stream(Opening opening, const http::ResponseHead& head);
   void store_stream();
-  base::Status store_whole(std::string_view body);
+  base::Status store_whole(std::uint64_t length);
   void settle_stream(bool is_stored);
   void remove_if_outdated(const Opening& opening, const store::Object& object) const;
   void create_object(Opening opening, const http::ResponseHead& head, bool whole);
@@ -51,6 +51,7 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   bool ready_ = false;               // the object exists
   bool creating_ = false;            // a disk thread makes it
   bool paused_ = false;              // by us, until the disk or the readers have caught up
+  bool lacks_memory_ = false;        // why it is paused
   bool is_over_ = false;             // ended by us, for a good reason
   std::shared_ptr<PassQueue> pass_;  // the answer goes to one client
   std::shared_ptr<SharedStream> stream_;  // its length is not known

@@ -4,30 +4,47 @@
 
 namespace larder::cache {
 
-bool FillMemory::take(std::uint64_t bytes, Origin::FetchId waiting) {
+bool FillMemory::fits(std::uint64_t bytes, Use use) const {
+  if (used_ + bytes > limit_) return false;
+  switch (use) {
+    case Use::Slice:
+      return true;
+    case Use::KeptStream:
+      return streams_ + bytes <= limit_ / 8 * 3;
+    case Use::PassedStream:
+      return streams_ + bytes <= limit_ / 2;
+  }
+  return false;
+}
+
+bool FillMemory::take(std::uint64_t bytes, Origin::FetchId waiting, Use use) {
   const std::lock_guard lock(mutex_);
-  if (used_ + bytes > limit_) {
-    if (std::find(waiting_.begin(), waiting_.end(), waiting) == waiting_.end()) {
-      waiting_.push_back(waiting);
-    }
+  if (!fits(bytes, use)) {
+    const bool waits = std::any_of(waiting_.begin(), waiting_.end(),
+                                   [&](const Waiter& waiter) { return waiter.fetch == waiting; });
+    if (!waits && use != Use::KeptStream) waiting_.push_back({waiting, bytes, use});
     return false;
   }
   used_ += bytes;
+  if (use != Use::Slice) streams_ += bytes;
   return true;
 }
 
-void FillMemory::give_back(std::uint64_t bytes) {
+void FillMemory::give_back(std::uint64_t bytes, Use use) {
+  if (bytes == 0) return;
   const std::lock_guard lock(mutex_);
   used_ -= bytes;
-  if (origin_ == nullptr || waiting_.empty()) return;
+  if (use != Use::Slice) streams_ -= bytes;
+  if (origin_ == nullptr) return;
   // All of them when memory is plenty again: one that has ended meanwhile must not use up the only
   // call.
-  const std::uint64_t fitting =
-      std::max<std::uint64_t>(1, (limit_ - used_) / std::max<std::uint64_t>(bytes, 1));
-  const std::size_t count =
-      is_scarce() ? std::min<std::uint64_t>(waiting_.size(), fitting) : waiting_.size();
-  for (std::size_t i = 0; i < count; ++i) origin_->resume(waiting_[i]);
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+  std::uint64_t room = is_scarce() ? limit_ - used_ : UINT64_MAX;
+  std::erase_if(waiting_, [&](const Waiter& waiter) {
+    if (waiter.bytes > room || !fits(waiter.bytes, waiter.use)) return false;
+    room -= waiter.bytes;
+    origin_->resume(waiter.fetch);
+    return true;
+  });
 }
 
 void FillMemory::close() {

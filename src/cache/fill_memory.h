@@ -1,5 +1,5 @@
-// The memory that slices on their way may take, over all fills: arriving, waiting for the disk, or
-// kept because the disk refused them. Thread-safe.
+// The memory that slices and streams on their way may take, over all fills: arriving, waiting for
+// the disk, or kept because the disk refused them. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -14,11 +14,20 @@ namespace larder::cache {
 
 class FillMemory {
  public:
+  enum class Use {
+    Slice,
+    // Answers without a length take at most half together, so that they never stop the others; and
+    // those that are kept to be stored leave a part of that half to those that are only passed on.
+    KeptStream,
+    PassedStream,
+  };
+
   FillMemory(Origin& origin, std::uint64_t limit) : origin_(&origin), limit_(limit) {}
 
-  // False when there is no room: that fetch is resumed when there may be some.
-  bool take(std::uint64_t bytes, Origin::FetchId waiting);
-  void give_back(std::uint64_t bytes);
+  // False when there is no room: that fetch is resumed when there is some. (A kept stream need not
+  // wait, it is passed on; nobody is resumed for it.)
+  bool take(std::uint64_t bytes, Origin::FetchId waiting, Use use = Use::Slice);
+  void give_back(std::uint64_t bytes, Use use = Use::Slice);
   // More than half is taken: nothing is kept that can be fetched again.
   bool is_scarce() const { return used_.load(std::memory_order_relaxed) > limit_ / 2; }
   std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
@@ -26,11 +35,19 @@ class FillMemory {
   void close();
 
  private:
+  struct Waiter {
+    Origin::FetchId fetch;
+    std::uint64_t bytes;
+    Use use;
+  };
+  bool fits(std::uint64_t bytes, Use use) const;
+
   Origin* origin_;  // guarded by mutex_; null after close
   const std::uint64_t limit_;
-  std::atomic<std::uint64_t> used_{0};
-  std::mutex mutex_;
-  std::vector<Origin::FetchId> waiting_;
+  std::atomic<std::uint64_t> used_{0};  // streams included
+  std::mutex mutex_;                    // guards what follows
+  std::uint64_t streams_ = 0;
+  std::vector<Waiter> waiting_;
 };
 
 // One slice on its way from the origin. Written by one fetch at a time, read by anybody.

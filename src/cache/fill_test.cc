@@ -301,7 +301,7 @@ TEST_F(FillTest, WhoFindsTheNewObjectJoinsTheFillThatMakesIt) {
 
 TEST_F(FillTest, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
   const auto bytes = pattern(kSeed, 0, 4 * kSliceSize);
-  for (std::uint64_t number = 0; number < 40; ++number) {
+  for (std::uint64_t number = 0; number < 20; ++number) {
     const store::Key key{9, number};
     const Fill::Reader opener = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
     ASSERT_TRUE(opener->open(request(), std::nullopt, judge_stream));
@@ -319,6 +319,30 @@ TEST_F(FillTest, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
     sink->on_end({});
     finder.join();
   }
+}
+
+TEST_F(FillTest, FetchThatWaitsForMemoryIsEndedWhenNobodyNeedsItAnyMore) {
+  FillTable small{origin, *store, *disk, clock, kSliceSize};
+  const Fill::Reader other = small.acquire({7, 7}, nullptr, nullptr, IdentityRule::Standard);
+  ASSERT_TRUE(other->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(other);
+  send(0, 0, 1024);
+  std::optional<Fill::Reader> fill{small.acquire(kKey, nullptr, nullptr, IdentityRule::Standard)};
+  ASSERT_TRUE((*fill)->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(1).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(*fill);
+  fill->ask(request(), {0, 1});
+  const auto bytes = pattern(kSeed, 0, 1024);
+  std::optional<Fill::Reader> second{
+      small.acquire(kKey, (*fill)->object(), nullptr, IdentityRule::Standard)};
+  second->ask(request(), {0, 1});
+  EXPECT_EQ(origin.at(1).sink->on_body(bytes), OriginSink::Next::Pause);
+  fill.reset();
+  EXPECT_FALSE(origin.at(1).was_cancelled);
+  second.reset();
+  EXPECT_TRUE(origin.at(1).was_cancelled);
+  origin.end_all();
 }
 
 TEST_F(FillTest, CapThatCannotFeedItRefusesTheFill) {

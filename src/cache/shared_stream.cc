@@ -7,16 +7,16 @@ namespace larder::cache {
 
 namespace {
 
-constexpr std::uint64_t kPiece = 256 * 1024;    // of one read
-constexpr std::uint64_t kCharge = 1024 * 1024;  // memory is taken in these
+constexpr std::uint64_t kPiece = 256 * 1024;  // of one read
 
 }  // namespace
 
 std::shared_ptr<SharedStream::Reader> SharedStream::join() {
   const std::lock_guard lock(mutex_);
-  if (base_ > 0) return nullptr;
+  if (passed_on_) return nullptr;
   const std::uint64_t id = next_reader_++;
   readers_[id] = 0;
+  alone_since_.reset();
   return std::make_shared<Reader>(shared_from_this(), id);
 }
 
@@ -38,12 +38,15 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
         co_return base::fail(base::ErrorCode::ResourceExhausted,
                              "too slow for an answer that is not stored");
       }
-      piece = stream.bytes_.substr(at_ - stream.base_, kPiece);
+      piece = stream.copy_locked(at_, kPiece);
       at_ += piece.size();
       if (const auto self = stream.readers_.find(id_); self != stream.readers_.end()) {
         self->second = at_;
       }
-      if (!piece.empty() && std::exchange(stream.paused_, false)) resume = stream.fetch_;
+      if (!piece.empty()) {
+        stream.drop_passed_locked();
+        resume = stream.take_resume_locked();
+      }
       if (stream.ended_ && piece.empty() && !stream.status_) {
         co_return std::unexpected(stream.status_.error());
       }
@@ -62,10 +65,10 @@ net::Task<std::optional<std::uint64_t>> SharedStream::Reader::length(base::Stead
     const std::uint64_t seen = stream_->changed_.count();
     {
       const std::lock_guard lock(stream_->mutex_);
-      if (stream_->settled_ && stream_->status_ && stream_->base_ == 0) {
-        co_return stream_->bytes_.size();
+      if (stream_->settled_ && stream_->status_ && !stream_->passed_on_) {
+        co_return stream_->end_locked();
       }
-      if (stream_->settled_ || stream_->base_ > 0 || stream_->paused_) co_return std::nullopt;
+      if (stream_->settled_ || stream_->passed_on_) co_return std::nullopt;
     }
     if (!co_await stream_->changed_.wait(seen, deadline)) co_return std::nullopt;
   }
@@ -73,39 +76,110 @@ net::Task<std::optional<std::uint64_t>> SharedStream::Reader::length(base::Stead
 
 void SharedStream::Reader::abandon() {
   std::optional<Origin::FetchId> cancel;
+  std::optional<Origin::FetchId> resume;
   {
     const std::lock_guard lock(stream_->mutex_);
     if (stream_->readers_.erase(id_) == 0) return;
-    const bool unwanted =
-        stream_->readers_.empty() && !stream_->ended_ && (stream_->base_ > 0 || stream_->paused_);
-    if (unwanted) cancel = stream_->fetch_;
+    const bool is_useless = stream_->readers_.empty() && stream_->passed_on_ && !stream_->ended_;
+    if (is_useless) cancel = stream_->fetch_;
+    stream_->drop_passed_locked();
+    if (!is_useless) resume = stream_->take_resume_locked();
   }
   if (cancel) stream_->origin_.cancel(*cancel);
+  if (resume) stream_->origin_.resume(*resume);
 }
 
-OriginSink::Next SharedStream::put(std::span<const std::uint8_t> bytes, Origin::FetchId fetch) {
+OriginSink::Next SharedStream::put(std::span<const std::uint8_t> bytes, Origin::FetchId fetch,
+                                   base::SteadyTime now) {
   const std::lock_guard lock(mutex_);
   fetch_ = fetch;
   notify_ = true;
-  if (bytes_.size() + bytes.size() > kWindow) {
+  if (readers_.empty()) {
+    if (!alone_since_) alone_since_ = now;
+    if (passed_on_ || now - *alone_since_ >= kAlone) return OriginSink::Next::Abort;
+  }
+  if (end_locked() + bytes.size() > kLongestKept) passed_on_ = true;
+  if (!passed_on_ && !charge_locked(bytes.size(), fetch)) passed_on_ = true;
+  if (passed_on_) {
     if (readers_.empty()) return OriginSink::Next::Abort;
-    std::uint64_t furthest = 0;
-    for (const auto& [id, at] : readers_) furthest = std::max(furthest, at);
-    const std::uint64_t kept_from = base_ + bytes_.size() - kWindow / 2;
-    if (furthest < kept_from) {
+    drop_passed_locked();
+    const bool is_far_ahead = end_locked() + bytes.size() > furthest_locked() + kMostAhead &&
+                              end_locked() > furthest_locked();
+    if (is_far_ahead || !charge_locked(bytes.size(), fetch)) {
       paused_ = true;
       return OriginSink::Next::Pause;
     }
-    bytes_.erase(0, kept_from - base_);
-    base_ = kept_from;
   }
-  const std::uint64_t needed = (bytes_.size() + bytes.size() + kCharge - 1) / kCharge * kCharge;
-  if (needed > charged_) {
-    if (!memory_->take(needed - charged_, fetch)) return OriginSink::Next::Pause;
-    charged_ = needed;
+  paused_ = false;
+  while (!bytes.empty()) {
+    if (blocks_.empty() || blocks_.back().size() == kBlock) blocks_.emplace_back();
+    const std::size_t count = std::min<std::size_t>(bytes.size(), kBlock - blocks_.back().size());
+    blocks_.back().append(reinterpret_cast<const char*>(bytes.data()), count);
+    bytes = bytes.subspan(count);
   }
-  bytes_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   return OriginSink::Next::Continue;
+}
+
+// Memory for what is here and `coming` bytes more, in whole blocks.
+bool SharedStream::charge_locked(std::uint64_t coming, Origin::FetchId fetch) {
+  const std::uint64_t held = end_locked() - base_ + coming;
+  const std::uint64_t needed = (held + kBlock - 1) / kBlock * kBlock;
+  if (needed <= charged_) return true;
+  const auto use = passed_on_ ? FillMemory::Use::PassedStream : FillMemory::Use::KeptStream;
+  if (!memory_->take(needed - charged_, fetch, use)) return false;
+  charged_ = needed;
+  return true;
+}
+
+std::uint64_t SharedStream::end_locked() const {
+  if (blocks_.empty()) return base_;
+  return base_ + (blocks_.size() - 1) * kBlock + blocks_.back().size();
+}
+
+std::uint64_t SharedStream::furthest_locked() const {
+  std::uint64_t furthest = base_;
+  for (const auto& [id, at] : readers_) furthest = std::max(furthest, at);
+  return furthest;
+}
+
+// Gives back what all readers have had of an answer that is only passed on.
+void SharedStream::drop_passed_locked() {
+  if (!passed_on_) return;
+  const std::uint64_t furthest = furthest_locked();
+  std::uint64_t needed_from = readers_.empty() ? end_locked() : furthest;
+  for (const auto& [id, at] : readers_) {
+    if (at + kMostBehind >= furthest) needed_from = std::min(needed_from, std::max(at, base_));
+  }
+  while (!blocks_.empty() && base_ + blocks_.front().size() <= needed_from) {
+    base_ += blocks_.front().size();
+    blocks_.pop_front();
+  }
+  const std::uint64_t kept = blocks_.size() * kBlock;
+  if (kept >= charged_) return;
+  memory_->give_back(charged_ - kept, FillMemory::Use::PassedStream);
+  charged_ = kept;
+}
+
+std::optional<Origin::FetchId> SharedStream::take_resume_locked() {
+  if (!std::exchange(paused_, false)) return std::nullopt;
+  return fetch_;
+}
+
+std::string SharedStream::copy_locked(std::uint64_t offset, std::uint64_t length) const {
+  std::string copied;
+  const std::uint64_t stop = std::min(end_locked(), offset + length);
+  while (offset < stop) {
+    const std::uint64_t index = (offset - base_) / kBlock;
+    const std::uint64_t within = (offset - base_) % kBlock;
+    copied.append(blocks_[index], within, stop - offset);
+    offset = std::min(stop, base_ + (index + 1) * kBlock);
+  }
+  return copied;
+}
+
+std::string SharedStream::copy(std::uint64_t offset, std::uint64_t length) const {
+  const std::lock_guard lock(mutex_);
+  return copy_locked(offset, length);
 }
 
 bool SharedStream::burst() {
@@ -134,15 +208,15 @@ void SharedStream::settle() {
   changed_.notify();
 }
 
-bool SharedStream::is_too_long() const {
+bool SharedStream::is_passed_on() const {
   const std::lock_guard lock(mutex_);
-  return base_ > 0;
+  return passed_on_;
 }
 
-std::optional<std::string_view> SharedStream::whole() const {
+std::optional<std::uint64_t> SharedStream::whole_length() const {
   const std::lock_guard lock(mutex_);
-  if (!ended_ || !status_ || base_ > 0) return std::nullopt;
-  return bytes_;
+  if (!ended_ || !status_ || passed_on_) return std::nullopt;
+  return end_locked();
 }
 
 }  // namespace larder::cache

@@ -1,20 +1,22 @@
 // An answer whose length is not known before its end, for all who asked: they read it as it comes,
 // and when it has ended and is not too long it is stored like any other.
 //
-// What came is kept in memory, up to kWindow. A longer answer cannot be stored: it goes on for
-// those who read it, in a window that moves with the fastest of them; nobody can join it any more,
-// and who falls half a window behind is cut.
+// To be stored it is kept in memory from its beginning, up to kLongestKept and while the memory
+// that streams share suffices. After that it is only passed on: what all its readers have had is
+// given back, nobody can join any more, and who falls kMostBehind behind the fastest is cut.
+// Without readers it goes on for a while if it may still be stored.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 
+#include "base/clock.h"
 #include "cache/byte_source.h"
 #include "cache/fill_memory.h"
 #include "cache/origin.h"
@@ -24,11 +26,16 @@ namespace larder::cache {
 
 class SharedStream : public std::enable_shared_from_this<SharedStream> {
  public:
-  static constexpr std::uint64_t kWindow = 32 << 20;
+  static constexpr std::uint64_t kLongestKept = 32 << 20;
+  static constexpr std::uint64_t kMostBehind = 16 << 20;
+  // So far the origin may be ahead of the fastest reader of what is only passed on.
+  static constexpr std::uint64_t kMostAhead = 1 << 20;
+  // A stream that nobody reads is ended after so long.
+  static constexpr std::chrono::seconds kAlone{30};
 
   SharedStream(Origin& origin, std::shared_ptr<FillMemory> memory, http::ResponseHead head)
       : origin_(origin), memory_(std::move(memory)), head_(std::move(head)) {}
-  ~SharedStream() { memory_->give_back(charged_); }
+  ~SharedStream() { memory_->give_back(charged_, FillMemory::Use::PassedStream); }
 
   // A client's side.
   class Reader final : public ByteSource {
@@ -39,7 +46,7 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
     net::Task<base::Result<http::ResponseHead>> head(base::SteadyTime deadline) override;
     net::Task<base::Result<std::string>> read(base::SteadyTime deadline) override;
     void abandon() override;
-    // Of the whole body; nothing when it does not end before the deadline or kWindow.
+    // Of the whole body; nothing when it does not end before the deadline or is only passed on.
     net::Task<std::optional<std::uint64_t>> length(base::SteadyTime deadline);
 
    private:
@@ -47,32 +54,47 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
     const std::uint64_t id_;
     std::uint64_t at_ = 0;
   };
-  // Null when its beginning is gone.
+  // Null when it is only passed on.
   std::shared_ptr<Reader> join();
 
   // The origin thread's side.
-  OriginSink::Next put(std::span<const std::uint8_t> bytes, Origin::FetchId fetch);
+  OriginSink::Next put(std::span<const std::uint8_t> bytes, Origin::FetchId fetch,
+                       base::SteadyTime now);
   bool burst();
   void end(base::Status status);
   // It is stored, or will not be: readers get to its end only now, so that the next request of who
   // has it all finds it.
   void settle();
-  bool is_too_long() const;
+  bool is_passed_on() const;
 
-  // After end: the body, when it came whole and all of it is here. Valid while the stream lives.
-  std::optional<std::string_view> whole() const;
+  // After end: how long the body is, when it came whole and all of it is here.
+  std::optional<std::uint64_t> whole_length() const;
+  // A part of what is here.
+  std::string copy(std::uint64_t offset, std::uint64_t length) const;
 
  private:
+  static constexpr std::uint64_t kBlock = 256 * 1024;
+
+  // Called with mutex_ held.
+  std::uint64_t end_locked() const;  // of what came, in the body
+  std::string copy_locked(std::uint64_t offset, std::uint64_t length) const;
+  std::uint64_t furthest_locked() const;
+  void drop_passed_locked();
+  bool charge_locked(std::uint64_t coming, Origin::FetchId fetch);
+  std::optional<Origin::FetchId> take_resume_locked();
+
   Origin& origin_;
   const std::shared_ptr<FillMemory> memory_;
   const http::ResponseHead head_;
   net::Signal changed_;
-  mutable std::mutex mutex_;  // guards what follows
-  std::string bytes_;
-  std::uint64_t base_ = 0;                          // of bytes_ in the body
+  mutable std::mutex mutex_;                        // guards what follows
+  std::deque<std::string> blocks_;                  // all but the last of kBlock bytes
+  std::uint64_t base_ = 0;                          // of blocks_ in the body
   std::uint64_t charged_ = 0;                       // of memory_
+  bool passed_on_ = false;                          // it is not stored
   std::map<std::uint64_t, std::uint64_t> readers_;  // where each one is
   std::uint64_t next_reader_ = 1;
+  std::optional<base::SteadyTime> alone_since_;
   Origin::FetchId fetch_ = 0;
   bool notify_ = false;
   bool paused_ = false;

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 
+from support.bad_origin import Thing
 from support.wait import wait_until
 
 MIB = 1 << 20
@@ -104,3 +105,30 @@ def test_answer_without_length_that_breaks_off_is_cut(bad_node, bad_origin):
     answer = bad_node.get("/broken")
     assert answer.exit_code != 0 or answer.status == 502
     assert not bad_node.get("/broken").is_hit
+
+
+def test_endless_answers_do_not_stop_other_fills(bad_node, bad_origin):
+    """Their clients read nothing; they share half of the memory for what is on its way, and leave it when their clients do."""
+    thing = bad_origin.scripts["/beside"] = Thing(20 * MIB)
+
+    def endless(request, connection):
+        connection.head(200, transfer_encoding="chunked", cache_control="max-age=3600")
+        part = os.urandom(MIB)
+        while True:
+            connection.send(b"%x\r\n" % len(part) + part + b"\r\n")
+    clients = []
+    for number in range(10):
+        bad_origin.scripts[f"/endless{number}"] = endless
+        client = socket.create_connection((bad_node.address, bad_node.http_port), timeout=20)
+        client.sendall(f"GET /endless{number} HTTP/1.1\r\nHost: packages.test\r\n\r\n".encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        clients.append(client)
+    # Three of 32 MiB each: what is kept to be stored has three eighths of 256 MiB.
+    wait_until(lambda: bad_node.metric("larder_fill_memory_bytes") >= 90 * MIB)
+    answer = bad_node.get("/beside", "--max-time", "15")
+    assert answer.status == 200 and answer.body == thing.data
+    assert bad_node.metric("larder_fill_memory_bytes") <= 129 * MIB
+    for client in clients:
+        client.close()
+    wait_until(lambda: bad_node.metric("larder_fill_memory_bytes") == 0)
+    wait_until(lambda: bad_origin.active == 0, what="the origin's connections end")

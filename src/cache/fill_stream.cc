@@ -1,0 +1,73 @@
+// The part of a fill's fetch that deals with an answer of unknown length.
+#include <utility>
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "cache/fill_fetch.h"
+
+namespace larder::cache {
+
+using store::kSliceSize;
+
+void Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) {
+  auto stream = std::make_shared<SharedStream>(fill_->table_.origin_, fill_->table_.memory_, head);
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    stream_ = stream;
+    stream_head_ = head;
+    fill_->stream_ = std::move(stream);
+    fill_->response_ = std::move(opening.response);
+    fill_->phase_ = Phase::Streaming;
+    ++fill_->unsaved_;
+  }
+  fill_->changed_.notify();
+}
+
+// The stream has ended. On a disk thread.
+void Fill::Fetch::store_stream() {
+  const std::uint64_t length = stream_->whole_length().value_or(0);
+  const bool is_kept = length > 0;
+  const base::Status stored = is_kept ? store_whole(length) : base::Status{};
+  if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
+  settle_stream(is_kept && stored);
+}
+
+base::Status Fill::Fetch::store_whole(std::uint64_t length) {
+  http::ResponseHead head = stream_head_;
+  head.chunked = false;
+  head.content_length = length;
+  const Opening opening = judge_(head);
+  if (!opening.storable) {
+    return base::fail(base::ErrorCode::FailedPrecondition, std::string(opening.reason));
+  }
+  store::Store& store = fill_->table_.store_;
+  // Who finds it before its slices are written waits for them with this fill.
+  const auto announce = [this](const std::shared_ptr<store::Object>& object) {
+    const std::lock_guard lock(fill_->mutex_);
+    fill_->object_ = object;
+  };
+  const auto object =
+      store.create(fill_->key_, base::as_bytes(opening.metadata), length, opening.group, announce);
+  if (!object) return std::unexpected(object.error());
+  remove_if_outdated(opening, **object);
+  base::Status stored;
+  for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
+    const std::string slice = stream_->copy(index * kSliceSize, (*object)->slice_length(index));
+    stored = store.write_slice(**object, index, base::as_bytes(slice));
+  }
+  if (!stored) store.remove(**object);
+  return stored;
+}
+
+void Fill::Fetch::settle_stream(bool is_stored) {
+  stream_->settle();
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    fill_->stream_lost_ = !is_stored;
+    --fill_->unsaved_;
+  }
+  fill_->changed_.notify();
+  fill_->table_.forget(*fill_);
+}
+
+}  // namespace larder::cache

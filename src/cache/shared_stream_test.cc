@@ -1,0 +1,189 @@
+#include "cache/shared_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "net/loop.h"
+
+namespace larder::cache {
+namespace {
+
+using Next = OriginSink::Next;
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kLimit = 64 * kMiB;
+
+class FakeOrigin final : public Origin {
+ public:
+  FetchId fetch(OriginRequest, std::shared_ptr<OriginSink>) override { return 0; }
+  void resume(FetchId id) override { resumed.push_back(id); }
+  void cancel(FetchId id) override { cancelled.push_back(id); }
+
+  std::vector<FetchId> resumed;
+  std::vector<FetchId> cancelled;
+};
+
+class SharedStreamTest : public ::testing::Test {
+ protected:
+  struct Source {
+    std::shared_ptr<SharedStream> stream;
+    Origin::FetchId fetch = 0;
+    std::uint64_t sent = 0;
+  };
+  Source open() {
+    return {std::make_shared<SharedStream>(origin, memory, http::ResponseHead{}), ++last_fetch, 0};
+  }
+  // Each 16 KiB piece is of one letter.
+  Next put_piece(Source& source) {
+    const std::string piece = piece_at(source.sent);
+    const Next next = source.stream->put(
+        {reinterpret_cast<const std::uint8_t*>(piece.data()), piece.size()}, source.fetch, now);
+    if (next == Next::Continue) source.sent += piece.size();
+    return next;
+  }
+  // Until `to` bytes were taken, or what is not Continue.
+  Next put(Source& source, std::uint64_t to) {
+    while (source.sent < to) {
+      if (const Next next = put_piece(source); next != Next::Continue) return next;
+    }
+    return Next::Continue;
+  }
+  static std::string piece_at(std::uint64_t offset) {
+    return std::string(kPiece, static_cast<char>('a' + offset / kPiece % 26));
+  }
+  // One read, which must not have to wait.
+  static base::Result<std::string> read(SharedStream::Reader& reader) {
+    base::Result<std::string> got;
+    net::Loop loop;
+    const auto body = [](net::Loop& on, SharedStream::Reader& from,
+                         base::Result<std::string>& to) -> net::Task<void> {
+      to = co_await from.read(std::chrono::steady_clock::now());
+      on.stop();
+    };
+    loop.spawn(body(loop, reader, got));
+    loop.run();
+    return got;
+  }
+
+  static constexpr std::uint64_t kPiece = 16 * 1024;
+  FakeOrigin origin;
+  std::shared_ptr<FillMemory> memory = std::make_shared<FillMemory>(origin, kLimit);
+  Origin::FetchId last_fetch = 0;
+  base::SteadyTime now = std::chrono::steady_clock::now();
+};
+
+TEST_F(SharedStreamTest, ReadersGetTheBytesInOrder) {
+  Source source = open();
+  const auto reader = source.stream->join();
+  ASSERT_EQ(put(source, 3 * kMiB), Next::Continue);
+  std::string all;
+  while (all.size() < source.sent) all += read(*reader).value_or("");
+  for (std::uint64_t at = 0; at < all.size(); at += kPiece) {
+    ASSERT_EQ(all.substr(at, kPiece), piece_at(at)) << at;
+  }
+  source.stream->end({});
+  EXPECT_EQ(source.stream->whole_length(), 3 * kMiB);
+  EXPECT_EQ(source.stream->copy(kPiece, 2), "bb");
+}
+
+TEST_F(SharedStreamTest, EndlessOnesLeaveHalfOfTheMemoryToOthers) {
+  std::vector<Source> sources;
+  std::vector<std::shared_ptr<SharedStream::Reader>> readers;
+  for (int i = 0; i < 8; ++i) {
+    sources.push_back(open());
+    readers.push_back(sources.back().stream->join());
+    EXPECT_EQ(put(sources.back(), 100 * kMiB), Next::Pause) << "nobody reads";
+  }
+  EXPECT_LE(memory->used(), kLimit / 2);
+  EXPECT_TRUE(memory->take(kLimit / 2, 99)) << "for slices";
+  memory->give_back(kLimit / 2);
+}
+
+TEST_F(SharedStreamTest, WhatIsReadGoesOnWhileOthersKeepTheirShare) {
+  std::vector<Source> idle;
+  std::vector<std::shared_ptr<SharedStream::Reader>> readers;
+  for (int i = 0; i < 3; ++i) {
+    idle.push_back(open());
+    readers.push_back(idle.back().stream->join());
+    EXPECT_EQ(put(idle.back(), 100 * kMiB), Next::Pause);
+  }
+  Source busy = open();
+  const auto reader = busy.stream->join();
+  std::uint64_t got = 0;
+  while (got < 100 * kMiB) {
+    ASSERT_NE(put(busy, got + kMiB), Next::Abort);
+    const auto piece = read(*reader);
+    ASSERT_TRUE(piece && !piece->empty());
+    got += piece->size();
+  }
+  EXPECT_TRUE(busy.stream->is_passed_on());
+}
+
+TEST_F(SharedStreamTest, WhatAllHaveReadIsGivenBack) {
+  Source source = open();
+  const auto reader = source.stream->join();
+  std::uint64_t got = 0;
+  while (got < SharedStream::kLongestKept * 2) {
+    ASSERT_EQ(put(source, got + kPiece), Next::Continue);
+    got += read(*reader).value_or("").size();
+  }
+  EXPECT_LE(memory->used(), kMiB);
+  EXPECT_EQ(source.stream->join(), nullptr);
+}
+
+TEST_F(SharedStreamTest, ReaderThatFallsFarBehindIsCut) {
+  Source source = open();
+  const auto fast = source.stream->join();
+  const auto slow = source.stream->join();
+  std::uint64_t got = 0;
+  while (got < SharedStream::kLongestKept * 2) {
+    ASSERT_EQ(put(source, got + kPiece), Next::Continue);
+    got += read(*fast).value_or("").size();
+  }
+  EXPECT_LE(memory->used(), SharedStream::kMostBehind + kMiB);
+  EXPECT_EQ(read(*slow).error().code, base::ErrorCode::ResourceExhausted);
+}
+
+TEST_F(SharedStreamTest, ReadingResumesAndLeavingCancelsAPausedOne) {
+  Source source = open();
+  auto reader = source.stream->join();
+  ASSERT_EQ(put(source, 100 * kMiB), Next::Pause);
+  EXPECT_TRUE(read(*reader));
+  EXPECT_EQ(origin.resumed, std::vector<Origin::FetchId>{source.fetch});
+  EXPECT_EQ(put(source, 100 * kMiB), Next::Pause);
+  reader.reset();
+  EXPECT_EQ(origin.cancelled, std::vector<Origin::FetchId>{source.fetch});
+  EXPECT_EQ(memory->used(), 0U);
+}
+
+TEST_F(SharedStreamTest, WithoutReadersItGoesOnForAWhileOnly) {
+  Source source = open();
+  source.stream->join();  // and gone
+  EXPECT_EQ(put(source, kMiB), Next::Continue) << "it may still be stored";
+  now += SharedStream::kAlone / 2;
+  EXPECT_EQ(put(source, 2 * kMiB), Next::Continue);
+  const auto reader = source.stream->join();
+  now += SharedStream::kAlone;
+  EXPECT_EQ(put(source, 3 * kMiB), Next::Continue);
+  reader->abandon();
+  EXPECT_EQ(put(source, 4 * kMiB), Next::Continue) << "alone from now on";
+  now += SharedStream::kAlone;
+  EXPECT_EQ(put_piece(source), Next::Abort);
+}
+
+TEST(FillMemory, WhoWaitsIsResumedWhenWhatItWantsFits) {
+  FakeOrigin origin;
+  FillMemory memory(origin, 8 * kMiB);
+  ASSERT_TRUE(memory.take(4 * kMiB, 1, FillMemory::Use::PassedStream));
+  EXPECT_FALSE(memory.take(kMiB, 2, FillMemory::Use::PassedStream)) << "more than half";
+  ASSERT_TRUE(memory.take(4 * kMiB, 3));
+  EXPECT_FALSE(memory.take(kMiB, 4));
+  memory.give_back(kMiB);
+  EXPECT_EQ(origin.resumed, std::vector<Origin::FetchId>{4}) << "the streams have their half still";
+  memory.give_back(kMiB, FillMemory::Use::PassedStream);
+  EXPECT_EQ(origin.resumed, (std::vector<Origin::FetchId>{4, 2}));
+}
+
+}  // namespace
+}  // namespace larder::cache
