@@ -57,6 +57,8 @@ class Stream {
   virtual std::string peer_certificate() const { return {}; }
   // Lets go of buffers until the next use; for connections that have fallen silent.
   virtual void release_memory() {}
+  // Bytes that were taken from what was to be written and that the kernel does not have yet.
+  virtual std::size_t unsent() const { return 0; }
   virtual bool is_tls() const { return false; }
 
   Socket& socket() { return socket_; }

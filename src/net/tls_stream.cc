@@ -129,6 +129,8 @@ class ServerTlsStream final : public TlsStream {
     if (ssl_ != nullptr) SSL_free_buffers(ssl_);
   }
 
+  std::size_t unsent() const override { return pending_.size(); }
+
   Task<std::string> handshake(base::SteadyTime deadline) override {
     for (;;) {
       const IoState received = receive(0);

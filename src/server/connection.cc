@@ -64,24 +64,24 @@ class Progress {
  public:
   explicit Progress(const ConnectionRules& rules) : rules_(rules) {}
   bool has_begun() const { return since_ != base::SteadyTime{}; }
-  void begin(int fd, const net::Outgoing& out, base::SteadyTime at) {
+  void begin(net::Stream& stream, const net::Outgoing& out, base::SteadyTime at) {
     since_ = at;
-    left_ = left(fd, out);
+    left_ = left(stream, out);
   }
   base::SteadyTime end() const { return since_ + rules_.timeouts.stall; }
   // At the end of an interval: false when it was too slow; else the next one begins.
-  bool is_enough(int fd, const net::Outgoing& out, base::SteadyTime at) {
+  bool is_enough(net::Stream& stream, const net::Outgoing& out, base::SteadyTime at) {
     const std::uint64_t before = left_;
-    begin(fd, out, at);
+    begin(stream, out, at);
     const std::uint64_t taken = before - std::min(before, left_);
     return taken > 0 && !is_too_slow(taken, rules_);
   }
 
  private:
-  static std::uint64_t left(int fd, const net::Outgoing& out) {
+  static std::uint64_t left(net::Stream& stream, const net::Outgoing& out) {
     int unsent = 0;
-    if (::ioctl(fd, SIOCOUTQ, &unsent) != 0) unsent = 0;
-    return out.size() + static_cast<std::uint64_t>(unsent);
+    if (::ioctl(stream.socket().fd(), SIOCOUTQ, &unsent) != 0) unsent = 0;
+    return out.size() + stream.unsent() + static_cast<std::uint64_t>(unsent);
   }
   const ConnectionRules& rules_;
   base::SteadyTime since_{};
@@ -260,11 +260,11 @@ net::Task<bool> Connection::write_at_once(net::Outgoing out) {
         broken_ = true;
         co_return false;
     }
-    if (!progress.has_begun()) progress.begin(socket.fd(), out, now());
+    if (!progress.has_begun()) progress.begin(*stream_, out, now());
     const bool ready = co_await socket.writable(progress.end());
     if (net::Loop::current().now() < progress.end()) {
       if (ready) continue;
-    } else if (progress.is_enough(socket.fd(), out, now())) {
+    } else if (progress.is_enough(*stream_, out, now())) {
       continue;
     } else {
       rules_.counts->slow_readers.fetch_add(1, std::memory_order_relaxed);

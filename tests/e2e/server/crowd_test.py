@@ -2,9 +2,11 @@
 
 LARDER_CROWD=1 runs the numbers that the product is made for: 1,000 slow readers, 10,000 half-open connections."""
 
+import concurrent.futures
 import os
 import selectors
 import socket
+import ssl
 import threading
 import time
 
@@ -23,12 +25,12 @@ def crowded(tmp_path, origin, request):
     node.stop()
 
 
-def connect(node, source="127.0.0.1", buffer=None):
+def connect(node, source="127.0.0.1", buffer=None, port=None):
     connection = socket.socket()
     if buffer:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     connection.bind((source, 0))
-    connection.connect((node.address, node.http_port))
+    connection.connect((node.address, port or node.http_port))
     return connection
 
 
@@ -104,6 +106,43 @@ def test_stuck_readers_are_cut_slow_ones_are_not(crowded, origin):
     finally:
         ended.set()
         reader.join()
+        for connection in stuck + slow:
+            connection.close()
+
+
+@pytest.mark.parametrize("crowded", [{"write_timeout": "2s"}], indirect=True)
+def test_readers_over_tls_are_judged_by_what_they_take(crowded, origin, authority):
+    """What is sealed and waits for the socket is no more taken than what the kernel holds."""
+    node = crowded
+    body = origin.write("large.bin", 12 << 20)
+    assert node.get("/fresh/large.bin").body == body
+    node.serve_https(authority, dns=["node1.larder.test"], addresses=["127.0.0.1"])
+    trust = ssl.create_default_context(cafile=authority.root)
+
+    def open_tls():
+        return trust.wrap_socket(connect(node, buffer=4096, port=node.https_port), server_hostname="node1.larder.test")
+
+    def read_slowly(connection):
+        received = 0
+        while received < 600_000:
+            piece = connection.recv(2000)
+            if not piece:
+                break
+            received += len(piece)
+            time.sleep(0.02)  # the client's pace
+        return received
+
+    stuck, slow = [open_tls() for _ in range(5)], [open_tls() for _ in range(10)]
+    try:
+        for connection in stuck + slow:
+            connection.settimeout(20)
+            connection.sendall(get("/fresh/large.bin"))
+        with concurrent.futures.ThreadPoolExecutor(len(slow)) as pool:
+            received = list(pool.map(read_slowly, slow))
+        assert min(received) >= 600_000
+        wait_until(lambda: node.metric("larder_client_timeouts_total") >= len(stuck), 30)
+        assert node.metric("larder_client_timeouts_total") == len(stuck)
+    finally:
         for connection in stuck + slow:
             connection.close()
 
