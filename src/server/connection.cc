@@ -232,7 +232,13 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
       co_return base::fail(base::ErrorCode::Unavailable,
                            "the client left within the request's body");
     } else {
-      stalled = !co_await connection_.stream_->socket().readable(now() + rules.timeouts.stall);
+      const base::SteadyTime deadline = now() + rules.timeouts.stall;
+      const bool ready = co_await connection_.stream_->socket().readable(deadline);
+      stalled = !ready && net::Loop::current().now() >= deadline;
+      if (!ready && !stalled) {
+        keep_alive_ = false;
+        co_return base::fail(base::ErrorCode::Unavailable, "the server stops");
+      }
     }
     if (stalled) {
       keep_alive_ = false;
@@ -451,7 +457,10 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
       const bool ready = co_await stream_->socket().readable(deadline);
       idle_ = false;
       if (!ready) {
-        if (!pending_.empty()) rules_.counts->slow_heads.fetch_add(1, std::memory_order_relaxed);
+        const bool is_late = net::Loop::current().now() >= deadline;  // else cancelled
+        if (is_late && !pending_.empty()) {
+          rules_.counts->slow_heads.fetch_add(1, std::memory_order_relaxed);
+        }
         co_return parse;
       }
     }

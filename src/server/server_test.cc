@@ -271,6 +271,18 @@ TEST_F(ServerTest, StopsWithIdleConnectionsOpen) {
   EXPECT_FALSE(Client(port_).connected);
 }
 
+TEST_F(ServerTest, StopsInTheMiddleOfRequestsAndCallsNobodySlow) {
+  Client head(port_);
+  head.send("GET /hello/a HTTP/1.1\r\nHos");
+  Client body(port_);
+  body.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
+  while (server_->connection_count() < 2) std::this_thread::yield();
+  server_->stop(std::chrono::milliseconds(100));
+  EXPECT_EQ(server_->connection_count(), 0U);
+  EXPECT_EQ(server_->counts().slow_heads, 0U);
+  EXPECT_EQ(server_->counts().slow_bodies, 0U);
+}
+
 TEST_F(ServerTest, RefusesAPortThatIsTaken) {
   ListenerSettings listener;
   listener.name = "second";
