@@ -88,7 +88,8 @@ std::unique_ptr<TlsStream> make_tls_stream(Loop& loop, base::UniqueFd fd,
                                            std::shared_ptr<const TlsContext> context);
 
 // A TLS port without a certificate: waits for the ClientHello, answers with a fatal alert, closes.
-// (A closed port would make Delivery Optimization clients avoid the host for everything.)
-Task<void> refuse_tls(Loop& loop, base::UniqueFd fd, base::SteadyTime deadline);
+// (A closed port would make Delivery Optimization clients avoid the host for everything.) `stream`
+// is a plain one.
+Task<void> refuse_tls(Stream& stream, base::SteadyTime deadline);
 
 }  // namespace larder::net

@@ -480,20 +480,19 @@ std::unique_ptr<TlsStream> make_tls_stream(Loop& loop, base::UniqueFd fd,
   return std::make_unique<ServerTlsStream>(loop, std::move(fd), std::move(context));
 }
 
-Task<void> refuse_tls(Loop& loop, base::UniqueFd fd, base::SteadyTime deadline) {
-  const std::unique_ptr<Stream> stream = make_plain_stream(loop, std::move(fd));
-  if (!co_await stream->socket().readable(deadline)) co_return;
+Task<void> refuse_tls(Stream& stream, base::SteadyTime deadline) {
+  if (!co_await stream.socket().readable(deadline)) co_return;
   char hello[4096];
   std::size_t got = 0;
-  if (stream->try_read(hello, got) != IoState::Done) co_return;
+  if (stream.try_read(hello, got) != IoState::Done) co_return;
   Outgoing alert;
   alert.head = kFatalAlert;
-  if (stream->try_write(alert) != IoState::Done) co_return;
-  stream->finish();
+  if (stream.try_write(alert) != IoState::Done) co_return;
+  stream.finish();
   // Closing with unread bytes would reset the connection and could take the alert with it.
   for (std::size_t total = got; total < 65536; total += got) {
-    if (stream->is_drained() && !co_await stream->socket().readable(deadline)) co_return;
-    if (stream->try_read(hello, got) != IoState::Done) co_return;
+    if (stream.is_drained() && !co_await stream.socket().readable(deadline)) co_return;
+    if (stream.try_read(hello, got) != IoState::Done) co_return;
   }
 }
 

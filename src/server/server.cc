@@ -67,6 +67,7 @@ struct Worker {
   ConnectionRules rules;
   std::vector<std::shared_ptr<Port>> ports;  // that accept
   std::unordered_set<Connection*> connections;
+  std::unordered_set<net::Stream*> handshakes;  // that run
   std::thread thread;
 };
 
@@ -109,6 +110,9 @@ struct Server::Impl {
              const sockaddr_storage& address);
   net::Task<void> serve(Worker& worker, std::shared_ptr<Port> port, base::UniqueFd fd, Peer peer,
                         Clients::Place place);
+  // The stream of the connection; null when there is none to go on with.
+  net::Task<std::unique_ptr<net::Stream>> secure(Worker& worker, const ListenerSettings& listener,
+                                                 base::UniqueFd fd, Peer& peer);
 };
 
 // ---- Accepting ---------------------------------------------------------------------------------
@@ -166,30 +170,49 @@ void Server::Impl::admit(Worker& worker, const std::shared_ptr<Port>& port, base
   worker.loop.spawn(serve(worker, port, std::move(fd), std::move(peer), std::move(*place)));
 }
 
-net::Task<void> Server::Impl::serve(Worker& worker, std::shared_ptr<Port> port, base::UniqueFd fd,
-                                    Peer peer, Clients::Place place) {
-  const ListenerSettings& listener = port->settings;
+net::Task<std::unique_ptr<net::Stream>> Server::Impl::secure(Worker& worker,
+                                                             const ListenerSettings& listener,
+                                                             base::UniqueFd fd, Peer& peer) {
+  // Ends at once when the server stops.
+  struct Listed {
+    Worker& of;
+    net::Stream* stream;
+    Listed(Worker& worker, net::Stream* stream) : of(worker), stream(stream) {
+      of.handshakes.insert(stream);
+    }
+    ~Listed() { of.handshakes.erase(stream); }
+  };
   const base::SteadyTime deadline =
       std::chrono::steady_clock::now() + worker.rules.timeouts.handshake;
-  std::unique_ptr<net::Stream> stream;
-  if (listener.tls) {
-    peer.tls = true;
-    std::shared_ptr<const net::TlsContext> context = listener.tls();
-    if (context == nullptr) {
-      co_await net::refuse_tls(worker.loop, std::move(fd), deadline);
-      if (listener.on_handshake_failure) {
-        listener.on_handshake_failure(peer.address, "no certificate is active");
-      }
-    } else {
-      auto secured = net::make_tls_stream(worker.loop, std::move(fd), std::move(context));
-      const std::string failure = co_await secured->handshake(deadline);
-      if (failure.empty()) {
-        peer.client_certificate = secured->peer_certificate();
-        stream = std::move(secured);
-      } else if (listener.on_handshake_failure) {
-        listener.on_handshake_failure(peer.address, failure);
-      }
+  std::shared_ptr<const net::TlsContext> context = listener.tls();
+  std::string failure = "no certificate is active";
+  if (context == nullptr) {
+    const auto plain = net::make_plain_stream(worker.loop, std::move(fd));
+    const Listed listed(worker, plain.get());
+    co_await net::refuse_tls(*plain, deadline);
+  } else {
+    auto secured = net::make_tls_stream(worker.loop, std::move(fd), std::move(context));
+    const Listed listed(worker, secured.get());
+    failure = co_await secured->handshake(deadline);
+    if (failure.empty()) {
+      peer.client_certificate = secured->peer_certificate();
+      co_return std::move(secured);
     }
+  }
+  if (listener.on_handshake_failure && !stopping) {
+    listener.on_handshake_failure(peer.address, failure);
+  }
+  co_return nullptr;
+}
+
+net::Task<void> Server::Impl::serve(Worker& worker, std::shared_ptr<Port> port, base::UniqueFd fd,
+                                    Peer peer, Clients::Place place) {
+  std::unique_ptr<net::Stream> stream;
+  peer.tls = port->settings.tls != nullptr;
+  if (stopping) {
+    fd.reset();
+  } else if (peer.tls) {
+    stream = co_await secure(worker, port->settings, std::move(fd), peer);
   } else {
     stream = net::make_plain_stream(worker.loop, std::move(fd));
   }
@@ -352,6 +375,11 @@ void Server::stop(std::chrono::milliseconds grace) {
     }
   };
   for (const Listening& listening : impl.listeners) impl.close(listening);
+  for (const auto& worker : impl.workers) {
+    worker->loop.post([raw = worker.get()] {
+      for (net::Stream* stream : raw->handshakes) stream->socket().cancel();
+    });
+  }
   on_each([](Connection& connection) { connection.drain(); });
   if (!impl.wait_for_tasks(grace)) {
     impl.egress.set_limits({});

@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
 #include "base/file.h"
+#include "crypto/testing.h"
 #include "server/access_log.h"
 #include "server/router_handler.h"
 
@@ -269,6 +271,29 @@ TEST_F(ServerTest, StopsWithIdleConnectionsOpen) {
   server_->stop(std::chrono::seconds(10));
   EXPECT_EQ(server_->connection_count(), 0U);
   EXPECT_FALSE(Client(port_).connected);
+}
+
+TEST_F(ServerTest, StopsInTheMiddleOfHandshakes) {
+  const crypto::testing::Pair root = crypto::testing::make_root();
+  const auto context = net::TlsContext::create(
+      {.chain_pem = root.certificate.to_pem(), .key_pem = root.key.to_pem().value()});
+  ASSERT_TRUE(context) << context.error().message;
+  std::atomic<int> failures = 0;
+  ListenerSettings active = listener("active");
+  active.tls = [&] { return *context; };
+  active.on_handshake_failure = [&](std::string_view, std::string_view) { ++failures; };
+  ListenerSettings inactive = active;
+  inactive.name = "inactive";
+  inactive.tls = [] { return nullptr; };
+  ASSERT_TRUE(server_->set_listeners({active, inactive}));
+  const Client silent(server_->port("active"));
+  Client begun(server_->port("active"));
+  begun.send("\x16\x03\x01");
+  const Client unknown(server_->port("inactive"));
+  while (server_->connection_count() < 3) std::this_thread::yield();
+  server_->stop(std::chrono::seconds(1));
+  EXPECT_EQ(server_->connection_count(), 0U);
+  EXPECT_EQ(failures, 0);
 }
 
 TEST_F(ServerTest, StopsInTheMiddleOfRequestsAndCallsNobodySlow) {
