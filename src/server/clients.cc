@@ -38,25 +38,54 @@ Clients::Clients()
                  std::uint64_t seed = 0;
                  std::memcpy(&seed, bytes.data(), sizeof seed);
                  return seed;
-               }()}) {}
+               }()}),
+      left_(16, entries_.hash_function()) {}
 
 std::optional<Clients::Place> Clients::enter(const ClientKey& key, std::size_t limit) {
   const std::lock_guard lock(mutex_);
   ClientEntry& entry = entries_[key];  // stays where it is while it is there
   if (limit > 0 && entry.connections >= limit) return std::nullopt;
-  ++entry.connections;
+  if (++entry.connections == 1) {
+    if (const auto left = left_.find(key); left != left_.end()) {
+      entry.egress.bucket = left->second.bucket;
+      left_.erase(left);
+    }
+  }
   return Place(*this, key, entry);
 }
 
 void Clients::leave(const ClientKey& key) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(key);
-  if (--found->second.connections == 0) entries_.erase(found);
+  if (--found->second.connections > 0) return;
+  // Nobody waits in it any more, so nobody else looks at it.
+  const TokenBucket bucket = found->second.egress.bucket;
+  entries_.erase(found);
+  remember(key, bucket, std::chrono::steady_clock::now());
+}
+
+// Requires: the lock.
+void Clients::remember(const ClientKey& key, const TokenBucket& bucket, base::SteadyTime now) {
+  while (!leaving_.empty() &&
+         (leaving_.size() >= kMostRemembered || leaving_.front().first + kRemembered <= now)) {
+    const auto left = left_.find(leaving_.front().second);
+    // Otherwise it was back and has left again later.
+    if (left != left_.end() && left->second.at == leaving_.front().first) left_.erase(left);
+    leaving_.pop_front();
+  }
+  if (!bucket.was_used()) return;
+  left_.insert_or_assign(key, Left{bucket, now});
+  leaving_.emplace_back(now, key);
 }
 
 std::size_t Clients::size() const {
   const std::lock_guard lock(mutex_);
   return entries_.size();
+}
+
+std::size_t Clients::remembered() const {
+  const std::lock_guard lock(mutex_);
+  return left_.size();
 }
 
 Clients::Place::Place(Place&& other) noexcept

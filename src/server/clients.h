@@ -4,11 +4,15 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
+#include "base/clock.h"
 #include "server/egress.h"
 
 namespace larder::server {
@@ -27,9 +31,15 @@ struct ClientEntry {
   EgressClient egress;
 };
 
-// Thread-safe. Has one entry for each client that is connected, so connections bound it.
+// Thread-safe. Has one entry for each client that is connected, so connections bound it, and
+// remembers a while what those who left have been sent: a new connection does not make up for a
+// limit.
 class Clients {
  public:
+  static constexpr std::size_t kMostRemembered = 16'384;
+  // By then even the bucket of a slow limit is full again.
+  static constexpr std::chrono::seconds kRemembered{1};
+
   Clients();
   Clients(const Clients&) = delete;
   Clients& operator=(const Clients&) = delete;
@@ -55,16 +65,24 @@ class Clients {
   // Nothing when that client has `limit` connections already (0: no limit).
   std::optional<Place> enter(const ClientKey& key, std::size_t limit);
   std::size_t size() const;  // clients
+  std::size_t remembered() const;
 
  private:
   struct Hash {
     std::uint64_t seed;
     std::size_t operator()(const ClientKey& key) const;
   };
+  struct Left {
+    TokenBucket bucket;
+    base::SteadyTime at;
+  };
   void leave(const ClientKey& key);
+  void remember(const ClientKey& key, const TokenBucket& bucket, base::SteadyTime now);
 
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<ClientKey, ClientEntry, Hash> entries_;
+  std::unordered_map<ClientKey, Left, Hash> left_;
+  std::deque<std::pair<base::SteadyTime, ClientKey>> leaving_;  // in turn; some are back already
 };
 
 }  // namespace larder::server

@@ -27,6 +27,7 @@ class TokenBucket {
  public:
   void refill(std::uint64_t rate, base::SteadyTime now);
   bool has_any() const { return tokens_ > 0; }
+  bool was_used() const { return filled_ != base::SteadyTime{}; }
   void take(std::uint64_t bytes) { tokens_ -= static_cast<double>(bytes); }
 
  private:

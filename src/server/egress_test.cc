@@ -167,5 +167,34 @@ TEST(Clients, APlaceThatIsGivenBackIsFree) {
   EXPECT_EQ(clients.size(), 0U);
 }
 
+TEST(Clients, WhatAClientWasSentCountsOnItsNextConnection) {
+  Clients clients;
+  const ClientKey key = *ClientKey::of(address_v4(1));
+  std::uint64_t sent = 0;
+  for (int i = 0; i < 100; ++i) {
+    EgressPlan plan;  // nobody waits in it
+    plan.set_limits({.client = 1'000'000, .total = 0});
+    const auto place = clients.enter(key, 0);
+    EgressAsk ask{plan.piece()};
+    while (plan.ask(*place->egress(), ask, kStart)) sent += ask.bytes;
+  }
+  EXPECT_LT(sent, 300'000U) << "the burst of an idle client, once";
+  EXPECT_EQ(clients.remembered(), 1U);
+}
+
+TEST(Clients, RemembersABoundedNumberAndOnlyWhoWasLimited) {
+  Clients clients;
+  clients.enter(*ClientKey::of(address_v4(1)), 0);
+  EXPECT_EQ(clients.remembered(), 0U);
+  for (std::uint32_t i = 0; i < 2 * Clients::kMostRemembered; ++i) {
+    sockaddr_storage address = address_v4(0);
+    reinterpret_cast<sockaddr_in&>(address).sin_addr.s_addr = i;
+    const auto place = clients.enter(*ClientKey::of(address), 0);
+    place->egress()->bucket.refill(1'000'000, kStart);
+  }
+  EXPECT_GT(clients.remembered(), 0U);
+  EXPECT_LE(clients.remembered(), Clients::kMostRemembered);
+}
+
 }  // namespace
 }  // namespace larder::server
