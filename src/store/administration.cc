@@ -43,14 +43,16 @@ void Store::Parts::set_pinned(const Entry& entry, bool is_pinned) {
   if (!appended) static_cast<void>(drive.write_failed(appended.error()));
 }
 
+bool Store::Parts::is_purged(const Object& object) const {
+  return object.id() < index.purge_bound(object.generation_->group) ||
+         orders->is_purged(name_in(*object.metadata()), object.id());
+}
+
 // What is open is found without a look at the marks, so it is removed by the purge itself. Bounded
 // by what is open, however much is stored.
 void Store::Parts::drop_purged_objects() {
   for (const auto& object : index.open_objects()) {
-    const Generation& generation = *object->generation_;
-    const bool is_purged = generation.id < index.purge_bound(generation.group) ||
-                           orders->is_purged(name_in(*object->metadata()), generation.id);
-    if (is_purged) retire(generation);
+    if (is_purged(*object)) retire(*object->generation_);
   }
   keeper.want_walk();
 }

@@ -183,6 +183,8 @@ void Keeper::walk() {
     for (const auto& drive : parts_.drives) drive->free_released();
   }
   if (stopped_) return;
+  // What is not in the index yet looks for marks itself when it is.
+  oldest_unknown = std::min(oldest_unknown, parts_.oldest_creation());
   walk_again_at_ = oldest_unknown == UINT64_MAX ? 0 : parts_.steady_now() + kWalkAgain;
   // A drive that is away may hold older objects: the marks wait for it.
   std::vector<OrderBook::Purge> done = book.purges;

@@ -1,6 +1,7 @@
 // Creating, writing and finding objects.
 #include "store/store.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -36,6 +37,23 @@ Record removal_record(const Generation& generation) {
 
 }  // namespace
 
+Store::Parts::Creation::Creation(Parts& parts) : parts_(parts) {
+  // At one go, so that whoever has read a higher number sees this one among the running ones.
+  const std::lock_guard lock(parts.creations_mutex);
+  id_ = parts.next_generation++;
+  parts.creations.insert(id_);
+}
+
+Store::Parts::Creation::~Creation() {
+  const std::lock_guard lock(parts_.creations_mutex);
+  parts_.creations.erase(id_);
+}
+
+std::uint64_t Store::Parts::oldest_creation() const {
+  const std::lock_guard lock(creations_mutex);
+  return creations.empty() ? UINT64_MAX : *creations.begin();
+}
+
 base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
                                                     std::span<const std::uint8_t> metadata,
                                                     std::uint64_t length, std::string_view group,
@@ -50,8 +68,10 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
   const auto text = std::make_shared<const std::string>(base::as_text(metadata));
   const std::uint16_t number = parts_->orders->group(group);
   const bool is_pinned = parts_->orders->is_pinned(parts_->name_in(*text));
+  std::optional<Parts::Creation> creation;
   const auto make_generation = [&] {
-    return std::make_shared<Generation>(drive, parts_->next_generation++, key, length, at, number);
+    creation.emplace(*parts_);
+    return std::make_shared<Generation>(drive, creation->id(), key, length, at, number);
   };
 
   std::shared_ptr<Generation> generation;
@@ -87,24 +107,31 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
 
   auto object = std::make_shared<Object>(generation, file, text, 0);
   // A packed object is written, metadata and all, when its one slice comes.
-  if (!is_packed || length == 0) {
-    base::Status written =
-        write_slot(SlotOwner::of(*generation), file->fd(), 0, *text, drive->path());
-    if (written) {
-      const std::shared_lock gate(drive->compaction_gate());
+  const bool is_recorded_now = !is_packed || length == 0;
+  base::Status written;
+  if (is_recorded_now) {
+    written = write_slot(SlotOwner::of(*generation), file->fd(), 0, *text, drive->path());
+  }
+  std::optional<Removed> replaced;
+  if (written) {
+    const std::shared_lock gate(drive->compaction_gate());
+    if (is_recorded_now) {
       written = drive->journal().append(creation_record(*generation, is_pinned, 0));
       generation->is_recorded = written.has_value();
     }
-    if (!written) {
-      Parts::abandon(*generation);
-      return std::unexpected(drive->write_failed(std::move(written).error()));
+    if (written) {
+      if (announce) announce(object);
+      replaced = parts_->index.insert(generation, object, drive->number(), is_pinned);
     }
   }
-  if (announce) announce(object);
-  if (auto replaced = parts_->index.insert(generation, object, drive->number(), is_pinned)) {
-    parts_->finish_removal(std::move(*replaced));
+  if (!written) {
+    Parts::abandon(*generation);
+    return std::unexpected(drive->write_failed(std::move(written).error()));
   }
+  if (replaced) parts_->finish_removal(std::move(*replaced));
   parts_->open_table.add(object);
+  // A purge that was said meanwhile finds the object, or we see its mark here.
+  if (parts_->is_purged(*object)) parts_->retire(*generation);
   return object;
 }
 
@@ -242,7 +269,7 @@ std::shared_ptr<Object> Store::Parts::find(const Key& key) {
       slot->sequence));
   if (!object) return nullptr;
   // A purge sees the object that is attached, or we see its mark here.
-  if (orders->is_purged(name_in(*object->metadata()), object->id())) {
+  if (is_purged(*object)) {
     retire(*generation);
     return nullptr;
   }

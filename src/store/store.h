@@ -152,8 +152,9 @@ class Store {
   // Opens a new generation without slices, which replaces the key's older one at once (who holds
   // that keeps it). `group` is whose quota it counts against and with whom it is purged; empty:
   // nobody's. `announce` gets the new object before anybody can find it, once nothing can fail any
-  // more; nothing is written to it yet. Blocking. ResourceExhausted when no space can be freed,
-  // Unavailable when every drive is failing, InvalidArgument beyond kMetadataLimit.
+  // more; nothing is written to it yet; it must not wait. What a purge that comes meanwhile is
+  // about is removed already when this returns. Blocking. ResourceExhausted when no space can be
+  // freed, Unavailable when every drive is failing, InvalidArgument beyond kMetadataLimit.
   base::Result<std::shared_ptr<Object>> create(const Key& key,
                                                std::span<const std::uint8_t> metadata,
                                                std::uint64_t length, std::string_view group = {},

@@ -365,6 +365,28 @@ class LackOfDescriptors {
   rlimit old_{};
 };
 
+// What is being made when a purge comes is older than the purge, whenever it is found.
+TEST(StorePurge, HidesWhatIsBeingMadeAlsoWhenItsWorkIsDoneMeanwhile) {
+  const TemporaryFolder folder;
+  auto store = open_named(folder.path());
+  ASSERT_TRUE(put_named(*store, 1, "b/1", "other"));
+  ASSERT_TRUE(store->create(key_of(2), base::as_bytes("a/2"), 2 * kMiB, "g",
+                            [&](const std::shared_ptr<Object>&) {
+                              EXPECT_TRUE(store->purge_prefix("a/"));
+                              store->maintain();
+                            }));
+  EXPECT_FALSE(store->find_open(key_of(2)));
+  EXPECT_FALSE(store->find(key_of(2)));
+  ASSERT_TRUE(
+      store->create(key_of(3), base::as_bytes("b/3"), 3000, "g",
+                    [&](const std::shared_ptr<Object>&) { EXPECT_TRUE(store->purge_group("g")); }));
+  EXPECT_FALSE(store->find_open(key_of(3)));
+  EXPECT_FALSE(store->find(key_of(3)));
+  EXPECT_TRUE(store->find(key_of(1)));
+  EXPECT_TRUE(put_named(*store, 2, "a/2", "g"));
+  EXPECT_TRUE(store->find(key_of(2)));
+}
+
 // The data file of a generation of more than one slice.
 fs::path file_of(const std::string& folder, std::uint64_t generation) {
   for (const auto& file : fs::recursive_directory_iterator(folder + "/objects")) {

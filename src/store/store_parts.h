@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -82,6 +83,7 @@ struct Store::Parts {
   // The name of what may be no more. NotFound and DataLoss: it can never be read again.
   base::Result<std::string> read_name(Drive& drive, const Entry& entry);
   void set_pinned(const Entry& entry, bool is_pinned);
+  bool is_purged(const Object& object) const;
   void drop_purged_objects();
 
   const StoreSettings settings;
@@ -100,6 +102,23 @@ struct Store::Parts {
   std::optional<std::size_t> unreadable_drive;  // in the settings
   std::array<std::uint8_t, 16> secret{};
   std::atomic<std::uint64_t> next_generation = 1;
+  // The number of a new generation, held until it is in the index or given up.
+  class Creation {
+   public:
+    explicit Creation(Parts& parts);
+    ~Creation();
+    Creation(const Creation&) = delete;
+    Creation& operator=(const Creation&) = delete;
+    std::uint64_t id() const { return id_; }
+
+   private:
+    Parts& parts_;
+    std::uint64_t id_ = 0;
+  };
+  // Of those that are being created; UINT64_MAX for none.
+  std::uint64_t oldest_creation() const;
+  mutable std::mutex creations_mutex;
+  std::set<std::uint64_t> creations;  // guarded by creations_mutex
   Index index;
   std::unique_ptr<Orders> orders;
   mutable std::mutex quotas_mutex;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -145,6 +146,33 @@ TEST(StoreSpace, TheJournalIsCompactedAndNothingIsLost) {
     ASSERT_TRUE(object);
     EXPECT_TRUE(holds_pattern(*store, *object, seed));
   }
+}
+
+TEST(StoreSpace, ACompactionWhileAnObjectIsMadeDoesNotLoseIt) {
+  const TemporaryFolder folder;
+  const Key key = key_of(1'000'000);
+  {
+    auto store = open_store(folder.path());
+    // Until the journal wants to be compacted.
+    for (std::uint64_t i = 0; store->statistics().drives[0].journal < 280'000; ++i) {
+      ASSERT_TRUE(put(*store, i % 5, 1 + i % 50));
+    }
+    std::future<void> compaction;
+    const auto object = store->create(key, {}, 2 * kMiB, {}, [&](const std::shared_ptr<Object>&) {
+      compaction = std::async(std::launch::async, [&] { store->maintain(); });
+      // Long enough for it to come through; as it should be, it waits until the object is there.
+      compaction.wait_for(std::chrono::milliseconds(300));
+    });
+    ASSERT_TRUE(object);
+    compaction.get();
+    ASSERT_TRUE(write_pattern(*store, **object, 1, 7));
+    ASSERT_LT(store->statistics().drives[0].journal, 280'000U);
+  }
+  auto store = open_store(folder.path());
+  const auto object = store->find(key);
+  ASSERT_TRUE(object);
+  EXPECT_TRUE(object->has_slice(1));
+  EXPECT_TRUE(holds_pattern(*store, *object, 7));
 }
 
 TEST(StoreSpace, AFullDiskIsAnErrorAndWhatIsThereIsServed) {
