@@ -165,12 +165,11 @@ Result<CertificateFolder::Change> CertificateFolder::begin_change() const {
 Status CertificateFolder::settle_records(const ActiveFile& active) const {
   const auto names = key_names();
   if (!names) return std::unexpected(names.error());
-  const std::string effective = active.effective_id();
   for (const std::string& key_name : *names) {
     for (const std::string& id : certificate_ids(key_name)) {
       auto record = read_record(key_name, id);
       if (!record) continue;  // shown as damaged by the inventory
-      const bool is_active = id == effective;
+      const bool is_active = active.serves(id);
       if (record->is_active() == is_active) continue;
       record->add(is_active ? Record::Event::Activated : Record::Event::Deactivated,
                   active.changed_at, active.reason);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "certs/import_checks.h"
 #include "certs/import_forms.h"
+#include "certs/serving_set.h"
 #include "crypto/request.h"
 
 namespace larder::certs {
@@ -142,8 +143,7 @@ Result<ImportOutcome> CertificateStore::import_certificate(std::string_view cont
   }
   if (!key) return std::unexpected(key.error());
   const auto chain = order_chain(handed->certificates[key->leaf], handed->certificates);
-  auto outcome =
-      activate(*key, chain, "import of " + chain.front().sha256_hex(), options.dry_run, now);
+  auto outcome = activate(*key, chain, Source::Import, options, now);
   if (outcome && handed->holds_key) {
     outcome->report.checks.insert(
         outcome->report.checks.begin(),
@@ -157,33 +157,76 @@ Result<ImportOutcome> CertificateStore::import_certificate(std::string_view cont
 
 Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
                                                  const std::vector<Certificate>& chain,
-                                                 const std::string& reason, bool dry_run,
+                                                 Source source, const ImportOptions& options,
                                                  base::WallTime now) {
+  const Certificate& leaf = chain.front();
   const auto trust = crypto::TrustStore::from_files(settings_.client_trust);
   if (!trust) return base::with_context("client_trust", trust.error());
-  ImportOutcome outcome{.key_name = key.name, .id = chain.front().sha256_hex(), .report = {}};
-  outcome.report = check_chain(chain, key.key, *trust, settings_.connection_names, now);
   auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
+  const Beside others = beside(leaf, key.name, *active);
+  ImportOutcome outcome{.key_name = key.name, .id = leaf.sha256_hex(), .report = {}};
+  outcome.report = check_chain(
+      chain, key.key, *trust,
+      {.names = settings_.connection_names, .beside = others.leaves, .partial = options.partial},
+      now);
   outcome.disabled = active->disabled;
-  if (dry_run || !outcome.report.passed()) return outcome;
+  if (options.dry_run || !outcome.report.passed()) return outcome;
+  if (others.choices.size() >= kServedLimit) {
+    return fail(ErrorCode::ResourceExhausted,
+                "16 certificates are served side by side already; retire one: larder cert retire");
+  }
   LARDER_TRY(folder_.settle_records(*active));
-  LARDER_TRY(folder_.store_imported(key.name, outcome.id, crypto::to_pem(chain), now));
-  active->choice = ActiveFile::Choice{
-      .key_name = key.name, .certificate_id = outcome.id, .proven = outcome.report.proven};
+  if (source == Source::Import) {
+    LARDER_TRY(folder_.store_imported(key.name, outcome.id, crypto::to_pem(chain), now));
+  }
+  active->choices = {
+      {.key_name = key.name, .certificate_id = outcome.id, .proven = outcome.report.proven}};
+  active->choices.insert(active->choices.end(), others.choices.begin(), others.choices.end());
   active->changed_at = now;
-  active->reason = reason;
+  active->reason = (source == Source::Import ? "import of " : "rollback to ") + outcome.id;
   LARDER_TRY(folder_.commit(*active));
   outcome.active = !active->disabled;
-  base::log_info("certificate activated",
-                 {{"key", key.name},
-                  {"certificate", outcome.id},
-                  {"reason", reason},
-                  {"subject", chain.front().subject()},
-                  {"not_after", base::to_rfc3339(chain.front().not_after())},
-                  {"proven", outcome.report.proven ? "yes" : "no"},
-                  {"active", outcome.active ? "yes" : "no"}});
+  base::log_info("certificate activated", {{"key", key.name},
+                                           {"certificate", outcome.id},
+                                           {"reason", active->reason},
+                                           {"subject", leaf.subject()},
+                                           {"not_after", base::to_rfc3339(leaf.not_after())},
+                                           {"proven", outcome.report.proven ? "yes" : "no"},
+                                           {"active", outcome.active ? "yes" : "no"}});
   return outcome;
+}
+
+CertificateStore::Beside CertificateStore::beside(const Certificate& next,
+                                                  const std::string& key_name,
+                                                  const ActiveFile& active) const {
+  Beside kept;
+  for (const ActiveFile::Choice& served : active.choices) {
+    if (served.key_name == key_name) continue;
+    const auto other = load(served);
+    if (other && replaces(next, other->chain.front())) continue;
+    // What cannot be read is not judged: it is for the administrator to mend or retire.
+    kept.choices.push_back(served);
+    if (other) kept.leaves.push_back(other->chain.front());
+  }
+  return kept;
+}
+
+Result<ImportOutcome> CertificateStore::rollback(std::string_view key_name, base::WallTime now) {
+  const auto held = folder_.lock();
+  if (!held) return std::unexpected(held.error());
+  const auto inventory = list();
+  if (!inventory) return std::unexpected(inventory.error());
+  const CertificateFacts* const earlier = choose_earlier(*inventory, key_name, now);
+  if (earlier == nullptr) {
+    return fail(ErrorCode::FailedPrecondition,
+                "no certificate that was served before is still valid; `larder cert list` shows "
+                "all");
+  }
+  const auto files = load({.key_name = earlier->key_name, .certificate_id = earlier->id});
+  if (!files) return std::unexpected(files.error());
+  return activate({.name = earlier->key_name, .key = files->key}, files->chain, Source::Rollback,
+                  {.partial = true}, now);
 }
 
 Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signer& signer,
@@ -199,7 +242,18 @@ Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signe
   if (!text) return std::unexpected(text.error());
   const auto request = crypto::CertificateRequest::from_pem(*text);
   if (!request) return base::with_context(path, request.error());
-  LARDER_TRY(check_request_names(*request, settings_.connection_names));
+  const auto active = folder_.read_active();
+  if (!active) return std::unexpected(active.error());
+  // What others that are served cover, this one may leave out.
+  std::vector<std::string> names = settings_.connection_names;
+  for (const ActiveFile::Choice& choice : active->choices) {
+    if (choice.key_name == key_name) continue;
+    const auto other = load(choice);
+    if (!other) continue;
+    std::erase_if(names,
+                  [&](const std::string& name) { return other->chain.front().covers(name); });
+  }
+  LARDER_TRY(check_request_names(*request, names));
   const auto key = crypto::PrivateKey::load(folder_.key_path(key_name));
   if (!key) return std::unexpected(key.error());
   // Not under the lock: a signer may take minutes.
@@ -242,25 +296,26 @@ Status CertificateStore::enable(base::WallTime now) {
   if (!change) return std::unexpected(change.error());
   ActiveFile& active = change->active;
   if (!active.disabled) {
-    if (active.choice) return {};
+    if (!active.choices.empty()) return {};
     return fail(ErrorCode::FailedPrecondition,
                 "there is no certificate to enable; import one first: larder cert import");
   }
-  if (active.choice) {
-    const auto facts =
-        read_facts(folder_, active.choice->key_name, active.choice->certificate_id, active);
+  base::WallTime latest{};
+  for (const ActiveFile::Choice& choice : active.choices) {
+    const auto facts = read_facts(folder_, choice.key_name, choice.certificate_id, active);
     if (!facts) return std::unexpected(facts.error());
-    if (facts->not_after < now) {
-      return fail(ErrorCode::FailedPrecondition,
-                  "the certificate expired on " + base::to_rfc3339(facts->not_after) +
-                      "; have its request signed again and import the result first");
-    }
+    latest = std::max(latest, facts->not_after);
+  }
+  if (!active.choices.empty() && latest < now) {
+    return fail(ErrorCode::FailedPrecondition,
+                "the certificate expired on " + base::to_rfc3339(latest) +
+                    "; have its request signed again and import the result first");
   }
   active.disabled = false;
   active.changed_at = now;
   active.reason = "enabled";
   LARDER_TRY(folder_.commit(active));
-  base::log_info("HTTPS enabled", {{"certificate", active.effective_id()}});
+  base::log_info("HTTPS enabled", {{"certificates", std::to_string(active.choices.size())}});
   return {};
 }
 
@@ -270,8 +325,9 @@ Status CertificateStore::retire(std::string_view id, base::WallTime now) {
   auto change = folder_.begin_change();
   if (!change) return std::unexpected(change.error());
   ActiveFile& active = change->active;
-  if (active.choice && active.choice->certificate_id == facts->id) {
-    active.choice.reset();
+  if (std::erase_if(active.choices, [&](const ActiveFile::Choice& choice) {
+        return choice.certificate_id == facts->id;
+      }) > 0) {
     active.changed_at = now;
     active.reason = "retired";
     LARDER_TRY(folder_.commit(active));
@@ -311,9 +367,20 @@ Result<CertificateFacts> CertificateStore::show(std::string_view id) const {
 Result<ActiveState> CertificateStore::load_active() const {
   const auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
-  ActiveState state{.disabled = active->disabled, .certificate = std::nullopt};
-  if (!active->choice || active->disabled) return state;
-  const ActiveFile::Choice& choice = *active->choice;
+  ActiveState state{.disabled = active->disabled, .certificates = {}, .damaged = {}};
+  if (active->disabled) return state;
+  for (const ActiveFile::Choice& choice : active->choices) {
+    auto certificate = load(choice);
+    if (certificate) {
+      state.certificates.push_back(std::move(*certificate));
+    } else {
+      state.damaged.push_back({.choice = choice, .error = certificate.error()});
+    }
+  }
+  return state;
+}
+
+Result<ServingCertificate> CertificateStore::load(const ActiveFile::Choice& choice) const {
   const std::string path = folder_.chain_path(choice.key_name, choice.certificate_id);
   const auto text = base::read_file(path, kChainFileLimit);
   if (!text) return fail(ErrorCode::DataLoss, text.error().message);
@@ -324,9 +391,8 @@ Result<ActiveState> CertificateStore::load_active() const {
   if (chain->front().sha256_hex() != choice.certificate_id || !chain->front().matches(*key)) {
     return fail(ErrorCode::DataLoss, path + " is not the certificate that it should be");
   }
-  state.certificate = ServingCertificate{
+  return ServingCertificate{
       .key = std::move(*key), .chain = std::move(*chain), .chain_pem = *text, .choice = choice};
-  return state;
 }
 
 }  // namespace larder::certs

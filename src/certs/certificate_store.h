@@ -1,6 +1,6 @@
 // A host's certificates as plain files, and what may be done with them.
 //
-//   <folder>/active.json          what is served, and whether HTTPS is disabled
+//   <folder>/active.json          which certificates are served, and whether HTTPS is disabled
 //   <folder>/lock                 held while something changes
 //   <folder>/<key>/key.pem        0600, made here, never exported
 //   <folder>/<key>/request.csr    signed again and again: a renewal keeps the key
@@ -55,6 +55,7 @@ struct RequestOutcome {
 
 struct ImportOptions {
   std::string_view password = {};  // of PKCS#12
+  bool partial = false;            // other certificates cover the rest of the connection names
   bool dry_run = false;            // check only, write nothing
 };
 
@@ -75,7 +76,12 @@ struct ServingCertificate {
 };
 struct ActiveState {
   bool disabled = false;  // by the administrator: no other certificate may be served either
-  std::optional<ServingCertificate> certificate;  // never when disabled
+  std::vector<ServingCertificate> certificates;  // the latest first; none when disabled
+  struct Damage {
+    ActiveFile::Choice choice;
+    base::Error error;
+  };
+  std::vector<Damage> damaged;  // chosen as well, but the files are missing or do not fit
 };
 
 class CertificateStore {
@@ -87,11 +93,15 @@ class CertificateStore {
   // one again, a new key takes a new name.
   base::Result<RequestOutcome> make_request(const RequestOptions& options, base::WallTime now);
 
-  // Checks the content against a key held here and, when every check passes, makes it the active
-  // certificate. A failed check is no error but stands in the report. Importing an earlier
-  // certificate again goes back to it.
+  // Checks the content against a key held here and, when every check passes, serves it from now on,
+  // in place of what it replaces (serving_set.h). A failed check is no error but stands in the
+  // report. Importing an earlier certificate again goes back to it.
   base::Result<ImportOutcome> import_certificate(std::string_view content,
                                                  const ImportOptions& options, base::WallTime now);
+  // Goes back to the certificate that was served last and is not any more, checked anew; with a key
+  // name, to that of the key. A second time comes forward again. FailedPrecondition when there is
+  // none that is still valid.
+  base::Result<ImportOutcome> rollback(std::string_view key_name, base::WallTime now);
   // Has the signer sign the request of a key, and imports the result. FailedPrecondition, and the
   // signer is not asked, when there is no request or it leaves out a name that clients connect by;
   // InvalidArgument when what comes back is not for this key, or with the messages of all failed
@@ -102,7 +112,7 @@ class CertificateStore {
   // HTTPS ends; key, request and certificates stay. Also without a certificate: then it keeps the
   // site's own from being served.
   base::Status disable(const std::string& reason, base::WallTime now);
-  // FailedPrecondition when HTTPS is not disabled, or the chosen certificate has expired.
+  // FailedPrecondition when HTTPS is not disabled, or every chosen certificate has expired.
   base::Status enable(base::WallTime now);
   // Puts a certificate away, active or not. `id` may be shortened to 8 digits when that is clear.
   base::Status retire(std::string_view id, base::WallTime now);
@@ -110,16 +120,25 @@ class CertificateStore {
   base::Result<Inventory> list() const;
   // NotFound when no certificate has the id, or its first 8 or more digits.
   base::Result<CertificateFacts> show(std::string_view id) const;
-  // DataLoss when the chosen files are missing or do not fit each other.
+  // An error only when it cannot be known what is chosen.
   base::Result<ActiveState> load_active() const;
 
  private:
   explicit CertificateStore(StoreSettings settings);
 
-  // Checks a chain for a key and, unless it is a dry run, commits it under the lock that is held.
+  // Checks a chain for a key; unless it is a dry run, commits it. Under the lock.
+  enum class Source { Import, Rollback };
   base::Result<ImportOutcome> activate(const HeldKey& key,
-                                       const std::vector<crypto::Certificate>& chain,
-                                       const std::string& reason, bool dry_run, base::WallTime now);
+                                       const std::vector<crypto::Certificate>& chain, Source source,
+                                       const ImportOptions& options, base::WallTime now);
+  base::Result<ServingCertificate> load(const ActiveFile::Choice& choice) const;
+  // What goes on beside a new certificate of that key.
+  struct Beside {
+    std::vector<ActiveFile::Choice> choices;
+    std::vector<crypto::Certificate> leaves;  // of those that can be read
+  };
+  Beside beside(const crypto::Certificate& next, const std::string& key_name,
+                const ActiveFile& active) const;
 
   StoreSettings settings_;
   CertificateFolder folder_;

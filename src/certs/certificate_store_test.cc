@@ -98,7 +98,7 @@ class Store : public base::FolderTest {
   std::string refusal(const std::string& content) const {
     const auto outcome = open().import_certificate(content, {}, kNow).value();
     EXPECT_FALSE(outcome.report.passed());
-    EXPECT_FALSE(open().load_active().value().certificate);
+    EXPECT_TRUE(open().load_active().value().certificates.empty());
     return outcome.report.failures();
   }
   std::vector<CertificateFacts> certificates(const std::string& key = "main") const {
@@ -173,10 +173,10 @@ TEST_F(Store, ImportedChainIsProvenAndActive) {
     EXPECT_TRUE(outcome->active);
     EXPECT_TRUE(outcome->report.proven);
     const auto active = open().load_active().value();
-    ASSERT_TRUE(active.certificate);
-    EXPECT_EQ(active.certificate->choice.key_name, name);
-    EXPECT_EQ(active.certificate->chain.size(), 2U);
-    EXPECT_TRUE(active.certificate->chain.front().matches(active.certificate->key));
+    ASSERT_FALSE(active.certificates.empty());
+    EXPECT_EQ(active.certificates[0].choice.key_name, name);
+    EXPECT_EQ(active.certificates[0].chain.size(), 2U);
+    EXPECT_TRUE(active.certificates[0].chain.front().matches(active.certificates[0].key));
   }
 }
 
@@ -186,8 +186,8 @@ TEST_F(Store, ChainMayComeInAnyOrderWithItsRoot) {
       authority_.root_pem() + authority_.issuing_pem() + "some text\n" + authority_.sign(request);
   ASSERT_TRUE(open().import_certificate(text, {}, kNow));
   const auto active = open().load_active().value();
-  ASSERT_EQ(active.certificate->chain.size(), 2U);
-  EXPECT_EQ(active.certificate->chain[1].common_name(), "Issuing CA");
+  ASSERT_EQ(active.certificates[0].chain.size(), 2U);
+  EXPECT_EQ(active.certificates[0].chain[1].common_name(), "Issuing CA");
 }
 
 TEST_F(Store, DerLeafIsAccepted) {
@@ -309,8 +309,67 @@ TEST_F(Store, RenewalReplacesAndTheRecordsSayWhenAndWhy) {
   EXPECT_EQ(open().show(second_id)->state, CertificateState::Active);
   // Going back is importing the earlier one again.
   ASSERT_TRUE(open().import_certificate(first, {}, kNow + 11 * kDay));
-  EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, first_id);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, first_id);
   EXPECT_EQ(open().show(first_id)->history.back().event, Record::Event::Activated);
+}
+
+TEST_F(Store, RsaAndEcAreServedSideBySideAndANewKeyFollowsTheOld) {
+  const auto import = [&](const std::string& name, crypto::KeyAlgorithm algorithm, int day) {
+    const std::string request = make_request(name, algorithm);
+    return open().import_certificate(chain(request), {}, kNow + day * kDay)->id;
+  };
+  const auto served = [&] {
+    std::vector<std::string> names;
+    for (const auto& one : open().load_active()->certificates) names.push_back(one.choice.key_name);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  const auto ec = import("ec", crypto::KeyAlgorithm::EcP256, 0);
+  import("rsa", crypto::KeyAlgorithm::Rsa2048, 1);
+  EXPECT_EQ(served(), (Names{"rsa", "ec"}));
+  EXPECT_EQ(open().show(ec)->state, CertificateState::Active);
+  import("ec2", crypto::KeyAlgorithm::EcP384, 2);
+  EXPECT_EQ(served(), (Names{"ec2", "rsa"}));
+  EXPECT_EQ(open().show(ec)->state, CertificateState::Inactive);
+  ASSERT_TRUE(open().retire(open().load_active()->certificates[0].choice.certificate_id, kNow));
+  EXPECT_EQ(served(), Names{"rsa"});
+  ASSERT_TRUE(open().rollback("", kNow + 3 * kDay)->report.passed());
+  EXPECT_EQ(served(), (Names{"ec", "rsa"}));
+}
+
+TEST_F(Store, DamagedNeighbourDoesNotHoldUpASwap) {
+  const auto ec = open().import_certificate(chain(make_request("ec")), {}, kNow)->id;
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/ec/" + ec + ".crt", "junk", 0640));
+  const auto rsa = open().import_certificate(
+      chain(make_request("rsa", crypto::KeyAlgorithm::Rsa2048)), {}, kNow);
+  ASSERT_TRUE(rsa) << rsa.error().message;
+  const auto state = open().load_active().value();
+  ASSERT_EQ(state.certificates.size(), 1U);
+  EXPECT_EQ(state.certificates[0].choice.key_name, "rsa");
+  ASSERT_EQ(state.damaged.size(), 1U);
+  EXPECT_EQ(state.damaged[0].choice.key_name, "ec");
+}
+
+TEST_F(Store, RollbackGoesBackAndForthAndChecksAnew) {
+  EXPECT_EQ(open().rollback("", kNow).error().code, ErrorCode::FailedPrecondition);
+  const std::string request = make_request();
+  const auto first = open().import_certificate(chain(request), {}, kNow)->id;
+  const auto second = open().import_certificate(chain(request), {}, kNow + kDay)->id;
+  const auto active = [&] {
+    return open().load_active()->certificates.at(0).choice.certificate_id;
+  };
+  EXPECT_EQ(open().rollback("", kNow + 2 * kDay)->id, first);
+  EXPECT_EQ(active(), first);
+  EXPECT_SAYS(open().show(second)->history.back().reason, "rollback to " + first);
+  EXPECT_EQ(open().rollback("main", kNow + 3 * kDay)->id, second);
+  EXPECT_EQ(active(), second);
+  EXPECT_FALSE(open().rollback("other", kNow + 3 * kDay));
+  // What the node is called has changed meanwhile: the certificate before does not fit any more.
+  settings_.connection_names = {"renamed.example.org"};
+  const auto refused = open().rollback("", kNow + 4 * kDay).value();
+  EXPECT_EQ(refused.report.first_failure()->kind, Check::Kind::Names);
+  EXPECT_EQ(active(), second);
+  EXPECT_FALSE(open().rollback("", kNow + 91 * kDay));
 }
 
 TEST_F(Store, FailedImportKeepsTheActiveCertificate) {
@@ -320,7 +379,7 @@ TEST_F(Store, FailedImportKeepsTheActiveCertificate) {
       chain(request, [](crypto::CertificateTemplate& t) { t.server_auth = false; }), {}, kNow);
   EXPECT_FALSE(refused.value().report.passed());
   EXPECT_FALSE(refused->active);
-  EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, id);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, id);
   EXPECT_EQ(certificates().size(), 1U);
 }
 
@@ -330,17 +389,17 @@ TEST_F(Store, DisabledWinsUntilEnable) {
   ASSERT_TRUE(open().disable("maintenance", kNow + kDay));
   auto state = open().load_active().value();
   EXPECT_TRUE(state.disabled);
-  EXPECT_FALSE(state.certificate);
+  EXPECT_TRUE(state.certificates.empty());
   EXPECT_EQ(open().show(id)->state, CertificateState::Disabled);
   EXPECT_EQ(open().show(id)->history.back().reason, "maintenance");
   const auto while_disabled = open().import_certificate(chain(request), {}, kNow + 2 * kDay);
   ASSERT_TRUE(while_disabled);
   EXPECT_FALSE(while_disabled->active);
   EXPECT_TRUE(while_disabled->disabled);
-  EXPECT_FALSE(open().load_active()->certificate);
+  EXPECT_TRUE(open().load_active()->certificates.empty());
   ASSERT_TRUE(open().enable(kNow + 3 * kDay));
   state = open().load_active().value();
-  EXPECT_EQ(state.certificate->choice.certificate_id, while_disabled->id);
+  EXPECT_EQ(state.certificates.at(0).choice.certificate_id, while_disabled->id);
   EXPECT_EQ(open().show(id)->state, CertificateState::Inactive);
 }
 
@@ -363,7 +422,7 @@ TEST_F(Store, EnableNeedsSomethingToEnable) {
 TEST_F(Store, RetiredCertificateIsKeptAndNotServed) {
   const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
   ASSERT_TRUE(open().retire(id, kNow + kDay));
-  EXPECT_FALSE(open().load_active()->certificate);
+  EXPECT_TRUE(open().load_active()->certificates.empty());
   const auto facts = open().show(id).value();
   EXPECT_EQ(facts.state, CertificateState::Retired);
   EXPECT_TRUE(std::filesystem::exists(facts.path));
@@ -382,14 +441,14 @@ TEST_F(Store, CrashBeforeTheSwitchLeavesTheOldState) {
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", active, 0640));
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/main/" + old_id + ".json",
                                           old_record, 0640));
-  EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, old_id);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, old_id);
   EXPECT_EQ(open().show(old_id)->state, CertificateState::Active);
   EXPECT_EQ(open().show(new_id)->state, CertificateState::Inactive);
   // Nor does a chain without its record do harm.
   std::filesystem::remove(settings_.folder + "/main/" + new_id + ".json");
-  EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, old_id);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, old_id);
   ASSERT_TRUE(open().import_certificate(next, {}, kNow + 2 * kDay));
-  EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, new_id);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, new_id);
 }
 
 TEST_F(Store, CrashAfterTheSwitchLeavesTheNewStateAndTheRecordsCatchUp) {
@@ -399,7 +458,7 @@ TEST_F(Store, CrashAfterTheSwitchLeavesTheNewStateAndTheRecordsCatchUp) {
   const std::string old_record = base::read_file(record_path, 65536).value();
   const auto new_id = open().import_certificate(chain(request), {}, kNow + kDay)->id;
   ASSERT_TRUE(base::write_file_atomically(record_path, old_record, 0640));
-  EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, new_id);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, new_id);
   EXPECT_EQ(open().show(old_id)->state, CertificateState::Inactive);
   ASSERT_TRUE(open().disable("", kNow + 2 * kDay));
   const auto facts = open().show(old_id).value();
@@ -412,9 +471,10 @@ TEST_F(Store, DamagedFilesAreNamedAndNothingElseIsLost) {
   const auto id = open().import_certificate(chain(request), {}, kNow)->id;
   make_request("second");
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/main/" + id + ".crt", "junk", 0640));
-  const auto loaded = open().load_active();
-  ASSERT_FALSE(loaded);
-  EXPECT_EQ(loaded.error().code, ErrorCode::DataLoss);
+  const auto loaded = open().load_active().value();
+  EXPECT_TRUE(loaded.certificates.empty());
+  ASSERT_EQ(loaded.damaged.size(), 1U);
+  EXPECT_EQ(loaded.damaged[0].error.code, ErrorCode::DataLoss);
   const auto inventory = open().list().value();
   EXPECT_EQ(inventory.keys.size(), 2U);
   ASSERT_EQ(inventory.damaged.size(), 1U);
@@ -425,10 +485,10 @@ TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
   make_request();
   ASSERT_TRUE(base::write_file_atomically(
       settings_.folder + "/active.json",
-      R"({"format":2,"disabled":true,"changed_at":"2026-01-01T00:00:00Z"})", 0640));
+      R"({"format":3,"disabled":true,"changed_at":"2026-01-01T00:00:00Z"})", 0640));
   const auto newer = open().load_active();
   ASSERT_FALSE(newer);
-  EXPECT_SAYS(newer.error().message, "format 2");
+  EXPECT_SAYS(newer.error().message, "format 3");
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", "{", 0640));
   EXPECT_FALSE(open().load_active());
   EXPECT_FALSE(open().disable("", kNow));
@@ -437,9 +497,9 @@ TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
 TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {
   ASSERT_TRUE(open().import_certificate(chain(make_request()), {}, kNow));
   ASSERT_EQ(::chmod((settings_.folder + "/main/key.pem").c_str(), 0644), 0);
-  const auto loaded = open().load_active();
-  ASSERT_FALSE(loaded);
-  EXPECT_SAYS(loaded.error().message, "chmod 600");
+  const auto loaded = open().load_active().value();
+  EXPECT_TRUE(loaded.certificates.empty());
+  EXPECT_SAYS(loaded.damaged.at(0).error.message, "chmod 600");
 }
 
 TEST_F(Store, OnlyOneProcessChangesAtATime) {
@@ -478,7 +538,7 @@ TEST_F(Store, SignerRenewsTheSameRequest) {
   const auto failed = open().renew("main", broken, clock);
   ASSERT_FALSE(failed);
   EXPECT_SAYS(failed.error().message, "test: the CA cannot be reached");
-  EXPECT_EQ(open().load_active()->certificate->choice.certificate_id, outcome->id);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, outcome->id);
 }
 
 TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {

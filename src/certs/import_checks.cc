@@ -1,6 +1,7 @@
 #include "certs/import_checks.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "crypto/handshake.h"
 
@@ -65,21 +66,40 @@ Check check_issuer(const Certificate& leaf) {
                 "CA that your clients trust");
 }
 
-Check check_names(const Certificate& leaf, std::span<const std::string> names) {
-  if (names.empty()) {
+std::vector<std::string> covered_names(const Certificate& leaf,
+                                       std::span<const std::string> names) {
+  std::vector<std::string> covered;
+  std::ranges::copy_if(names, std::back_inserter(covered),
+                       [&](const std::string& name) { return leaf.covers(name); });
+  return covered;
+}
+
+Check check_names(const Certificate& leaf, const ExpectedNames& expected) {
+  if (expected.names.empty()) {
     return warning(Check::Kind::Names,
                    "no connection_names are set, so it cannot be checked whether the certificate "
                    "covers what clients connect to");
   }
+  const bool covers_none = covered_names(leaf, expected.names).empty();
   std::string missing;
-  for (const std::string& name : names) {
-    if (!leaf.covers(name)) missing += (missing.empty() ? "" : ", ") + name;
+  for (const std::string& name : expected.names) {
+    const auto covers = [&](const Certificate& other) { return other.covers(name); };
+    if (leaf.covers(name) || (!covers_none && std::ranges::any_of(expected.beside, covers)))
+      continue;
+    missing += (missing.empty() ? "" : ", ") + name;
   }
-  if (missing.empty()) return passed(Check::Kind::Names, "covers every connection name");
+  if (missing.empty()) return passed(Check::Kind::Names, "every connection name is covered");
+  if (expected.partial && !covers_none) {
+    return warning(Check::Kind::Names, "no certificate that is served covers " + missing +
+                                           ": clients that connect by it will be refused");
+  }
   return failed(Check::Kind::Names,
                 "the certificate's alternative names do not cover " + missing +
                     ", by which clients connect to this node; make a request with these "
-                    "names, or correct connection_names");
+                    "names, or correct connection_names" +
+                    (covers_none ? ""
+                                 : "; when other certificates are to cover them, import it with "
+                                   "--partial"));
 }
 
 Check check_strength(const Certificate& leaf) {
@@ -127,9 +147,8 @@ bool check_trust(std::span<const Certificate> chain, const crypto::TrustStore& t
 }
 
 Check check_handshake(std::span<const Certificate> chain, const crypto::PrivateKey& key,
-                      const crypto::TrustStore* trust, std::span<const std::string> names,
+                      const crypto::TrustStore* trust, std::vector<std::string> targets,
                       base::WallTime now) {
-  std::vector<std::string> targets(names.begin(), names.end());
   if (targets.empty()) {
     const auto own = chain.front().alternative_names();
     if (!own.dns.empty())
@@ -166,18 +185,19 @@ std::vector<Certificate> order_chain(const Certificate& leaf, std::span<const Ce
 }
 
 CheckReport check_chain(std::span<const Certificate> chain, const crypto::PrivateKey& key,
-                        const crypto::TrustStore& trust, std::span<const std::string> names,
+                        const crypto::TrustStore& trust, const ExpectedNames& expected,
                         base::WallTime now) {
   const Certificate& leaf = chain.front();
   CheckReport report;
   report.checks = {check_expiry(leaf, now), check_start(leaf, now), check_usage(leaf),
-                   check_authority(leaf),   check_issuer(leaf),     check_names(leaf, names),
+                   check_authority(leaf),   check_issuer(leaf),     check_names(leaf, expected),
                    check_strength(leaf)};
   // What follows would only repeat a failure in other words.
   if (!report.passed()) return report;
   const bool trusted = check_trust(chain, trust, now, report.checks);
   if (!report.passed()) return report;
-  report.checks.push_back(check_handshake(chain, key, trusted ? &trust : nullptr, names, now));
+  report.checks.push_back(check_handshake(chain, key, trusted ? &trust : nullptr,
+                                          covered_names(leaf, expected.names), now));
   report.proven = trusted && report.passed();
   return report;
 }

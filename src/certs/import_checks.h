@@ -18,10 +18,19 @@ namespace larder::certs {
 std::vector<crypto::Certificate> order_chain(const crypto::Certificate& leaf,
                                              std::span<const crypto::Certificate> others);
 
-// Checks a chain (leaf first) that belongs to `key` for serving clients that connect by `names` and
-// trust `trust`. A chain that leads to no known root passes with a warning and is not proven.
+// What clients connect to, and who answers.
+struct ExpectedNames {
+  std::span<const std::string> names = {};
+  // Served at the same time: they may cover what this one does not.
+  std::span<const crypto::Certificate> beside = {};
+  // It is enough that one of the names is covered.
+  bool partial = false;
+};
+
+// Checks a chain (leaf first) that belongs to `key` for serving clients that connect by the names
+// and trust `trust`. A chain that leads to no known root passes with a warning and is not proven.
 CheckReport check_chain(std::span<const crypto::Certificate> chain, const crypto::PrivateKey& key,
-                        const crypto::TrustStore& trust, std::span<const std::string> names,
+                        const crypto::TrustStore& trust, const ExpectedNames& expected,
                         base::WallTime now);
 
 }  // namespace larder::certs

@@ -53,6 +53,30 @@ TEST(CheckChain, ChainThatClientsRefuseIsRefused) {
   EXPECT_SAYS(report.failures(), "clients will refuse the chain");
 }
 
+TEST(CheckChain, OtherCertificatesMayCoverTheRest) {
+  const auto root = make_root();
+  const auto leaf = make_leaf(root);
+  const auto trust = crypto::TrustStore::from_certificates(std::span(&root.certificate, 1)).value();
+  auto other = content(false);
+  other.names.dns = {"b.example.org"};
+  const auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  const std::vector<crypto::Certificate> beside{
+      crypto::issue(other, key.public_key(), root.certificate, root.key).value()};
+  const std::vector<std::string> both{"a.example.org", "b.example.org"};
+  const std::vector<std::string> second{"b.example.org"};
+  const auto check = [&](const ExpectedNames& expected) {
+    const auto report =
+        check_chain(std::span(&leaf.certificate, 1), leaf.key, trust, expected, kNow);
+    return std::ranges::find(report.checks, Check::Kind::Names, &Check::kind)->verdict;
+  };
+  using enum Check::Verdict;
+  EXPECT_EQ(check({.names = both}), Failed);
+  EXPECT_EQ(check({.names = both, .beside = beside}), Passed);
+  EXPECT_EQ(check({.names = both, .partial = true}), Warning);
+  // One that answers nobody is of no use, whatever the others cover.
+  EXPECT_EQ(check({.names = second, .beside = beside, .partial = true}), Failed);
+}
+
 TEST(CheckChain, WithoutConnectionNamesItWarns) {
   const auto root = make_root();
   const auto leaf = make_leaf(root);

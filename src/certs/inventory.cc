@@ -48,9 +48,9 @@ Result<CertificateFacts> read_facts(const CertificateFolder& folder, const std::
                          .history = {}};
   if (const auto key = leaf.public_key()) facts.key_description = key->description();
   if (auto record = folder.read_record(key_name, id)) facts.history = std::move(record->history);
-  if (active.choice && active.choice->certificate_id == id) {
+  if (const ActiveFile::Choice* choice = active.find(id)) {
     facts.state = active.disabled ? CertificateState::Disabled : CertificateState::Active;
-    facts.proven = active.choice->proven;
+    facts.proven = choice->proven;
   } else if (!facts.history.empty() && facts.history.back().event == Record::Event::Retired) {
     facts.state = CertificateState::Retired;
   }

@@ -55,7 +55,7 @@ struct Inventory {
 // visible.
 base::Result<Inventory> read_inventory(const CertificateFolder& folder);
 
-// One certificate. `active` says which one is served.
+// One certificate. `active` says which ones are served.
 base::Result<CertificateFacts> read_facts(const CertificateFolder& folder,
                                           const std::string& key_name, const std::string& id,
                                           const ActiveFile& active);

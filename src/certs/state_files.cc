@@ -15,7 +15,9 @@ using base::Status;
 
 namespace {
 
-constexpr std::int64_t kFormat = 1;  // stored on disk
+// Stored on disk.
+constexpr std::int64_t kRecordFormat = 1;
+constexpr std::int64_t kActiveFormat = 2;  // 1 had a single certificate; it is still read
 constexpr std::size_t kHistoryLimit = 200;
 constexpr std::size_t kIdLength = 64;
 
@@ -27,15 +29,15 @@ constexpr std::pair<Record::Event, const char*> kEvents[] = {
     {Record::Event::Retired, "retired"},
 };
 
-Result<Json> parse_versioned(std::string_view text) {
+Result<Json> parse_versioned(std::string_view text, std::int64_t newest) {
   auto json = base::parse_json(text);
   if (!json) return std::unexpected(json.error());
   const auto format = base::json_integer(*json, "format");
   if (!format) return std::unexpected(format.error());
-  if (*format != kFormat) {
+  if (*format < 1 || *format > newest) {
     return fail(ErrorCode::FailedPrecondition, "the file has format " + std::to_string(*format) +
-                                                   ", this program reads format " +
-                                                   std::to_string(kFormat));
+                                                   ", this program reads formats to " +
+                                                   std::to_string(newest));
   }
   return json;
 }
@@ -58,6 +60,7 @@ Result<std::string> id_member(const Json& object, const char* name) {
 }
 
 Result<ActiveFile::Choice> parse_choice(const Json& json) {
+  if (!json.is_object()) return fail(ErrorCode::InvalidArgument, "\"active\" holds no object");
   auto key_name = base::json_string(json, "key");
   if (!key_name) return std::unexpected(key_name.error());
   LARDER_TRY(check_key_name(*key_name));
@@ -92,8 +95,13 @@ std::string print_json(const Json& json) {
 
 }  // namespace
 
+const ActiveFile::Choice* ActiveFile::find(std::string_view certificate_id) const {
+  const auto found = std::ranges::find(choices, certificate_id, &Choice::certificate_id);
+  return found == choices.end() ? nullptr : &*found;
+}
+
 Result<ActiveFile> parse_active_file(std::string_view text) {
-  const auto json = parse_versioned(text);
+  const auto json = parse_versioned(text, kActiveFormat);
   if (!json) return std::unexpected(json.error());
   ActiveFile file;
   const auto disabled = json->find("disabled");
@@ -107,26 +115,32 @@ Result<ActiveFile> parse_active_file(std::string_view text) {
   auto reason = base::json_string_or(*json, "reason", "");
   if (!reason) return std::unexpected(reason.error());
   file.reason = std::move(*reason);
-  if (const auto active = json->find("active"); active != json->end() && !active->is_null()) {
-    auto choice = parse_choice(*active);
+  const auto active = json->find("active");
+  if (active == json->end() || active->is_null()) return file;
+  const Json list = active->is_array() ? *active : Json::array({*active});
+  if (list.size() > kServedLimit) {
+    return fail(ErrorCode::InvalidArgument, "\"active\" has more than 16 certificates");
+  }
+  for (const Json& item : list) {
+    auto choice = parse_choice(item);
     if (!choice) return std::unexpected(choice.error());
-    file.choice = std::move(*choice);
+    file.choices.push_back(std::move(*choice));
   }
   return file;
 }
 
 std::string print(const ActiveFile& file) {
-  Json json = {{"format", kFormat},
-               {"disabled", file.disabled},
-               {"changed_at", base::to_rfc3339(file.changed_at)},
-               {"reason", file.reason},
-               {"active", nullptr}};
-  if (file.choice) {
-    json["active"] = {{"key", file.choice->key_name},
-                      {"certificate", file.choice->certificate_id},
-                      {"proven", file.choice->proven}};
+  Json active = Json::array();
+  for (const ActiveFile::Choice& choice : file.choices) {
+    active.push_back({{"key", choice.key_name},
+                      {"certificate", choice.certificate_id},
+                      {"proven", choice.proven}});
   }
-  return print_json(json);
+  return print_json({{"format", kActiveFormat},
+                     {"disabled", file.disabled},
+                     {"changed_at", base::to_rfc3339(file.changed_at)},
+                     {"reason", file.reason},
+                     {"active", std::move(active)}});
 }
 
 void Record::add(Event event, base::WallTime at, std::string reason) {
@@ -143,7 +157,7 @@ bool Record::is_active() const {
 }
 
 Result<Record> parse_record(std::string_view text) {
-  const auto json = parse_versioned(text);
+  const auto json = parse_versioned(text, kRecordFormat);
   if (!json) return std::unexpected(json.error());
   Record record;
   auto id = id_member(*json, "certificate");
@@ -170,7 +184,7 @@ std::string print(const Record& record) {
     history.push_back(
         {{"event", known->second}, {"at", base::to_rfc3339(entry.at)}, {"reason", entry.reason}});
   }
-  return print_json({{"format", kFormat},
+  return print_json({{"format", kRecordFormat},
                      {"certificate", record.certificate_id},
                      {"history", std::move(history)}});
 }

@@ -2,7 +2,6 @@
 // certificate_store.h says where they lie and in which order they change.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +10,11 @@
 #include "base/error.h"
 
 namespace larder::certs {
+
+// Clients that name nobody are shown the certificate of this key, where there is one.
+inline constexpr std::string_view kDefaultKey = "default";
+// How many certificates one host serves side by side.
+inline constexpr std::size_t kServedLimit = 16;
 
 // active.json: the one place that decides what is served.
 struct ActiveFile {
@@ -22,14 +26,15 @@ struct ActiveFile {
 
     bool operator==(const Choice&) const = default;
   };
-  std::optional<Choice> choice;
-  bool disabled = false;  // by the administrator; wins over the choice
+  std::vector<Choice> choices;  // the latest first; of one key at most one
+  bool disabled = false;        // by the administrator; wins over the choices
   base::WallTime changed_at;
   std::string reason;  // of the last change, for the records
 
-  // What is served: empty when nothing is.
-  std::string effective_id() const {
-    return choice && !disabled ? choice->certificate_id : std::string();
+  // Null when it is not chosen.
+  const Choice* find(std::string_view certificate_id) const;
+  bool serves(std::string_view certificate_id) const {
+    return !disabled && find(certificate_id) != nullptr;
   }
 };
 

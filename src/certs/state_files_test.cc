@@ -15,14 +15,37 @@ TEST(ActiveFile, SurvivesTheRoundTrip) {
   file.reason = "why \"not\"";
   const auto empty = parse_active_file(print(file)).value();
   EXPECT_TRUE(empty.disabled);
-  EXPECT_FALSE(empty.choice);
+  EXPECT_TRUE(empty.choices.empty());
   EXPECT_EQ(empty.reason, file.reason);
-  file.choice = ActiveFile::Choice{.key_name = "main", .certificate_id = kId, .proven = true};
+  const ActiveFile::Choice choice{.key_name = "main", .certificate_id = kId, .proven = true};
+  const ActiveFile::Choice other{.key_name = "rsa", .certificate_id = std::string(64, 'b')};
+  file.choices = {choice, other};
   const auto full = parse_active_file(print(file)).value();
-  EXPECT_EQ(full.choice, file.choice);
-  EXPECT_EQ(full.effective_id(), "");
+  EXPECT_EQ(full.choices, file.choices);
+  EXPECT_FALSE(full.serves(kId));
   file.disabled = false;
-  EXPECT_EQ(file.effective_id(), kId);
+  EXPECT_TRUE(file.serves(kId));
+  EXPECT_FALSE(file.serves(std::string(64, 'c')));
+}
+
+TEST(ActiveFile, OfOneCertificateAndOfNoneAreRead) {
+  const auto one = parse_active_file(
+      R"({"format":1,"disabled":false,"changed_at":"2026-01-01T00:00:00Z","active":{"key":"main",)"
+      R"("certificate":")" +
+      kId + R"(","proven":true}})");
+  EXPECT_EQ(one->choices.size(), 1U);
+  const auto none = parse_active_file(
+      R"({"format":1,"disabled":true,"changed_at":"2026-01-01T00:00:00Z","active":null})");
+  EXPECT_TRUE(none->choices.empty());
+}
+
+TEST(ActiveFile, SidesAreBounded) {
+  ActiveFile file;
+  file.changed_at = kNow;
+  for (int i = 0; i <= 16; ++i) file.choices.push_back({.key_name = "k", .certificate_id = kId});
+  EXPECT_FALSE(parse_active_file(print(file)));
+  file.choices.pop_back();
+  EXPECT_TRUE(parse_active_file(print(file)));
 }
 
 TEST(ActiveFile, RefusesWhatCouldLeadOutOfTheFolder) {
@@ -41,7 +64,7 @@ TEST(ActiveFile, RefusesMissingMembersAndOtherFormats) {
   EXPECT_FALSE(parse_active_file("{}"));
   EXPECT_FALSE(parse_active_file(R"({"format":1})"));
   EXPECT_FALSE(
-      parse_active_file(R"({"format":2,"disabled":false,"changed_at":"2026-01-01T00:00:00Z"})"));
+      parse_active_file(R"({"format":3,"disabled":false,"changed_at":"2026-01-01T00:00:00Z"})"));
   EXPECT_FALSE(
       parse_active_file(R"({"format":1,"disabled":0,"changed_at":"2026-01-01T00:00:00Z"})"));
   EXPECT_FALSE(parse_active_file(R"({"format":1,"disabled":false,"changed_at":"today"})"));

@@ -34,6 +34,7 @@ struct CertOptions : CommonOptions {
   std::string id;
   std::string reason;
   std::string password_file;
+  bool partial = false;
   bool dry_run = false;
 };
 
@@ -69,7 +70,7 @@ int tell_node(const Host& host, bool json, const std::string& what) {
   const auto answer = control.send("POST", "/api/v1/certificates/reload", nlohmann::json());
   if (answer) return kOk;
   if (answer.error().code != base::ErrorCode::Unavailable)
-    return report(answer.error(), what + " is stored, but the node did not take it over");
+    return report(answer.error(), what + " is stored, but the node could not take over all");
   if (!json) print_line("The node does not run: it takes effect when it starts.");
   return kOk;
 }
@@ -114,6 +115,27 @@ void print_warnings(const certs::ImportOutcome& outcome) {
   }
 }
 
+// What the checks found, and for a change, that the node takes it over.
+int finish(const Host& host, const certs::ImportOutcome& outcome, const CertOptions& options,
+           const std::string& what) {
+  const certs::Check* const failure = outcome.report.first_failure();
+  if (failure == nullptr && !options.dry_run) {
+    if (const int told = tell_node(host, options.json, "the certificate"); told != kOk) return told;
+  }
+  if (options.json) {
+    print_json(facts_of(outcome));
+  } else {
+    print_warnings(outcome);
+    if (failure == nullptr) {
+      print_line(describe_import(outcome, options.dry_run));
+    } else {
+      report({base::ErrorCode::InvalidArgument, outcome.report.failures()}, what,
+             "nothing was changed");
+    }
+  }
+  return failure == nullptr ? kOk : exit_code(failure->kind);
+}
+
 // What is known of the password before root becomes the node's user.
 Result<std::string> read_password(const CertOptions& options) {
   if (options.password_file.empty()) return std::string();
@@ -135,25 +157,20 @@ int import(const CertOptions& options) {
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
   const auto outcome = host->store.import_certificate(
-      *content, {.password = *password, .dry_run = options.dry_run}, clock.wall());
+      *content, {.password = *password, .partial = options.partial, .dry_run = options.dry_run},
+      clock.wall());
   if (!outcome) return report(outcome.error(), what);
-  const certs::Check* const failure = outcome->report.first_failure();
-  if (failure == nullptr && !options.dry_run) {
-    if (const int told = tell_node(*host, options.json, "the certificate"); told != kOk)
-      return told;
-  }
-  if (options.json) {
-    print_json(facts_of(*outcome));
-  } else {
-    print_warnings(*outcome);
-    if (failure == nullptr) {
-      print_line(describe_import(*outcome, options.dry_run));
-    } else {
-      report({base::ErrorCode::InvalidArgument, outcome->report.failures()}, what,
-             "nothing was changed");
-    }
-  }
-  return failure == nullptr ? kOk : exit_code(failure->kind);
+  return finish(*host, *outcome, options, what);
+}
+
+int rollback(const CertOptions& options) {
+  const char* const what = "cannot go back";
+  auto host = open_host(options);
+  if (!host) return report(host.error(), what);
+  const base::SystemClock clock;
+  const auto outcome = host->store.rollback(options.name, clock.wall());
+  if (!outcome) return report(outcome.error(), what);
+  return finish(*host, *outcome, options, what);
 }
 
 int list(const CertOptions& options) {
@@ -325,6 +342,8 @@ void add_import(Command& cert) {
   add_common_options(command, *options)
       .positional("CERTFILE", options->file, "The certificate.")
       .flag("--dry-run", options->dry_run, "Only check; change nothing.")
+      .flag("--partial", options->partial,
+            "It need not cover all connection_names; other certificates do, or will.")
       .option("--password-file", options->password_file,
               "PKCS#12: file with its password; \"-\": standard input. A key inside is never read.")
       .example("larder cert import node1.pem --dry-run")
@@ -348,6 +367,15 @@ void add_cert_commands(Command& root) {
   add_request(cert);
   add_import(cert);
   add_renew(cert);
+  {
+    auto options = std::make_shared<CertOptions>();
+    options->name.clear();
+    add_simple(cert, "rollback",
+               "Serve the certificate again that was served before; a second time comes back.",
+               "larder cert rollback", options, rollback)
+        .option("--name", options->name, "Of this key; default: the last that was replaced.")
+        .exit_codes(check_exit_codes());
+  }
   add_simple(cert, "list", "Show all certificates with domain, issuer, dates and thumbprint.",
              "larder cert list", std::make_shared<CertOptions>(), list);
   {

@@ -71,9 +71,9 @@ base::Result<std::unique_ptr<SiteProcess>> SiteProcess::start(const site::SiteSe
 
 base::Status SiteProcess::serve_with(const site::ServingIdentity& identity) {
   net::TlsContext::Settings wanted;
-  wanted.chain_pem = identity.chain_pem;
-  wanted.key_pem = identity.key_pem;
+  wanted.identities.push_back({.chain_pem = identity.chain_pem, .key_pem = identity.key_pem});
   wanted.ask_client_certificate = true;
+  wanted.tickets = tickets_;
   auto context = net::TlsContext::create(wanted);
   if (!context) return base::with_context("the site's certificate", context.error());
   tls_.set(std::move(*context));

@@ -31,6 +31,7 @@ class SiteProcess {
 
   std::unique_ptr<site::Site> site_;
   // What new handshakes show; swapped as a whole when the site renews it.
+  const std::shared_ptr<net::TicketKeys> tickets_ = std::make_shared<net::TicketKeys>();
   net::TlsContextHolder tls_;
   // Apart, so that waiting devices cannot keep an administrator from blocking one of them.
   net::WorkerPool device_pool_{8, 1024};

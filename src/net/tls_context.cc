@@ -1,27 +1,31 @@
 #include "net/tls_context.h"
 
-#include <openssl/bio.h>
+#include <arpa/inet.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string_view>
 
+#include "base/random.h"
+#include "crypto/certificate.h"
+#include "crypto/key.h"
+#include "net/identity_choice.h"
 #include "net/traffic_secrets.h"
 
 namespace larder::net {
 
 namespace {
 
-struct Free {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
+using IssuersHandle =
+    std::unique_ptr<STACK_OF(X509),
+                    decltype([](STACK_OF(X509) * issuers) { sk_X509_free(issuers); })>;
 
 std::unexpected<base::Error> tls_error(const std::string& what) {
   char text[256] = "unknown";
@@ -65,6 +69,31 @@ void read_key_log_line(const SSL* ssl, const char* line) {
 }
 #endif
 
+// Where a session keeps the descriptor of its connection.
+int socket_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+// The address that the client connected to, as text; empty when it cannot be known.
+std::string local_address(SSL* session) {
+  const auto fd =
+      static_cast<int>(reinterpret_cast<std::intptr_t>(SSL_get_ex_data(session, socket_index()))) -
+      1;
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
+  char text[INET6_ADDRSTRLEN] = "";
+  const void* bytes = nullptr;
+  if (address.ss_family == AF_INET) {
+    bytes = &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr;
+  } else if (address.ss_family == AF_INET6) {
+    bytes = &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+  }
+  if (bytes != nullptr) ::inet_ntop(address.ss_family, bytes, text, sizeof text);
+  return text;
+}
+
 int accept_any_certificate(int /*verified*/, X509_STORE_CTX* /*store*/) {
   return 1;
 }
@@ -85,30 +114,129 @@ extern "C" int __wrap_ssl_log_secret(SSL* ssl, const char* label, const unsigned
 // NOLINTEND(bugprone-reserved-identifier)
 #endif
 
-base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Settings& settings) {
-  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
-  if (context == nullptr) return tls_error("cannot make a TLS context");
-  std::shared_ptr<const TlsContext> result(new TlsContext(context));
+struct TlsContext::Parts {
+  struct Loaded {
+    std::vector<crypto::Certificate> chain;
+    crypto::PrivateKey key;
+  };
 
-  const Owned<BIO> key_text(
-      BIO_new_mem_buf(settings.key_pem.data(), static_cast<int>(settings.key_pem.size())));
-  const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
-  if (!key) return tls_error("cannot read the private key");
-  const Owned<BIO> chain(
-      BIO_new_mem_buf(settings.chain_pem.data(), static_cast<int>(settings.chain_pem.size())));
-  const Owned<X509> leaf(PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr));
-  if (!leaf) return tls_error("cannot read the certificate");
-  if (SSL_CTX_use_certificate(context, leaf.get()) != 1 ||
-      SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
-    return tls_error("the certificate and the key do not fit together");
+  SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
+  std::vector<Loaded> identities;
+  std::vector<IdentityFacts> facts;   // of each of them
+  std::vector<std::size_t> defaults;  // those that the context offers by itself
+  std::shared_ptr<TicketKeys> tickets;
+
+  Parts() = default;
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+  ~Parts() { SSL_CTX_free(context); }
+
+  base::Status add(const Identity& identity);
+  base::Status use_defaults();
+  bool use(SSL* session, std::size_t index) const;
+  IssuersHandle issuers(std::size_t index) const;
+};
+
+base::Status TlsContext::Parts::add(const Identity& identity) {
+  auto chain = crypto::parse_certificates(identity.chain_pem);
+  if (!chain) return base::with_context("cannot read the certificate", chain.error());
+  auto key = crypto::PrivateKey::from_pem(identity.key_pem);
+  if (!key) return base::with_context("cannot read the private key", key.error());
+  if (!chain->front().matches(*key)) {
+    return base::fail(base::ErrorCode::InvalidArgument,
+                      "the certificate and the key do not fit together");
   }
-  while (X509* issuer = PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr)) {
-    if (SSL_CTX_add0_chain_cert(context, issuer) != 1) {
-      X509_free(issuer);
-      return tls_error("cannot add an intermediate certificate");
+  const crypto::AlternativeNames names = chain->front().alternative_names();
+  facts.push_back({.kind = EVP_PKEY_get_base_id(key->native()),
+                   .dns_names = names.dns,
+                   .addresses = names.addresses,
+                   .is_default = identity.is_default});
+  identities.push_back({.chain = std::move(*chain), .key = std::move(*key)});
+  return {};
+}
+
+IssuersHandle TlsContext::Parts::issuers(std::size_t index) const {
+  IssuersHandle borrowed(sk_X509_new_null());
+  const std::vector<crypto::Certificate>& chain = identities[index].chain;
+  for (std::size_t i = 1; i < chain.size() && borrowed; ++i) {
+    if (sk_X509_push(borrowed.get(), chain[i].native()) <= 0) borrowed.reset();
+  }
+  return borrowed;
+}
+
+base::Status TlsContext::Parts::use_defaults() {
+  defaults = choose_identities(facts, {}, {});
+  if (defaults.empty()) {
+    return base::fail(base::ErrorCode::InvalidArgument, "a TLS listener needs a certificate");
+  }
+  for (const std::size_t index : defaults) {
+    const IssuersHandle chain = issuers(index);
+    if (!chain || SSL_CTX_use_cert_and_key(context, identities[index].chain.front().native(),
+                                           identities[index].key.native(), chain.get(), 1) != 1) {
+      return tls_error("the certificate cannot be used");
     }
   }
-  ERR_clear_error();
+  return {};
+}
+
+bool TlsContext::Parts::use(SSL* session, std::size_t index) const {
+  const IssuersHandle chain = issuers(index);
+  return chain && SSL_use_cert_and_key(session, identities[index].chain.front().native(),
+                                       identities[index].key.native(), chain.get(), 1) == 1;
+}
+
+namespace {
+
+// Before the server's certificate is needed, once the ClientHello is read.
+int choose_certificates(SSL* session, void* argument) {
+  const auto& parts = *static_cast<const TlsContext::Parts*>(argument);
+  const char* const name = SSL_get_servername(session, TLSEXT_NAMETYPE_host_name);
+  const std::vector<std::size_t> chosen =
+      choose_identities(parts.facts, name != nullptr ? name : "", local_address(session));
+  if (chosen == parts.defaults) return 1;
+  SSL_certs_clear(session);
+  const bool used =
+      std::ranges::all_of(chosen, [&](std::size_t index) { return parts.use(session, index); });
+  return used ? 1 : 0;
+}
+
+// OpenSSL's contract: 1 and the ciphers set up; for a ticket of a client 2 when it wants a new
+// one, 0 for a full handshake instead.
+int seal_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                EVP_MAC_CTX* mac, int is_new) {
+  static EVP_CIPHER* const algorithm = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
+  const auto& parts =
+      *static_cast<const TlsContext::Parts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)));
+  const base::SteadyTime now = std::chrono::steady_clock::now();
+  std::shared_ptr<const TicketKeys::Key> key;
+  if (is_new == 1) {
+    key = parts.tickets->current(now);
+    std::ranges::copy(key->name, name);
+    base::random_bytes({iv, static_cast<std::size_t>(EVP_CIPHER_get_iv_length(algorithm))});
+  } else {
+    key = parts.tickets->find({name, std::tuple_size_v<decltype(TicketKeys::Key::name)>}, now);
+    if (key == nullptr) return 0;
+  }
+  char digest[] = "SHA256";
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_end()};
+  if (EVP_MAC_init(mac, key->mac.data(), key->mac.size(), parameters) != 1) return -1;
+  if (EVP_CipherInit_ex2(cipher, algorithm, key->cipher.data(), iv, is_new, nullptr) != 1)
+    return -1;
+  if (is_new == 1) return 1;
+  return now - key->made < TicketKeys::kUsed ? 1 : 2;
+}
+
+}  // namespace
+
+base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Settings& settings) {
+  auto parts = std::make_unique<Parts>();
+  SSL_CTX* const context = parts->context;
+  if (context == nullptr) return tls_error("cannot make a TLS context");
+  parts->tickets = settings.tickets ? settings.tickets : std::make_shared<TicketKeys>();
+  for (const Identity& identity : settings.identities) LARDER_TRY(parts->add(identity));
+  LARDER_TRY(parts->use_defaults());
 
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -126,17 +254,28 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Setting
 #endif
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
+  SSL_CTX_set_timeout(context, std::chrono::seconds(TicketKeys::kTicketLife).count());
+  SSL_CTX_set_app_data(context, parts.get());
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
+  // One certificate needs no choice, which every handshake would pay for.
+  if (parts->identities.size() > 1) SSL_CTX_set_cert_cb(context, choose_certificates, parts.get());
   if (settings.ask_client_certificate) {
     static constexpr unsigned char kSessionContext[] = "larder-content";
     SSL_CTX_set_session_id_context(context, kSessionContext, sizeof kSessionContext - 1);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any_certificate);
   }
-  return result;
+  return std::shared_ptr<const TlsContext>(new TlsContext(std::move(parts)));
 }
 
-TlsContext::~TlsContext() {
-  SSL_CTX_free(static_cast<SSL_CTX*>(context_));
+TlsContext::TlsContext(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+TlsContext::~TlsContext() = default;
+
+void* TlsContext::new_session(int fd) const {
+  SSL* const session = SSL_new(parts_->context);
+  // Never null, also for descriptor 0.
+  SSL_set_ex_data(session, socket_index(), reinterpret_cast<void*>(std::intptr_t{fd} + 1));
+  return session;
 }
 
 }  // namespace larder::net

@@ -1,38 +1,50 @@
-// What a TLS listener presents: a certificate chain with its key, and how it treats client
-// certificates. Immutable after creation and shared between threads; a new certificate means a new
-// context.
+// What a TLS listener presents: one or more certificate chains with their keys, and how it treats
+// client certificates. Immutable after creation and shared between threads; a new certificate means
+// a new context.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/published.h"
+#include "net/ticket_keys.h"
 
 namespace larder::net {
 
 class TlsContext {
  public:
+  struct Identity {
+    std::string chain_pem;    // leaf first
+    std::string key_pem;      // secret
+    bool is_default = false;  // for clients that name nobody (identity_choice.h)
+  };
   struct Settings {
-    std::string chain_pem;  // leaf first
-    std::string key_pem;    // secret
+    std::vector<Identity> identities = {};  // at least one; of equals the first counts
     // Ask for a client certificate and accept any, also a self-signed one: the handshake proves
     // that the peer holds its key, nothing else (RFC 8705 section 2.2). Never on ports of Windows
     // clients: WinHTTP refuses even the question.
     bool ask_client_certificate = false;
+    // Shared with the contexts before and after this one, so that clients come back over a change
+    // of certificates; never between listeners that ask for certificates and those that do not.
+    std::shared_ptr<TicketKeys> tickets = nullptr;
   };
-  // TLS 1.2 and 1.3, ALPN http/1.1, session tickets with a key of this context's own.
+  // TLS 1.2 and 1.3, ALPN http/1.1, session tickets.
   static base::Result<std::shared_ptr<const TlsContext>> create(const Settings& settings);
 
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
-  void* native() const { return context_; }  // SSL_CTX*, for src/net only
+  // A new SSL*, for src/net only. The context must outlive it; `fd` tells the local address.
+  void* new_session(int fd) const;
+
+  struct Parts;
 
  private:
-  explicit TlsContext(void* context) : context_(context) {}
-  void* context_;
+  explicit TlsContext(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
 };
 
 // Where a listener finds the context for its next handshake.

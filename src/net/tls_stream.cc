@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "net/handshake_turns.h"
 #include "net/socket_calls.h"
 #include "net/stream.h"
 #include "net/tls_context.h"
@@ -113,7 +114,7 @@ class ServerTlsStream final : public TlsStream {
       : TlsStream(loop, std::move(fd)),
         context_(std::move(context)),
         secrets_(std::make_unique<TrafficSecrets>()),
-        ssl_(SSL_new(static_cast<SSL_CTX*>(context_->native()))) {
+        ssl_(static_cast<SSL*>(context_->new_session(socket_.fd()))) {
     BIO* bio = BIO_new(bio_method());
     SSL_set_bio(ssl_, bio, bio);
     SSL_set_accept_state(ssl_);
@@ -132,7 +133,12 @@ class ServerTlsStream final : public TlsStream {
   std::size_t unsent() const override { return pending_.size(); }
 
   Task<std::string> handshake(base::SteadyTime deadline) override {
+    HandshakeTurns& turns = HandshakeTurns::current();
     for (;;) {
+      // Before anything is received, which goes to a buffer that connections share.
+      co_await turns.next();
+      const base::SteadyTime began = std::chrono::steady_clock::now();
+      if (began >= deadline) co_return "timed out";
       const IoState received = receive(0);
       if (received == IoState::Closed) co_return "closed by the client";
       if (received == IoState::Failed) co_return "connection failed";
@@ -146,6 +152,7 @@ class ServerTlsStream final : public TlsStream {
           reason = text != nullptr ? text : "handshake failed";
         }
         forget_errors();
+        turns.spent(std::chrono::steady_clock::now() - began);
         const std::optional<std::uint64_t> tickets = count_records(buffers().sealed);
         keep_sealed();
         keep_received();

@@ -113,17 +113,33 @@ server::Reply explain_reply(Delivery& delivery, const std::string& body) {
 base::Status Node::Parts::reload_certificates() {
   auto active = certificates->load_active();
   if (!active) return std::unexpected(active.error());
-  std::optional<ServingCertificates::Identity> identity;
-  if (active->certificate) {
-    const auto key_pem = active->certificate->key.to_pem();
+  std::vector<ServingCertificates::Identity> identities;
+  for (const certs::ServingCertificate& certificate : active->certificates) {
+    auto key_pem = certificate.key.to_pem();
     if (!key_pem) return std::unexpected(key_pem.error());
-    identity = ServingCertificates::Identity{*key_pem, active->certificate->chain_pem};
+    identities.push_back({.key_pem = std::move(*key_pem),
+                          .chain_pem = certificate.chain_pem,
+                          .id = certificate.choice.certificate_id,
+                          .is_default = certificate.choice.key_name == certs::kDefaultKey});
   }
-  LARDER_TRY(serving.set_pki(active->disabled, std::move(identity)));
+  // What was served and can no longer be read goes on; the rest is not held up by it.
+  base::Status status;
+  for (const certs::ActiveState::Damage& damage : active->damaged) {
+    if (auto held = serving.pki(damage.choice.certificate_id)) {
+      identities.push_back(std::move(*held));
+      base::log_error("a certificate is served on from memory, its files are damaged",
+                      {{"key", damage.choice.key_name}, {"reason", damage.error.message}});
+    } else {
+      status = base::with_context(damage.choice.key_name, damage.error);
+    }
+  }
+  LARDER_TRY(serving.set_pki(active->disabled, std::move(identities)));
   const CertificateChoice choice = serving.choice();
   base::log_info("certificates are in effect",
-                 {{"https", name(choice.delivery)}, {"content", name(choice.content)}});
-  return {};
+                 {{"https", name(choice.delivery)},
+                  {"content", name(choice.content)},
+                  {"own", std::to_string(active->certificates.size())}});
+  return status;
 }
 
 std::string Node::Parts::report() const {

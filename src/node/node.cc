@@ -70,7 +70,8 @@ base::Status open_identity(Node::Parts& parts) {
                     {"denied", std::to_string(view->denied_clients.size())}});
   };
   callbacks.on_role_certificate = [&parts](const std::string& key, const std::string& chain) {
-    const base::Status set = parts.serving.set_site(ServingCertificates::Identity{key, chain});
+    const base::Status set =
+        parts.serving.set_site(ServingCertificates::Identity{.key_pem = key, .chain_pem = chain});
     base::log_info(
         set ? "the site's role certificate is in effect" : "the role certificate was refused",
         {{"reason", set ? "-" : set.error().message}});

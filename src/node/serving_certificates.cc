@@ -1,5 +1,6 @@
 #include "node/serving_certificates.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace larder::node {
@@ -19,10 +20,10 @@ CertificateChoice choose_certificates(bool disabled, bool has_pki, bool has_site
   return choice;
 }
 
-base::Status ServingCertificates::set_pki(bool disabled, std::optional<Identity> identity) {
+base::Status ServingCertificates::set_pki(bool disabled, std::vector<Identity> identities) {
   const std::lock_guard lock(mutex_);
   const bool was_disabled = std::exchange(disabled_, disabled);
-  std::optional<Identity> before = std::exchange(pki_, std::move(identity));
+  std::vector<Identity> before = std::exchange(pki_, std::move(identities));
   const base::Status applied = apply_locked();
   if (!applied) {
     disabled_ = was_disabled;
@@ -50,16 +51,25 @@ base::Status ServingCertificates::set_site_for_delivery(bool allowed) {
 
 base::Status ServingCertificates::apply_locked() {
   const CertificateChoice choice =
-      choose_certificates(disabled_, pki_.has_value(), site_.has_value(), site_for_delivery_);
-  const auto make = [&](CertificateSource source,
-                        bool ask) -> base::Result<std::shared_ptr<const net::TlsContext>> {
+      choose_certificates(disabled_, !pki_.empty(), site_.has_value(), site_for_delivery_);
+  const auto make = [&](CertificateSource source, bool ask,
+                        const std::shared_ptr<net::TicketKeys>& tickets)
+      -> base::Result<std::shared_ptr<const net::TlsContext>> {
     if (source == CertificateSource::None) return nullptr;
-    const Identity& identity = source == CertificateSource::Pki ? *pki_ : *site_;
-    return net::TlsContext::create({identity.chain_pem, identity.key_pem, ask});
+    net::TlsContext::Settings settings{
+        .identities = {}, .ask_client_certificate = ask, .tickets = tickets};
+    const auto add = [&](const Identity& identity) {
+      settings.identities.push_back({.chain_pem = identity.chain_pem,
+                                     .key_pem = identity.key_pem,
+                                     .is_default = identity.is_default});
+    };
+    if (source == CertificateSource::Site) add(*site_);
+    if (source == CertificateSource::Pki) std::ranges::for_each(pki_, add);
+    return net::TlsContext::create(settings);
   };
-  auto delivery = make(choice.delivery, false);
+  auto delivery = make(choice.delivery, false, delivery_tickets_);
   if (!delivery) return std::unexpected(delivery.error());
-  auto content = make(choice.content, true);
+  auto content = make(choice.content, true, content_tickets_);
   if (!content) return std::unexpected(content.error());
   delivery_.set(std::move(*delivery));
   content_.set(std::move(*content));
@@ -74,8 +84,18 @@ CertificateChoice ServingCertificates::choice() const {
 
 std::string ServingCertificates::chain_of(CertificateSource source) const {
   const std::lock_guard lock(mutex_);
-  const std::optional<Identity>& identity = source == CertificateSource::Pki ? pki_ : site_;
-  return source == CertificateSource::None || !identity ? std::string() : identity->chain_pem;
+  std::string chains;
+  if (source == CertificateSource::Site && site_) chains = site_->chain_pem;
+  if (source == CertificateSource::Pki) {
+    for (const Identity& identity : pki_) chains += identity.chain_pem;
+  }
+  return chains;
+}
+
+std::optional<ServingCertificates::Identity> ServingCertificates::pki(std::string_view id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find(pki_, id, &Identity::id);
+  return found == pki_.end() ? std::nullopt : std::optional(*found);
 }
 
 }  // namespace larder::node

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "net/tls_context.h"
@@ -34,9 +36,11 @@ class ServingCertificates {
   struct Identity {
     std::string key_pem;    // secret
     std::string chain_pem;  // leaf first
+    std::string id = {};    // of a customer's certificate
+    bool is_default = false;
   };
   // In effect for the next handshake. An error leaves what was there.
-  base::Status set_pki(bool disabled, std::optional<Identity> identity);
+  base::Status set_pki(bool disabled, std::vector<Identity> identities);
   base::Status set_site(std::optional<Identity> identity);
   base::Status set_site_for_delivery(bool allowed);
 
@@ -45,8 +49,10 @@ class ServingCertificates {
   std::shared_ptr<const net::TlsContext> content() const { return content_.get(); }
 
   CertificateChoice choice() const;
-  // PEM chain of that certificate, leaf first; empty when there is none.
+  // The PEM chains of that source, one after the other, each leaf first; empty when there are none.
   std::string chain_of(CertificateSource source) const;
+  // What is held of a customer's certificate, for when its files cannot be read any more.
+  std::optional<Identity> pki(std::string_view id) const;
 
  private:
   base::Status apply_locked();
@@ -54,9 +60,12 @@ class ServingCertificates {
   mutable std::mutex mutex_;  // guards what follows, except the contexts
   bool site_for_delivery_;
   bool disabled_ = false;
-  std::optional<Identity> pki_;
+  std::vector<Identity> pki_;
   std::optional<Identity> site_;
   CertificateChoice choice_;
+  // Of their own: only one of the listeners asks for client certificates.
+  const std::shared_ptr<net::TicketKeys> delivery_tickets_ = std::make_shared<net::TicketKeys>();
+  const std::shared_ptr<net::TicketKeys> content_tickets_ = std::make_shared<net::TicketKeys>();
   net::TlsContextHolder delivery_;
   net::TlsContextHolder content_;
 };

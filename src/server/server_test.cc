@@ -275,8 +275,9 @@ TEST_F(ServerTest, StopsWithIdleConnectionsOpen) {
 
 TEST_F(ServerTest, StopsInTheMiddleOfHandshakes) {
   const crypto::testing::Pair root = crypto::testing::make_root();
-  const auto context = net::TlsContext::create(
-      {.chain_pem = root.certificate.to_pem(), .key_pem = root.key.to_pem().value()});
+  const auto context =
+      net::TlsContext::create({.identities = {{.chain_pem = root.certificate.to_pem(),
+                                               .key_pem = root.key.to_pem().value()}}});
   ASSERT_TRUE(context) << context.error().message;
   std::atomic<int> failures = 0;
   ListenerSettings active = listener("active");

@@ -1,0 +1,70 @@
+#include "net/identity_choice.h"
+
+#include <algorithm>
+
+#include "base/encoding.h"
+
+namespace larder::net {
+
+namespace {
+
+bool has_name(const IdentityFacts& facts, std::string_view name) {
+  return std::ranges::any_of(facts.dns_names, [&](const std::string& own) {
+    return base::equals_ignoring_case(own, name);
+  });
+}
+
+// A wildcard stands for one whole label, the first (RFC 6125 section 6.4.3).
+bool has_wildcard(const IdentityFacts& facts, std::string_view name) {
+  const std::size_t dot = name.find('.');
+  if (dot == 0 || dot == std::string_view::npos) return false;
+  return has_name(facts, "*" + std::string(name.substr(dot)));
+}
+
+bool has_address(const IdentityFacts& facts, std::string_view address) {
+  return std::ranges::find(facts.addresses, address) != facts.addresses.end();
+}
+
+bool covers_all(const IdentityFacts& facts, const IdentityFacts& other) {
+  return std::ranges::all_of(other.dns_names,
+                             [&](const std::string& name) { return has_name(facts, name); }) &&
+         std::ranges::all_of(other.addresses,
+                             [&](const std::string& own) { return has_address(facts, own); });
+}
+
+// The first of each kind that fits.
+template <typename Fits>
+std::vector<std::size_t> pick(std::span<const IdentityFacts> identities, Fits fits) {
+  std::vector<std::size_t> picked;
+  for (std::size_t i = 0; i < identities.size(); ++i) {
+    const bool has_kind = std::ranges::any_of(
+        picked, [&](std::size_t other) { return identities[other].kind == identities[i].kind; });
+    if (!has_kind && fits(identities[i])) picked.push_back(i);
+  }
+  return picked;
+}
+
+}  // namespace
+
+std::vector<std::size_t> choose_identities(std::span<const IdentityFacts> identities,
+                                           std::string_view server_name,
+                                           std::string_view local_address) {
+  if (server_name.ends_with('.')) server_name.remove_suffix(1);
+  std::vector<std::size_t> chosen;
+  if (!server_name.empty()) {
+    chosen = pick(identities, [&](const auto& facts) { return has_name(facts, server_name); });
+    if (!chosen.empty()) return chosen;
+    chosen = pick(identities, [&](const auto& facts) { return has_wildcard(facts, server_name); });
+    if (!chosen.empty()) return chosen;
+  }
+  if (!local_address.empty()) {
+    chosen = pick(identities, [&](const auto& facts) { return has_address(facts, local_address); });
+    if (!chosen.empty()) return chosen;
+  }
+  const auto preferred = std::ranges::find(identities, true, &IdentityFacts::is_default);
+  return pick(identities, [&](const IdentityFacts& facts) {
+    return preferred == identities.end() || facts.is_default || covers_all(facts, *preferred);
+  });
+}
+
+}  // namespace larder::net

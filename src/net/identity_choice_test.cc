@@ -1,0 +1,52 @@
+#include "net/identity_choice.h"
+
+#include <gtest/gtest.h>
+
+namespace larder::net {
+namespace {
+
+constexpr int kRsa = 1;
+constexpr int kEc = 2;
+using Indexes = std::vector<std::size_t>;
+
+const std::vector<IdentityFacts> kSeveral{
+    {.kind = kEc, .dns_names = {"a.example.org"}, .addresses = {"10.0.0.5"}},
+    {.kind = kRsa, .dns_names = {"A.example.org"}, .addresses = {}},
+    {.kind = kEc, .dns_names = {"*.example.org"}, .addresses = {"fd00::5"}},
+    {.kind = kEc, .dns_names = {"a.example.org"}, .addresses = {"10.0.0.5"}},
+};
+
+TEST(ChooseIdentities, ByServerNameWholeBeforeWildcard) {
+  EXPECT_EQ(choose_identities(kSeveral, "a.example.org", "fd00::5"), (Indexes{0, 1}));
+  EXPECT_EQ(choose_identities(kSeveral, "A.EXAMPLE.ORG.", ""), (Indexes{0, 1}));
+  EXPECT_EQ(choose_identities(kSeveral, "b.example.org", "10.0.0.5"), (Indexes{2}));
+}
+
+TEST(ChooseIdentities, WildcardStandsForOneLabel) {
+  EXPECT_EQ(choose_identities(kSeveral, "x.b.example.org", "10.0.0.5"), (Indexes{0}));
+  EXPECT_EQ(choose_identities(kSeveral, "example.org", "fd00::5"), (Indexes{2}));
+  EXPECT_EQ(choose_identities(kSeveral, ".example.org", "fd00::5"), (Indexes{2}));
+}
+
+TEST(ChooseIdentities, WithoutServerNameByLocalAddress) {
+  EXPECT_EQ(choose_identities(kSeveral, "", "10.0.0.5"), (Indexes{0}));
+  EXPECT_EQ(choose_identities(kSeveral, "", "fd00::5"), (Indexes{2}));
+}
+
+TEST(ChooseIdentities, OtherwiseOneOfEachKindAndNeverNone) {
+  EXPECT_EQ(choose_identities(kSeveral, "", "192.0.2.1"), (Indexes{0, 1}));
+  EXPECT_EQ(choose_identities(kSeveral, "packages.test", "192.0.2.1"), (Indexes{0, 1}));
+  EXPECT_TRUE(choose_identities({}, "a", "b").empty());
+}
+
+TEST(ChooseIdentities, DefaultGoesWithSiblingsOfOtherKinds) {
+  std::vector<IdentityFacts> several = kSeveral;
+  several[2].is_default = true;
+  EXPECT_EQ(choose_identities(several, "", "192.0.2.1"), (Indexes{2}));
+  several.push_back({.kind = kRsa, .dns_names = {"*.example.org"}, .addresses = {"fd00::5"}});
+  EXPECT_EQ(choose_identities(several, "", "192.0.2.1"), (Indexes{2, 4}));
+  EXPECT_EQ(choose_identities(several, "a.example.org", "192.0.2.1"), (Indexes{0, 1}));
+}
+
+}  // namespace
+}  // namespace larder::net
