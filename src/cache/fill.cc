@@ -15,8 +15,6 @@ namespace {
 
 using store::kSliceSize;
 
-// Fetches of one fill that may fail one after the other before its readers are told.
-constexpr int kMostFailures = 4;
 // Fetches of one fill at a time.
 constexpr std::size_t kMostFetches = 16;
 // A reader does not wait for an answer that is more slices away than this, where it can ask itself.
@@ -226,7 +224,8 @@ std::uint64_t Fill::bytes_left_locked() const {
 
 // Starts what readers need now, and what fits into the window of what they asked for.
 void Fill::plan_locked() {
-  if (phase_ != Phase::Open || !combinable_ || failures_ >= kMostFailures) return;
+  if (phase_ != Phase::Open || !combinable_) return;
+  if (std::chrono::steady_clock::now() < retries_.next()) return;
   std::uint64_t under_way = 0;
   bool streams = false;
   for (const std::shared_ptr<Fetch>& fetch : fetches_) {
@@ -328,7 +327,7 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(Read
   const bool can_ask = std::any_of(readers_.begin(), readers_.end(), [](const auto& other) {
     return other.second.request && !other.second.is_refused;
   });
-  if (failures_ >= kMostFailures || !can_ask) {
+  if (retries_.is_exhausted(std::chrono::steady_clock::now()) || !can_ask) {
     return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
                                   : std::unexpected(error_);
   }
@@ -352,6 +351,7 @@ net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint64_t 
     const std::uint64_t seen = changed_.count();
     std::vector<Origin::FetchId> resume;
     std::optional<base::Result<std::shared_ptr<SliceBuffer>>> found;
+    base::SteadyTime retry{};
     {
       const std::lock_guard lock(mutex_);
       ReaderState& reader = readers_[id];
@@ -362,6 +362,7 @@ net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint64_t 
       }
       found = find_locked(reader, index, have);
       if (found && *found) reader.is_promised = true;
+      retry = retries_.next();
     }
     for (const Origin::FetchId fetch : resume) table_.origin_.resume(fetch);
     if (found) co_return std::move(*found);
@@ -369,7 +370,9 @@ net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint64_t 
     if (now >= deadline) {
       co_return base::fail(base::ErrorCode::DeadlineExceeded, "the origin stalled");
     }
-    if (!co_await changed_.wait(seen, std::min(deadline, now + kStalled))) {
+    const base::SteadyTime look_again =
+        retry > now ? std::min(retry, now + kStalled) : now + kStalled;
+    if (!co_await changed_.wait(seen, std::min(deadline, look_again))) {
       const std::lock_guard lock(mutex_);
       take_over_locked(index, std::chrono::steady_clock::now());
     }
@@ -407,7 +410,7 @@ void Fill::take_over_locked(std::uint32_t index, base::SteadyTime now) {
     }
     const bool answered = fetch->heard_ != base::SteadyTime{};
     const bool stalls = answered ? now - fetch->heard_ >= kStalled : now - fetch->asked_ >= kSilent;
-    if (stalls && combinable_ && phase_ == Phase::Open && failures_ + 1 < kMostFailures) {
+    if (stalls && combinable_ && phase_ == Phase::Open && retries_.has_spare()) {
       table_.origin_.cancel(fetch->id_);
     }
   }

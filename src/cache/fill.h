@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cache/fetch_retries.h"
 #include "cache/fill_memory.h"
 #include "cache/fill_plan.h"
 #include "cache/fill_window.h"
@@ -192,8 +193,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool window_is_full_ = false;
   std::string host_;  // of the origin, once it was asked
   Origin::Permit permit_;
-  int unsaved_ = 0;   // full buffers that are not on disk yet
-  int failures_ = 0;  // since the last slice
+  int unsaved_ = 0;  // full buffers that are not on disk yet
+  FetchRetries retries_;
 };
 
 }  // namespace larder::cache

@@ -1,10 +1,13 @@
 #include "cache/fill_fetch.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 #include <utility>
 
 #include "base/log.h"
+#include "base/random.h"
 
 namespace larder::cache {
 
@@ -263,6 +266,7 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
       const std::uint64_t skipped = std::min<std::uint64_t>(count, filled - position_);
       std::memcpy(buffer_->bytes.get() + filled, bytes.data() + skipped, count - skipped);
       buffer_->filled.store(filled + count - skipped, std::memory_order_release);
+      fill_->retries_.received(count - skipped);
     }
     position_ += count;
     bytes = bytes.subspan(count);
@@ -337,7 +341,7 @@ bool Fill::Fetch::finish_slice() {
     is_in_slice_ = false;
     full = std::exchange(buffer_, nullptr);
     if (full) {
-      fill_->failures_ = 0;
+      fill_->retries_.succeeded();
       fill_->error_ = {};
       ++fill_->unsaved_;
     }
@@ -401,7 +405,10 @@ void Fill::Fetch::on_end(base::Status status) {
     const bool unopened = fill_->phase_ == Phase::Opening && !creating_;
     broken = !pass && !is_over_ && (unopened || (fill_->phase_ == Phase::Open && next_ <= last_));
     if (broken) {
-      ++fill_->failures_;
+      std::array<std::uint8_t, 4> random{};
+      base::random_bytes(random);
+      fill_->retries_.failed(asked_, std::chrono::steady_clock::now(),
+                             std::bit_cast<std::uint32_t>(random));
       if (!status && fill_->error_.message.empty()) fill_->error_ = status.error();
     }
     hopeless = broken && (unopened || !fill_->combinable_);

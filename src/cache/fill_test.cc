@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "cache/fill_table.h"
 #include "http/range.h"
+#include "net/loop.h"
 #include "store/testing.h"
 
 namespace larder::cache {
@@ -144,6 +145,21 @@ class FillTest : public ::testing::Test {
       sent += count;
     }
   }
+  // What a reader gets, or the error that it waited for too long.
+  static base::Result<std::shared_ptr<SliceBuffer>> slice(const Fill::Reader& fill,
+                                                          std::uint32_t index,
+                                                          std::chrono::milliseconds patience) {
+    base::Result<std::shared_ptr<SliceBuffer>> got;
+    net::Loop loop;
+    const auto body = [](net::Loop& on, const Fill::Reader& from, std::uint32_t number,
+                         base::SteadyTime deadline, auto& to) -> net::Task<void> {
+      to = co_await from.slice(number, 0, deadline);
+      on.stop();
+    };
+    loop.spawn(body(loop, fill, index, std::chrono::steady_clock::now() + patience, got));
+    loop.run();
+    return got;
+  }
   static base::Status broken() { return base::fail(base::ErrorCode::Unavailable, "broken"); }
 
   store::testing::TemporaryFolder folder;
@@ -220,6 +236,27 @@ TEST_F(FillTest, BrokenFetchIsTakenOverAtItsByte) {
   origin.at(0).sink->on_end(broken());
   EXPECT_EQ(origin.at(1).field("Range").substr(0, 13), "bytes=102400-");
   EXPECT_EQ(origin.at(1).field("If-Range"), "\"one\"");
+}
+
+TEST_F(FillTest, HiccupThatBreaksAllFetchesIsOneFailure) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request("/x", true), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 4194303}}, 40 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request("/x", true), {0, 39});
+  send(0, 0, 2 * kSliceSize);
+  std::size_t ended = 0;
+  std::size_t asked = origin.ranges().size();
+  ASSERT_GE(asked, 3U);
+  // Twice: the second time no fetch has brought a byte since.
+  for (int hiccup = 0; hiccup < 2; ++hiccup) {
+    for (; ended < asked; ++ended) origin.at(ended).sink->on_end(broken());
+    EXPECT_EQ(slice(fill, 2, std::chrono::milliseconds(600)).error().code,
+              base::ErrorCode::DeadlineExceeded)
+        << "it still waits for what is asked for again";
+    asked = origin.ranges().size();
+    EXPECT_GT(asked, ended);
+  }
 }
 
 TEST_F(FillTest, AnswerWithoutAValidatorIsNeverContinued) {
