@@ -29,6 +29,8 @@ class FetchRetries {
   void succeeded() { *this = {}; }
 
   bool is_exhausted(base::SteadyTime now) const { return failures_ >= kMost && now < next_; }
+  // Another attempt has failed already: one fetch at a time finds out whether the origin is well.
+  bool is_probing() const { return failures_ > 1; }
   // Whether one more failure leaves another attempt.
   bool has_spare() const { return failures_ + 1 < kMost; }
   // From then on a fetch may begin: at once after the first failure, then after a quarter of a

@@ -18,6 +18,7 @@ TEST(FetchRetries, FirstFailureIsRetriedAtOnceAndFurtherOnesEverLater) {
     EXPECT_FALSE(retries.is_exhausted(now));
     retries.failed(now, now, 0);
     EXPECT_EQ(retries.next() - now, wait);
+    EXPECT_EQ(retries.is_probing(), wait > 0ms);
     now = retries.next() + 1ms;
   }
   EXPECT_FALSE(retries.has_spare());

@@ -206,6 +206,13 @@ bool Fill::is_wanted_locked(std::uint32_t index) const {
   });
 }
 
+// With the request of a reader that the origin has not refused.
+bool Fill::can_ask_locked() const {
+  return std::any_of(readers_.begin(), readers_.end(), [](const auto& reader) {
+    return reader.second.request && !reader.second.is_refused;
+  });
+}
+
 // Anything that this fetch has still to bring.
 bool Fill::is_wanted_locked(const Fetch& fetch) const {
   return std::any_of(readers_.begin(), readers_.end(), [&fetch](const auto& reader) {
@@ -251,7 +258,8 @@ void Fill::plan_locked() {
   // Whole chunks: a window that shrinks and grows by a slice must not make fetches of a slice.
   if (input.room < input.chunk) input.room = 0;
   window_is_full_ = input.room == 0 && !streams;
-  input.fetches = kMostFetches - std::min(kMostFetches, fetches_.size());
+  const std::size_t most = retries_.is_probing() ? 1 : kMostFetches;
+  input.fetches = most - std::min(most, fetches_.size());
   std::vector<Want> wants;
   for (const auto& [id, reader] : readers_) {
     if (reader.request) wants.push_back(reader.want);
@@ -324,10 +332,7 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(Read
     return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
                                   : std::unexpected(error_);
   }
-  const bool can_ask = std::any_of(readers_.begin(), readers_.end(), [](const auto& other) {
-    return other.second.request && !other.second.is_refused;
-  });
-  if (retries_.is_exhausted(std::chrono::steady_clock::now()) || !can_ask) {
+  if (retries_.is_exhausted(std::chrono::steady_clock::now()) || !can_ask_locked()) {
     return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
                                   : std::unexpected(error_);
   }

@@ -130,7 +130,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   struct ReaderState {
     Want want{0, UINT32_MAX};
     std::shared_ptr<const OriginRequest> request;  // null until it asked
-    bool is_refused = false;                       // by the origin: 401 or 403
+    bool is_refused = false;                       // by the origin, with a 4xx
     bool is_promised = false;                      // something to read: the caps come too late
   };
 
@@ -138,6 +138,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool comes_soon_locked(std::uint32_t index) const;
   bool comes_locked(std::uint32_t index) const;
   bool is_had_locked(std::uint32_t index) const;
+  bool can_ask_locked() const;
   bool is_wanted_locked(std::uint32_t index) const;
   bool is_wanted_locked(const Fetch& fetch) const;
   std::uint64_t bytes_left_locked() const;
@@ -195,6 +196,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Origin::Permit permit_;
   int unsaved_ = 0;  // full buffers that are not on disk yet
   FetchRetries retries_;
+  int refusals_ = 0;  // of readers' requests, since the last slice
 };
 
 }  // namespace larder::cache

@@ -24,6 +24,9 @@ constexpr std::uint64_t kWorthFinishing = 8 << 20;
 // already, up to this many slices in a row; then it ends, and what is missing behind them is asked
 // for.
 constexpr std::uint32_t kMostSkipped = 4;
+// Requests of several readers that were refused one after the other: after so many the object
+// itself is what the origin refuses.
+constexpr int kMostRefusals = 16;
 // Readers are woken after so many bytes or so long: each wake costs every waiting thread.
 constexpr std::uint64_t kWakeBytes = 128 * 1024;
 constexpr std::chrono::milliseconds kWakeInterval{5};
@@ -214,16 +217,27 @@ bool Fill::Fetch::go_on_whole_locked() {
 
 // A status without bytes. The error, when it ends the whole fill.
 base::Error Fill::Fetch::refuse_locked(int status) {
-  if (status == 404 || status == 410 || status == 416) {
-    return {base::ErrorCode::DataLoss, "the object is gone at the origin"};
-  }
+  if (fill_->phase_ != Phase::Open) return {};
   fill_->error_ = {base::ErrorCode::Unavailable,
                    "the origin answered " + std::to_string(status) + " in the middle"};
-  if (status == 401 || status == 403) {
-    // Its signature may have expired, and another reader's may be good: that is no failure.
-    const auto reader = fill_->readers_.find(reader_);
-    if (reader != fill_->readers_.end()) reader->second.is_refused = true;
-    is_over_ = true;
+  const bool is_passing = status == 408 || status == 425 || status == 429;
+  if (status < 400 || status > 499 || is_passing) return {};  // a failure of the origin
+  // The signature of this request may have expired or be wrong, and another reader's may be good:
+  // what one of them is told says nothing of the object.
+  is_over_ = true;
+  const auto asked_for = fill_->readers_.find(reader_);
+  // Gone, or another fetch was told already.
+  if (asked_for == fill_->readers_.end() || asked_for->second.is_refused) return {};
+  const bool is_last = ++fill_->refusals_ >= kMostRefusals;
+  const OriginRequest request = *asked_for->second.request;
+  for (auto& [id, reader] : fill_->readers_) {
+    const bool asks_the_same = reader.request && reader.request->target == request.target &&
+                               reader.request->fields == request.fields;
+    if (asks_the_same || is_last) reader.is_refused = true;
+  }
+  if (is_last) fill_->refusals_ = 0;  // who comes from now on may ask again
+  if (!fill_->can_ask_locked() && (status == 404 || status == 410 || status == 416)) {
+    return {base::ErrorCode::DataLoss, "the object is gone at the origin"};
   }
   return {};
 }
@@ -342,6 +356,7 @@ bool Fill::Fetch::finish_slice() {
     full = std::exchange(buffer_, nullptr);
     if (full) {
       fill_->retries_.succeeded();
+      fill_->refusals_ = 0;
       fill_->error_ = {};
       ++fill_->unsaved_;
     }

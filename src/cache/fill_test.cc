@@ -160,6 +160,17 @@ class FillTest : public ::testing::Test {
     loop.run();
     return got;
   }
+  // The fetches with that target that begin at that byte.
+  std::vector<std::shared_ptr<OriginSink>> asked_with(const std::string& target,
+                                                      std::uint64_t first) const {
+    std::vector<std::shared_ptr<OriginSink>> found;
+    for (std::size_t i = 0; i < origin.ranges().size(); ++i) {
+      const FakeOrigin::Asked asked = origin.at(i);
+      const bool begins = asked.field("Range").starts_with("bytes=" + std::to_string(first) + "-");
+      if (asked.request.target == target && begins) found.push_back(asked.sink);
+    }
+    return found;
+  }
   static base::Status broken() { return base::fail(base::ErrorCode::Unavailable, "broken"); }
 
   store::testing::TemporaryFolder folder;
@@ -273,20 +284,50 @@ TEST_F(FillTest, AnswerWithoutAValidatorIsNeverContinued) {
 
 TEST_F(FillTest, RefusedRequestIsReplacedByAnotherReaders) {
   const Fill::Reader old = reader();
-  ASSERT_TRUE(old->open(request("/x?sig=old"), std::nullopt, judge));
-  const Fill::Reader other = reader();
+  ASSERT_TRUE(old->open(request("/x?sig=0"), std::nullopt, judge));
+  const std::vector<int> refusals = {403, 404, 400, 410, 416, 451};
+  const Fill::Reader same = reader();
+  std::vector<Fill::Reader> others;
+  for (std::size_t i = 0; i < refusals.size(); ++i) others.push_back(reader());
   ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
   await_object(old);
-  old.ask(request("/x?sig=old"), {0, 1});
-  other.ask(request("/x?sig=new"), {0, 1});
+  old.ask(request("/x?sig=0"), {0, 1});
+  same.ask(request("/x?sig=0"), {0, 1});
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    others[i].ask(request("/x?sig=" + std::to_string(i + 1)), {0, 1});
+  }
   send(0, 0, 100 * 1024);
   origin.at(0).sink->on_end(broken());
-  ASSERT_EQ(origin.at(1).request.target, "/x?sig=old");
-  EXPECT_FALSE(origin.at(1).sink->on_head(head_of(403, std::nullopt, 0)));
-  origin.at(1).sink->on_end(broken());
-  const std::size_t asked = origin.ranges().size();
-  EXPECT_EQ(origin.at(asked - 1).request.target, "/x?sig=new");
-  EXPECT_EQ(origin.at(asked - 1).field("Range"), origin.at(1).field("Range"));
+  // Each signature is tried once, whatever the origin says to it.
+  for (std::size_t i = 0; i < refusals.size(); ++i) {
+    const auto asked = asked_with("/x?sig=" + std::to_string(i), 102400);
+    ASSERT_EQ(asked.size(), 1U) << i;
+    EXPECT_FALSE(asked[0]->on_head(head_of(refusals[i], std::nullopt, 0)));
+    asked[0]->on_end(broken());
+  }
+  const auto good = asked_with("/x?sig=6", 102400);
+  ASSERT_EQ(good.size(), 1U);
+  EXPECT_TRUE(good[0]->on_head(head_of(206, {{102400, kSliceSize - 1}}, 2 * kSliceSize)));
+}
+
+TEST_F(FillTest, ObjectThatEveryReadersRequestFindsGoneIsGone) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request("/x?sig=0"), std::nullopt, judge));
+  const Fill::Reader other = reader();
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request("/x?sig=0"), {0, 1});
+  other.ask(request("/x?sig=1"), {0, 1});
+  send(0, 0, 100 * 1024);
+  origin.at(0).sink->on_end(broken());
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_NE(fill->error().code, base::ErrorCode::DataLoss);
+    const std::size_t last = origin.ranges().size() - 1;
+    EXPECT_FALSE(origin.at(last).sink->on_head(head_of(404, std::nullopt, 0)));
+    origin.at(last).sink->on_end(broken());
+  }
+  EXPECT_EQ(fill->error().code, base::ErrorCode::DataLoss);
+  EXPECT_EQ(table.size(), 0U);
 }
 
 TEST_F(FillTest, AnotherGenerationEndsTheFill) {

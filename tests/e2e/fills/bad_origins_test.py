@@ -5,6 +5,8 @@ import concurrent.futures
 import threading
 from email.utils import formatdate
 
+import pytest
+
 from support.bad_origin import Thing
 from support.wait import wait_until
 
@@ -65,6 +67,24 @@ def test_origin_that_dies_again_and_again_is_given_up(bad_node, bad_origin):
     answer = bad_node.get("/dying")
     assert is_broken(answer, thing.data)
     assert len(bad_origin.of("/dying")) < 10
+
+
+def test_hiccup_of_the_origin_is_waited_out(bad_node, bad_origin):
+    """All fetches break at once, and for a moment each new one does."""
+    thing, refused = Thing(24 * MIB), []
+
+    def script(request, connection):
+        data = thing.begin(request, connection)
+        if request.range and len(refused) < 6:
+            refused.append(request)
+            connection.reset()
+        connection.send(data if request.range else data[:MIB + 5])
+        if not request.range:
+            connection.reset()
+    bad_origin.scripts["/hiccup"] = script
+    answer = bad_node.get("/hiccup")
+    assert is_whole(answer, thing.data)
+    assert len(refused) == 6
 
 
 def test_origin_that_stalls_is_taken_over(bad_node, bad_origin):
@@ -227,13 +247,14 @@ def test_fill_that_nobody_waits_for_ends(bad_node, bad_origin):
     assert bad_origin.sent("/abandoned") < 20 * MIB
 
 
-def test_expired_url_in_the_middle_is_replaced_by_another_clients(bad_node, bad_origin):
+@pytest.mark.parametrize("status", [403, 404, 400])
+def test_expired_url_in_the_middle_is_replaced_by_another_clients(bad_node, bad_origin, status):
     thing = Thing(4 * MIB)
     joined = threading.Event()
 
     def script(request, connection):
         if request.query == "sig=old" and request.range:
-            connection.head(403, "Forbidden", content_length=0)
+            connection.head(status, "Refused", content_length=0)
             return
         data = thing.begin(request, connection)
         if request.range:
@@ -242,11 +263,12 @@ def test_expired_url_in_the_middle_is_replaced_by_another_clients(bad_node, bad_
         connection.send(data[:MIB + 9])
         joined.wait(10)
         connection.reset()
-    bad_origin.scripts["/signed"] = script
+    path = f"/signed{status}"
+    bad_origin.scripts[path] = script
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        old = pool.submit(bad_node.get, "/signed?sig=old")
-        wait_until(lambda: bad_origin.of("/signed"))
-        new = pool.submit(bad_node.get, "/signed?sig=new")
+        old = pool.submit(bad_node.get, f"{path}?sig=old")
+        wait_until(lambda: bad_origin.of(path))
+        new = pool.submit(bad_node.get, f"{path}?sig=new")
         wait_until(lambda: bad_node.metric("larder_connections") >= 3)
         joined.set()
         for answer in (old.result(), new.result()):
