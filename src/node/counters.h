@@ -20,7 +20,7 @@ enum class Counter : std::size_t {
   Hits,          // answered wholly from the store
   Misses,        // something came from an origin
   Passes,        // forwarded without being stored
-  Refusals,      // 4xx of our own
+  Refusals,      // 4xx of our own, and 504 to only-if-cached
   Errors,        // 5xx of our own
   Cut,           // answers that could not be completed
   BytesHit,      // body bytes from the store

@@ -130,7 +130,7 @@ void LoopState::count_request(const server::Exchange& exchange, Kind kind, base:
     counts.first_byte[index].add(since(sent ? exchange.first_sent() : end));
     counts.total[index].add(since(end));
   }
-  counts.classes[static_cast<std::size_t>(outcome.status / 100) % counts.classes.size()].add();
+  counts.count_class(outcome.status);
   if (outcome.origin >= counts.origins.size()) return;
   OriginCounts& origin = counts.origins[outcome.origin];
   origin.requests.add();
@@ -172,7 +172,7 @@ void LoopState::record_repeated(const server::Peer& peer, const RecentAnswer& an
   const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(end - start);
   RequestCounters& counts = counters->requests;
   counts.at_once.add(duration);
-  counts.classes[static_cast<std::size_t>(answer.status / 100) % counts.classes.size()].add();
+  counts.count_class(answer.status);
   if (answer.origin < counts.origins.size()) {
     counts.origins[answer.origin].requests.add();
     counts.origins[answer.origin].hits.add();
@@ -182,6 +182,13 @@ void LoopState::record_repeated(const server::Peer& peer, const RecentAnswer& an
   if (log_ == nullptr) return;
   log_->append(peer.address, answer.line, duration,
                std::string_view(answer.bytes).substr(answer.request_id_at, kRequestId), wall(end));
+}
+
+void LoopState::record_refused(int status) {
+  counters->add(Counter::Requests);
+  counters->add(Counter::Refusals);
+  counters->requests.count_class(status);
+  details_.count_refusal(status);
 }
 
 std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {

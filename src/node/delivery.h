@@ -43,6 +43,8 @@ class LoopState {
                          std::string_view host, std::uint64_t bytes, server::AccessLine& line);
   void record_repeated(const server::Peer& peer, const RecentAnswer& answer, base::SteadyTime start,
                        bool complete);
+  // Counts a request that could not be parsed.
+  void record_refused(int status);
   // Gives the request its id: 32 hexadecimal digits, unique.
   void name_request(server::Exchange& exchange) {
     write_request_id(exchange.outcome.request_id.data());

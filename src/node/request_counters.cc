@@ -107,7 +107,8 @@ void RequestCounterSet::print(const std::vector<const RequestCounters*>& loops,
   header(page, "larder_errors_by_reason_total", "counter", "Requests that failed with 5xx");
   for (const auto& [reason, count] : errors_)
     sample(page, "larder_errors_by_reason_total", "reason=\"" + reason + "\"", count);
-  header(page, "larder_refusals_by_status_total", "counter", "Requests refused with 4xx");
+  header(page, "larder_refusals_by_status_total", "counter",
+         "Requests refused with 4xx, or with 504 where only a hit was allowed");
   for (const auto& [status, count] : refusals_)
     sample(page, "larder_refusals_by_status_total", "status=\"" + std::to_string(status) + "\"",
            count);

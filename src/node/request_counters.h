@@ -74,6 +74,9 @@ struct RequestCounters {
   std::array<Latency, static_cast<std::size_t>(Kind::Count)> first_byte;
   std::array<Latency, static_cast<std::size_t>(Kind::Count)> total;
   std::array<OwnCount, 6> classes;  // by the status' first digit
+  void count_class(int status) {
+    classes[static_cast<std::size_t>(status / 100) % classes.size()].add();
+  }
   std::array<OriginCounts, kOrigins> origins;
 };
 

@@ -364,7 +364,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
 net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view reason,
                                     std::string_view lines) {
   work.exchange.outcome.status = status;
-  work.exchange.outcome.cache = status >= 500 ? "error" : "refused";
+  work.exchange.outcome.cache = "refused";
   work.exchange.outcome.reason = "-";
   if (work.exchange.head().has_body()) work.exchange.close_connection();
   AnswerFacts answer = facts(work);
@@ -486,9 +486,7 @@ void RequestPath::finished(const server::Exchange& exchange) {
 }
 
 void RequestPath::refused(const server::Peer& peer, int status, std::string_view reason) {
-  loop_->counters->add(Counter::Requests);
-  loop_->counters->add(Counter::Refusals);
-  delivery_.counters.requests.count_refusal(status);
+  loop_->record_refused(status);
   base::log_debug("a request was refused",
                   {{"client", peer.address}, {"reason", std::string(reason)}});
 }

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from support import raw
 from support.larder import Node, origin_table
 from support.program import ROOT, run
 from support.wait import wait_until
@@ -25,10 +26,12 @@ def page(node, origin, authority):
         assert node.get("/fresh/one.bin").status == 200
     assert node.get("/never/one.bin").status == 200
     assert node.get("/one.bin", host="evil.test").status == 403
+    assert raw.split(raw.exchange(node, b"GET / HTTP/1.1\r\n\r\n"))[0] == 400
+    assert node.get("/never/asked.bin", "-H", "Cache-Control: only-if-cached").status == 504
     origin.stop()
     assert node.get("/fresh/two.bin").status == 502
     origin.start()
-    wait_until(lambda: node.metric("larder_requests_total") >= 5)
+    wait_until(lambda: node.metric("larder_requests_total") >= 7)
     return node.admin("/metrics").body.decode()
 
 
@@ -84,13 +87,15 @@ def test_histograms_and_origins_tell_what_happened(page):
     assert value('larder_request_seconds_count{cache="hit"}') == 1
     assert value('larder_request_seconds_count{cache="miss"}') == 1
     assert value('larder_first_byte_seconds_bucket{cache="hit",le="+Inf"}') == 1
-    assert value('larder_origin_requests_total{origin="packages"}') == 4
+    assert value('larder_origin_requests_total{origin="packages"}') == 5
     assert value('larder_origin_hits_total{origin="packages"}') == 1
     assert value('larder_origin_hit_bytes_total{origin="packages"}') == 1000
     assert value('larder_origin_errors_total{origin="packages"}') == 1
-    assert value('larder_refusals_by_status_total{status="403"}') == 1
+    # Not what a client asked for when it allowed nothing but a hit.
+    assert [value(f'larder_refusals_by_status_total{{status="{status}"}}') for status in (400, 403, 504)] == [1, 1, 1]
+    assert value("larder_errors_total") == 1
     assert sum(float(each) for each in re.findall(r"^larder_errors_by_reason_total{[^}]*} (\S+)$", page, re.M)) == 1
-    assert value('larder_responses_total{class="2xx"}') == 3
+    assert [value(f'larder_responses_total{{class="{number}xx"}}') for number in (2, 4, 5)] == [3, 2, 2]
 
 
 def test_no_address_and_no_url_is_a_label(page):
