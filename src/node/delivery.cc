@@ -162,12 +162,11 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
 }
 
 void LoopState::record_repeated(const server::Peer& peer, const RecentAnswer& answer,
-                                base::SteadyTime start, bool complete) {
+                                base::SteadyTime start) {
   counters->add(Counter::Requests);
   counters->add(Counter::Hits);
   counters->add(Counter::BytesTotal, answer.bytes.size());
   counters->add(Counter::BytesHit, answer.body);
-  if (!complete) counters->add(Counter::Cut);
   const base::SteadyTime end = std::chrono::steady_clock::now();
   const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(end - start);
   RequestCounters& counts = counters->requests;
@@ -177,7 +176,6 @@ void LoopState::record_repeated(const server::Peer& peer, const RecentAnswer& an
     counts.origins[answer.origin].requests.add();
     counts.origins[answer.origin].hits.add();
     counts.origins[answer.origin].bytes_from_store.add(answer.body);
-    if (!complete) counts.origins[answer.origin].errors.add();
   }
   if (log_ == nullptr) return;
   log_->append(peer.address, answer.line, duration,

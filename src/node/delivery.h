@@ -41,8 +41,8 @@ class LoopState {
   // The line of an answer of `bytes` that was given just now, for record_repeated().
   static void write_line(const server::Exchange& exchange, std::string_view scheme,
                          std::string_view host, std::uint64_t bytes, server::AccessLine& line);
-  void record_repeated(const server::Peer& peer, const RecentAnswer& answer, base::SteadyTime start,
-                       bool complete);
+  void record_repeated(const server::Peer& peer, const RecentAnswer& answer,
+                       base::SteadyTime start);
   // Counts a request that could not be parsed.
   void record_refused(int status);
   // Gives the request its id: 32 hexadecimal digits, unique.

@@ -32,6 +32,7 @@ struct RecentAnswer {
   std::uint64_t body = 0;      // bytes of it
   int status = 0;
   std::uint32_t origin = 0;  // server::Outcome::origin
+  std::string_view reason;   // static text
   server::AccessLine line;
 };
 

@@ -120,6 +120,7 @@ void RequestPath::remember(const server::Exchange& exchange, const net::Outgoing
   answer->body = out.memory.size();
   answer->status = exchange.outcome.status;
   answer->origin = exchange.outcome.origin;
+  answer->reason = use.reason;
   loop_->write_line(exchange, tls_ ? "https" : "http", origin_host(head), out.size(), answer->line);
   if (answer->request_id_at == std::string::npos) answer->until = {};
 }
@@ -132,8 +133,20 @@ std::string_view RequestPath::repeat(std::string_view received, base::SteadyTime
   return answer->bytes;
 }
 
-void RequestPath::repeated(const server::Peer& peer, base::SteadyTime start, bool complete) {
-  loop_->record_repeated(peer, *repeated_, start, complete);
+void RequestPath::repeated(const server::Peer& peer, base::SteadyTime start) {
+  loop_->record_repeated(peer, *repeated_, start);
+}
+
+void RequestPath::partly_repeated(server::Exchange& exchange) {
+  const RecentAnswer& answer = *repeated_;
+  server::Outcome& outcome = exchange.outcome;
+  outcome.status = answer.status;
+  outcome.cache = "hit";
+  outcome.reason = answer.reason;
+  outcome.bytes = answer.bytes.size();
+  outcome.body_from_store = answer.body;
+  outcome.origin = answer.origin;
+  answer.bytes.copy(outcome.request_id.data(), outcome.request_id.size(), answer.request_id_at);
 }
 
 std::string RequestPath::allowed_methods(const OriginSettings& origin) {

@@ -27,7 +27,8 @@ class RequestPath final : public server::Handler {
   bool try_answer(server::Exchange& exchange, net::Outgoing& out) override;
   net::Task<void> answer(server::Exchange& exchange) override;
   std::string_view repeat(std::string_view received, base::SteadyTime now) override;
-  void repeated(const server::Peer& peer, base::SteadyTime start, bool complete) override;
+  void repeated(const server::Peer& peer, base::SteadyTime start) override;
+  void partly_repeated(server::Exchange& exchange) override;
   void finished(const server::Exchange& exchange) override;
   void refused(const server::Peer& peer, int status, std::string_view reason) override;
 

@@ -139,9 +139,8 @@ net::Task<bool> Exchange::send(net::Outgoing out) {
   const std::uint64_t size = out.size();
   if (first_sent_ == base::SteadyTime{}) first_sent_ = now();
   const bool sent = co_await connection_.write(std::move(out));
-  if (sent) {
-    outcome.bytes += size;
-  } else {
+  outcome.bytes += sent ? size : size - std::min(size, connection_.unsent_);
+  if (!sent) {
     outcome.complete = false;
     keep_alive_ = false;
   }
@@ -248,8 +247,20 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
   }
 }
 
+bool Connection::fail_to_write(const net::Outgoing& rest) {
+  broken_ = true;
+  unsent_ = rest.size() + stream_->unsent();
+  return false;
+}
+
+void Connection::take_back_unsent(Outcome& outcome) const {
+  outcome.complete = false;
+  outcome.bytes -= std::min(outcome.bytes, unsent_);
+  outcome.body_from_store -= std::min(outcome.body_from_store, unsent_);
+}
+
 net::Task<bool> Connection::write_at_once(net::Outgoing out) {
-  if (broken_) co_return false;
+  if (broken_) co_return fail_to_write(out);
   net::Socket& socket = stream_->socket();
   Progress progress(rules_);
   for (;;) {
@@ -263,8 +274,7 @@ net::Task<bool> Connection::write_at_once(net::Outgoing out) {
         continue;
       case net::IoState::Closed:
       case net::IoState::Failed:
-        broken_ = true;
-        co_return false;
+        co_return fail_to_write(out);
     }
     if (!progress.has_begun()) progress.begin(*stream_, out, now());
     const bool ready = co_await socket.writable(progress.end());
@@ -279,8 +289,7 @@ net::Task<bool> Connection::write_at_once(net::Outgoing out) {
     // connection.
     const struct linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    broken_ = true;
-    co_return false;
+    co_return fail_to_write(out);
   }
 }
 
@@ -288,7 +297,10 @@ net::Task<bool> Connection::write_paced(net::Outgoing out) {
   while (rules_.egress != nullptr) {
     net::Outgoing piece = take_front(out, rules_.egress->piece());
     co_await rules_.egress->turn(*egress_, piece.size());
-    if (!co_await write_at_once(std::move(piece))) co_return false;
+    if (!co_await write_at_once(std::move(piece))) {
+      unsent_ += out.size();
+      co_return false;
+    }
     if (out.empty()) co_return true;
   }
   co_return co_await write_at_once(std::move(out));  // the limit is gone
@@ -331,10 +343,7 @@ net::Task<void> Connection::serve() {
         const Repeated repeated = draining_ || is_paced() ? Repeated::No : try_repeat(start, rest);
         if (repeated == Repeated::Sent) continue;
         if (repeated != Repeated::No) {
-          net::Outgoing out;
-          out.head = rest;
-          const bool sent = repeated == Repeated::Partly && co_await write(std::move(out));
-          if (sent) continue;
+          if (co_await finish_repeating(start, std::move(rest))) continue;
           co_await linger();
           co_return;
         }
@@ -368,8 +377,9 @@ net::Task<void> Connection::serve() {
           const std::string answer_head(out.head);
           out.head = answer_head;
           exchange.first_sent_ = now();
-          const bool sent = state != net::IoState::Failed && co_await write(std::move(out));
-          exchange.outcome.complete = sent;
+          const bool sent =
+              state == net::IoState::Failed ? fail_to_write(out) : co_await write(std::move(out));
+          if (!sent) take_back_unsent(exchange.outcome);
           keep = keep && sent;
           handler_.finished(exchange);
         }
@@ -429,11 +439,29 @@ Connection::Repeated Connection::try_repeat(base::SteadyTime start, std::string&
   net::Outgoing out;
   out.head = answer;
   const net::IoState state = stream_->try_write(out);
-  received_ = {};
-  handler_.repeated(peer_, start, state != net::IoState::Failed);
-  if (state == net::IoState::Done) return Repeated::Sent;
+  if (state == net::IoState::Done) {
+    received_ = {};
+    handler_.repeated(peer_, start);
+    return Repeated::Sent;
+  }
+  if (state == net::IoState::Failed || state == net::IoState::Closed) fail_to_write(out);
   rest = out.head;
-  return state == net::IoState::Failed ? Repeated::Failed : Repeated::Partly;
+  return Repeated::Partly;
+}
+
+net::Task<bool> Connection::finish_repeating(base::SteadyTime start, std::string rest) {
+  // What the log needs of the request outlives the wait.
+  const std::unique_ptr<OwnedRequest> request =
+      take_request(http::parse_request_head(received_, buffers().head));
+  Exchange exchange(*this, request->head, start);
+  handler_.partly_repeated(exchange);
+  exchange.first_sent_ = now();
+  net::Outgoing out;
+  out.head = rest;
+  const bool sent = co_await write(std::move(out));
+  if (!sent) take_back_unsent(exchange.outcome);
+  handler_.finished(exchange);
+  co_return sent;
 }
 
 net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {

@@ -71,9 +71,10 @@ class Connection {
   // Reads until a whole head is there; its bytes are then the front of `received_`.
   [[gnu::noinline]] net::Task<http::HeadParse> read_head(http::RequestHead& head);
   // Sends the answer that the handler has given before to the same bytes, if it has. Partly: `rest`
-  // is still to be sent.
-  enum class Repeated { No, Sent, Partly, Failed };
+  // is still to be sent by finish_repeating(), which returns whether the connection goes on.
+  enum class Repeated { No, Sent, Partly };
   Repeated try_repeat(base::SteadyTime start, std::string& rest);
+  [[gnu::noinline]] net::Task<bool> finish_repeating(base::SteadyTime start, std::string rest);
   [[gnu::noinline]] net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
   [[gnu::noinline]] net::Task<void> refuse(http::HeadParse parse);
   [[gnu::noinline]] net::Task<void> linger();
@@ -82,6 +83,9 @@ class Connection {
     return is_paced() ? write_paced(std::move(out)) : write_at_once(std::move(out));
   }
   bool is_paced() const { return rules_.egress != nullptr && egress_ != nullptr; }
+  bool fail_to_write(const net::Outgoing& rest);  // false
+  // Of an answer that was counted as sent whole.
+  void take_back_unsent(Outcome& outcome) const;
   [[gnu::noinline]] net::Task<bool> write_paced(net::Outgoing out);
   [[gnu::noinline]] net::Task<bool> write_at_once(net::Outgoing out);
 
@@ -96,7 +100,8 @@ class Connection {
   bool ended_ = false;  // the client sends nothing more
   bool draining_ = false;
   bool idle_ = false;
-  bool broken_ = false;  // an answer could not be sent whole: there is nobody to wait for
+  bool broken_ = false;       // an answer could not be sent whole: there is nobody to wait for
+  std::uint64_t unsent_ = 0;  // bytes of that answer
 };
 
 }  // namespace larder::server

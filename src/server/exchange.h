@@ -24,7 +24,7 @@ struct Outcome {
   int status = 0;
   std::string_view cache = "-";   // "hit", "miss", "pass", ...: see docs/operations.md
   std::string_view reason = "-";  // why it went this way
-  std::uint64_t bytes = 0;        // handed to the kernel, head included; counted by Exchange
+  std::uint64_t bytes = 0;        // handed to the kernel, head included
   std::uint64_t body_from_store = 0;
   std::uint64_t body_from_origin = 0;
   std::array<char, 32> request_id{};  // hexadecimal; zeros when the handler gives none
@@ -102,18 +102,20 @@ class Handler {
 
   // The whole answer to exactly these bytes, which are all that was received: empty unless they are
   // one request that was answered lately and would be answered alike now. Nothing of it was parsed
-  // yet. Valid until the next call; `peer` is told of what became of it by repeated().
+  // yet. Valid until the next call; what became of it is told by repeated() or partly_repeated().
   virtual std::string_view repeat(std::string_view received, base::SteadyTime now) {
     (void)received;
     (void)now;
     return {};
   }
-  // After the answer of repeat() was sent; `complete` is false when the client left.
-  virtual void repeated(const Peer& peer, base::SteadyTime start, bool complete) {
+  // The answer of the last repeat() was sent.
+  virtual void repeated(const Peer& peer, base::SteadyTime start) {
     (void)peer;
     (void)start;
-    (void)complete;
   }
+  // It was sent in part, or not at all: makes `exchange.outcome` that of the whole answer.
+  // finished() follows when it is over.
+  virtual void partly_repeated(Exchange& exchange) { (void)exchange; }
 
   // Answers, waiting as needed. Always sends something or closes the connection.
   virtual net::Task<void> answer(Exchange& exchange) = 0;
