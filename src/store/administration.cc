@@ -91,7 +91,7 @@ base::Status Store::pin(const PinOrder& order, const std::vector<Key>& keys) {
   for (const Key& key : keys) {
     if (const auto entry = entry_of(parts_->index, key)) parts_->set_pinned(*entry, true);
   }
-  if (order.is_prefix) parts_->keeper.want_walk();
+  parts_->keeper.want_walk();
   return {};
 }
 

@@ -67,7 +67,8 @@ class Reader {
 };
 
 bool applies(const PinOrder& order, std::string_view name) {
-  return order.is_prefix ? name.starts_with(order.text) : name == order.text;
+  if (!name.starts_with(order.text)) return false;
+  return order.is_prefix || name.size() == order.text.size() || name[order.text.size()] == '\n';
 }
 
 }  // namespace

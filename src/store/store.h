@@ -85,7 +85,8 @@ struct ScrubStatistics {
   std::int64_t finished_at = 0;     // seconds since 1970; 0: no whole pass yet
 };
 
-// What is not to be evicted: the object of that name, or all whose name begins so.
+// What is not to be evicted: the object of that name with its parts, whose names go on with a line
+// end, or all whose name begins so.
 struct PinOrder {
   std::string text;
   bool is_prefix = false;
@@ -209,8 +210,8 @@ class Store {
   base::Status purge_prefix(std::string_view prefix);
   base::Status purge_group(std::string_view group);
 
-  // What is there and what comes is not evicted any more. Objects of a prefix are found in the
-  // background. `key` of a single object, so that it is pinned at once.
+  // What is there and what comes is not evicted any more. What is there is found in the background,
+  // except for `keys`, which are pinned at once.
   base::Status pin(const PinOrder& order, const std::vector<Key>& keys = {});
   base::Status unpin(const PinOrder& order, const std::vector<Key>& keys = {});
   std::vector<PinOrder> pins() const;

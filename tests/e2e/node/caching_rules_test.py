@@ -93,6 +93,22 @@ def test_purge_of_a_url_takes_its_variants_along(rules_node, rules_origin, scrip
     assert not any(rules_node.get("/purged", "-H", f"Foo: {value}").is_hit for value in (1, 2, 3))
 
 
+def test_pin_of_a_url_pins_its_variants(rules_node, script):
+    script["/pinned"] = [lambda seen: (200, [FRESH, ("Vary", "Foo")], seen.headers["foo"].encode())]
+    for value in (1, 2):
+        rules_node.get("/pinned", "-H", f"Foo: {value}")
+    rules_node.cli("cache", "pin", "http://packages.test/pinned")
+    rules_node.get("/pinned", "-H", "Foo: 3")
+
+    def pinned():
+        listed = json.loads(rules_node.cli("cache", "list", "--json").stdout)["objects"]
+        return [item["pinned"] for item in listed if item["url"].endswith("/pinned")]
+
+    wait_until(lambda: pinned() == [True] * 3, 10, "all variants pinned")
+    rules_node.cli("cache", "unpin", "http://packages.test/pinned")
+    wait_until(lambda: pinned() == [False] * 3, 10, "none pinned")
+
+
 def test_more_variants_than_places_are_still_right(rules_node, script):
     script["/many"] = [lambda seen: (200, [FRESH, ("Vary", "Foo")], seen.headers["foo"].encode())]
     for value in [*range(40), *range(40)]:
