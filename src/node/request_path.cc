@@ -206,6 +206,7 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
 net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   const http::RequestHead& head = work.exchange.head();
   work.status = {};
+  work.must_validate = false;
   work.filled_now = false;
   work.exchange.outcome.cache = "-";
   base::Result<std::shared_ptr<const StoredObject>> found = co_await look_up(work);
@@ -243,6 +244,8 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
     case Kind::Revalidate:
       work.status.forwarded = use.remaining > std::chrono::seconds(0) ? cache::Forwarded::Request
                                                                       : cache::Forwarded::Stale;
+      work.must_validate = stored->response.freshness.must_revalidate ||
+                           stored->response.freshness.always_revalidate;
       if (head.method == http::Method::Head) {
         work.head_of = std::move(stored);
         break;
@@ -398,7 +401,10 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error) {
     co_return;
   }
   int status = 502;
-  if (error.code == base::ErrorCode::DeadlineExceeded) status = 504;
+  // Cut off from an origin that has to be asked (RFC 9111 section 5.2.2.2).
+  const bool is_cut_off = error.code == base::ErrorCode::Unavailable && work.must_validate;
+  const bool is_late = error.code == base::ErrorCode::DeadlineExceeded;
+  if (is_late || is_cut_off) status = 504;
   if (error.code == base::ErrorCode::ResourceExhausted) status = 503;
   base::log_warning("an origin could not be used",
                     {{"host", std::string(work.target.choice.authority.host())},
@@ -409,7 +415,7 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error) {
   work.exchange.outcome.reason = base::name(error.code);
   AnswerFacts answer = facts(work);
   answer.cache_status.forwarded = cache::Forwarded::Miss;
-  answer.cache_status.detail = status == 504 ? "origin-timeout" : "origin-failed";
+  answer.cache_status.detail = is_late ? "origin-timeout" : "origin-failed";
   const std::string text = write_own_answer(
       status,
       status == 503 ? "the node is overloaded, ask the origin" : "the origin cannot be used now",

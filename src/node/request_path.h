@@ -53,6 +53,8 @@ class RequestPath final : public server::Handler {
     // had done so after it was sent.
     std::optional<base::WallTime> own_change{};
     bool was_outdated = false;
+    // What is stored must not be used before the origin has confirmed it.
+    bool must_validate = false;
     cache::CacheStatus status;
     DeliveryPace pace;
     bool head_sent = false;

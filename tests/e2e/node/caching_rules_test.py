@@ -161,6 +161,22 @@ def test_answer_that_was_asked_for_before_a_change_is_not_kept_after_it(rules_no
     assert rules_node.get("/race").body == b"after"
 
 
+@pytest.mark.parametrize("directive, status", [("must-revalidate", 504), ("proxy-revalidate", 504), ("no-cache", 504),
+                                               ("stale-if-error=600", 200)])
+def test_what_must_be_validated_is_a_gateway_timeout_without_its_origin(tmp_path, directive, status):
+    fields = [("Cache-Control", f"max-age=1, {directive}"), ("ETag", '"1"'), ("Connection", "close")]
+    origin = ScriptedOrigin(lambda seen: (200, fields, b"x")).start()
+    node = Node(tmp_path / "node", origins=[origin_table(origin, methods=["*"])]).start()
+    try:
+        assert node.get("/kept").status == 200
+        origin.stop()
+        wait_until(lambda: not node.get("/kept").is_hit, 10, "stale")
+        assert node.get("/kept").status == status
+        assert node.get("/never").status == 502
+    finally:
+        node.stop()
+
+
 # How the origin answers, as another way to the store each: with a length, without one, to a request that is not shared.
 ON_ITS_WAY = {"filled": ([], []), "streamed": ([], [("Transfer-Encoding", "chunked")]),
               "passed": (["-H", "Authorization: Basic eDp5"], [("Cache-Control", "public, max-age=3600")])}
