@@ -24,9 +24,19 @@ bool is_id(std::string_view text) {
   return text.size() == kIdLength && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-// Temporary files that a crash left behind belong to no one.
-bool is_certificate_file(const std::filesystem::path& path) {
-  return path.extension() == ".crt" && is_id(path.stem().string());
+// The ids that a folder has files of that kind for. Temporary files that a crash left behind belong
+// to no one.
+std::vector<std::string> ids_with(const std::string& folder, std::string_view extension) {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::filesystem::path& path = entry->path();
+    if (path.extension() == extension && is_id(path.stem().string()))
+      ids.push_back(path.stem().string());
+  }
+  std::ranges::sort(ids);
+  return ids;
 }
 
 }  // namespace
@@ -97,14 +107,11 @@ Result<std::vector<std::string>> CertificateFolder::key_names() const {
 }
 
 std::vector<std::string> CertificateFolder::certificate_ids(std::string_view key_name) const {
-  std::vector<std::string> ids;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(key_folder(key_name), error), end;
-       !error && entry != end; entry.increment(error)) {
-    if (is_certificate_file(entry->path())) ids.push_back(entry->path().stem().string());
-  }
-  std::ranges::sort(ids);
-  return ids;
+  return ids_with(key_folder(key_name), ".crt");
+}
+
+std::vector<std::string> CertificateFolder::record_ids(std::string_view key_name) const {
+  return ids_with(key_folder(key_name), ".json");
 }
 
 Result<HeldKey> CertificateFolder::find_key_of(const std::vector<Certificate>& certificates) const {

@@ -37,6 +37,8 @@ class CertificateFolder {
   std::string chain_path(std::string_view key_name, std::string_view id) const;
   std::string record_path(std::string_view key_name, std::string_view id) const;
 
+  std::string audit_path() const { return path_ + "/audit.jsonl"; }
+
   // FailedPrecondition while another process changes something.
   base::Result<base::UniqueFd> lock() const;
 
@@ -47,6 +49,7 @@ class CertificateFolder {
 
   base::Result<std::vector<std::string>> key_names() const;                   // sorted
   std::vector<std::string> certificate_ids(std::string_view key_name) const;  // sorted
+  std::vector<std::string> record_ids(std::string_view key_name) const;       // sorted
   // The key here that one of the certificates was made for; NotFound when there is none.
   base::Result<HeldKey> find_key_of(const std::vector<crypto::Certificate>& certificates) const;
 

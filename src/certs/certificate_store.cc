@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "certs/import_checks.h"
 #include "certs/import_forms.h"
+#include "certs/purge.h"
 #include "certs/serving_set.h"
 #include "crypto/request.h"
 
@@ -319,7 +320,8 @@ Status CertificateStore::enable(base::WallTime now) {
   return {};
 }
 
-Status CertificateStore::retire(std::string_view id, base::WallTime now) {
+Status CertificateStore::retire(std::string_view id, const RetireOptions& options,
+                                base::WallTime now) {
   const auto facts = show(id);
   if (!facts) return std::unexpected(facts.error());
   auto change = folder_.begin_change();
@@ -329,14 +331,32 @@ Status CertificateStore::retire(std::string_view id, base::WallTime now) {
         return choice.certificate_id == facts->id;
       }) > 0) {
     active.changed_at = now;
-    active.reason = "retired";
+    active.reason = options.reason.empty() ? "retired" : options.reason;
     LARDER_TRY(folder_.commit(active));
   }
   auto record = folder_.read_record(facts->key_name, facts->id);
   if (!record) return std::unexpected(record.error());
-  if (record->last() == Record::Event::Retired) return {};
-  record->add(Record::Event::Retired, now, "");
+  const bool was_revoked = std::ranges::find(record->history, Record::Event::Revoked,
+                                             &Record::Entry::event) != record->history.end();
+  const bool was_retired = facts->state == CertificateState::Retired;
+  if (options.revoked && !was_revoked) record->add(Record::Event::Revoked, now, options.reason);
+  if (!was_retired) record->add(Record::Event::Retired, now, options.reason);
   return folder_.write_record(facts->key_name, *record);
+}
+
+Result<std::vector<Purge>> CertificateStore::purge(bool dry_run, base::WallTime now) {
+  if (dry_run) {
+    const auto inventory = list();
+    if (!inventory) return std::unexpected(inventory.error());
+    return plan_purges(*inventory, now);
+  }
+  const auto change = folder_.begin_change();
+  if (!change) return std::unexpected(change.error());
+  return certs::purge(folder_, now);
+}
+
+Result<AuditChain> CertificateStore::audit() const {
+  return read_audit_log(folder_.audit_path());
 }
 
 Result<Inventory> CertificateStore::list() const {

@@ -1,6 +1,7 @@
 // A host's certificates as plain files, and what may be done with them.
 //
 //   <folder>/active.json          which certificates are served, and whether HTTPS is disabled
+//   <folder>/audit.jsonl          what was purged, as a chain of digests
 //   <folder>/lock                 held while something changes
 //   <folder>/<key>/key.pem        0600, made here, never exported
 //   <folder>/<key>/request.csr    signed again and again: a renewal keeps the key
@@ -24,9 +25,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "certs/audit_log.h"
 #include "certs/certificate_folder.h"
 #include "certs/check.h"
 #include "certs/inventory.h"
+#include "certs/retention.h"
 #include "certs/signer.h"
 #include "certs/state_files.h"
 #include "crypto/key.h"
@@ -114,8 +117,19 @@ class CertificateStore {
   base::Status disable(const std::string& reason, base::WallTime now);
   // FailedPrecondition when HTTPS is not disabled, or every chosen certificate has expired.
   base::Status enable(base::WallTime now);
-  // Puts a certificate away, active or not. `id` may be shortened to 8 digits when that is clear.
-  base::Status retire(std::string_view id, base::WallTime now);
+  // Puts a certificate away, active or not, whatever is said to be the reason. `id` may be
+  // shortened to 8 digits when that is clear. One that the CA has revoked is kept by the time of
+  // that instead of by its validity.
+  struct RetireOptions {
+    std::string reason = {};
+    bool revoked = false;
+  };
+  base::Status retire(std::string_view id, const RetireOptions& options, base::WallTime now);
+
+  // Deletes what was kept for long enough (retention.h), in the audit log first; with `dry_run`
+  // only says what would go.
+  base::Result<std::vector<Purge>> purge(bool dry_run, base::WallTime now);
+  base::Result<AuditChain> audit() const;
 
   base::Result<Inventory> list() const;
   // NotFound when no certificate has the id, or its first 8 or more digits.

@@ -24,6 +24,19 @@ std::string_view name(CertificateState state) {
   return "unknown";
 }
 
+namespace {
+
+// By the last word of an administrator: a revocation may be noted later.
+bool is_put_away(const std::vector<Record::Entry>& history) {
+  for (auto entry = history.rbegin(); entry != history.rend(); ++entry) {
+    if (entry->event == Record::Event::Retired) return true;
+    if (entry->event != Record::Event::Revoked) return false;
+  }
+  return false;
+}
+
+}  // namespace
+
 Result<CertificateFacts> read_facts(const CertificateFolder& folder, const std::string& key_name,
                                     const std::string& id, const ActiveFile& active) {
   const std::string path = folder.chain_path(key_name, id);
@@ -51,7 +64,7 @@ Result<CertificateFacts> read_facts(const CertificateFolder& folder, const std::
   if (const ActiveFile::Choice* choice = active.find(id)) {
     facts.state = active.disabled ? CertificateState::Disabled : CertificateState::Active;
     facts.proven = choice->proven;
-  } else if (!facts.history.empty() && facts.history.back().event == Record::Event::Retired) {
+  } else if (is_put_away(facts.history)) {
     facts.state = CertificateState::Retired;
   }
   return facts;
@@ -80,6 +93,7 @@ Result<Inventory> read_inventory(const CertificateFolder& folder) {
       if (facts) {
         key.certificates.push_back(std::move(*facts));
       } else {
+        key.has_damage = true;
         inventory.damaged.push_back(facts.error().message);
       }
     }

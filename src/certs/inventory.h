@@ -43,6 +43,7 @@ struct KeyFacts {
   std::string request_path;  // empty when there is none
   std::string request_subject;
   std::vector<CertificateFacts> certificates;  // latest import first
+  bool has_damage = false;                     // a certificate of it cannot be read
 };
 
 struct Inventory {

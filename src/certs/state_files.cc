@@ -23,10 +23,9 @@ constexpr std::size_t kIdLength = 64;
 
 // Stored on disk: do not rename.
 constexpr std::pair<Record::Event, const char*> kEvents[] = {
-    {Record::Event::Imported, "imported"},
-    {Record::Event::Activated, "activated"},
-    {Record::Event::Deactivated, "deactivated"},
-    {Record::Event::Retired, "retired"},
+    {Record::Event::Imported, "imported"},       {Record::Event::Activated, "activated"},
+    {Record::Event::Deactivated, "deactivated"}, {Record::Event::Retired, "retired"},
+    {Record::Event::Revoked, "revoked"},
 };
 
 Result<Json> parse_versioned(std::string_view text, std::int64_t newest) {
@@ -156,6 +155,12 @@ bool Record::is_active() const {
   return false;
 }
 
+std::string_view name(Record::Event event) {
+  const auto* const known = std::ranges::find_if(
+      kEvents, [&](const auto& candidate) { return candidate.first == event; });
+  return known->second;
+}
+
 Result<Record> parse_record(std::string_view text) {
   const auto json = parse_versioned(text, kRecordFormat);
   if (!json) return std::unexpected(json.error());
@@ -179,10 +184,9 @@ Result<Record> parse_record(std::string_view text) {
 std::string print(const Record& record) {
   Json history = Json::array();
   for (const Record::Entry& entry : record.history) {
-    const auto* const known = std::ranges::find_if(
-        kEvents, [&](const auto& candidate) { return candidate.first == entry.event; });
-    history.push_back(
-        {{"event", known->second}, {"at", base::to_rfc3339(entry.at)}, {"reason", entry.reason}});
+    history.push_back({{"event", name(entry.event)},
+                       {"at", base::to_rfc3339(entry.at)},
+                       {"reason", entry.reason}});
   }
   return print_json({{"format", kRecordFormat},
                      {"certificate", record.certificate_id},

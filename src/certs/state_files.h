@@ -43,7 +43,7 @@ std::string print(const ActiveFile& file);
 
 // <certificate id>.json: what became of one certificate. Never shortened below its first event.
 struct Record {
-  enum class Event { Imported, Activated, Deactivated, Retired };
+  enum class Event { Imported, Activated, Deactivated, Retired, Revoked };
   struct Entry {
     Event event = Event::Imported;
     base::WallTime at;
@@ -57,6 +57,8 @@ struct Record {
   // Activated, and not deactivated since.
   bool is_active() const;
 };
+
+std::string_view name(Record::Event event);  // "imported"
 
 base::Result<Record> parse_record(std::string_view text);
 std::string print(const Record& record);

@@ -9,20 +9,6 @@
 namespace larder::cli {
 namespace {
 
-std::string_view name_of(certs::Record::Event event) {
-  switch (event) {
-    case certs::Record::Event::Imported:
-      return "imported";
-    case certs::Record::Event::Activated:
-      return "activated";
-    case certs::Record::Event::Deactivated:
-      return "deactivated";
-    case certs::Record::Event::Retired:
-      return "retired";
-  }
-  return "unknown";
-}
-
 // Part of the contract with scripts: a number never changes its meaning.
 struct CheckExit {
   certs::Check::Kind kind;
@@ -62,11 +48,12 @@ std::string_view name_of(certs::Check::Verdict verdict) {
 nlohmann::json facts_of(const certs::CertificateFacts& certificate, base::WallTime now) {
   nlohmann::json history = nlohmann::json::array();
   for (const certs::Record::Entry& entry : certificate.history) {
-    history.push_back({{"event", name_of(entry.event)},
+    history.push_back({{"event", certs::name(entry.event)},
                        {"at", base::to_rfc3339(entry.at)},
                        {"reason", entry.reason}});
   }
   const auto left = std::chrono::floor<std::chrono::days>(certificate.not_after - now);
+  const auto kept_until = certs::kept_until(certificate);
   return {{"name", certificate.key_name},
           {"state", certs::name(certificate.state)},
           {"proven", certificate.proven},
@@ -79,6 +66,7 @@ nlohmann::json facts_of(const certs::CertificateFacts& certificate, base::WallTi
           {"not_before", base::to_rfc3339(certificate.not_before)},
           {"not_after", base::to_rfc3339(certificate.not_after)},
           {"days_left", left.count()},
+          {"kept_until", kept_until ? nlohmann::json(base::to_rfc3339(*kept_until)) : nullptr},
           {"sha256", certificate.id},
           {"sha1", certificate.sha1},
           {"path", certificate.path},

@@ -35,6 +35,7 @@ struct CertOptions : CommonOptions {
   std::string reason;
   std::string password_file;
   bool partial = false;
+  bool revoked = false;
   bool dry_run = false;
 };
 
@@ -244,6 +245,7 @@ int show(const CertOptions& options) {
                {"Valid from", "not_before"},
                {"Valid until", "not_after"},
                {"Days left", "days_left"},
+               {"Kept until", "kept_until"},
                {"Thumbprint (SHA-1)", "sha1"},
                {"Thumbprint (SHA-256)", "sha256"},
                {"File", "path"}},
@@ -293,7 +295,8 @@ int retire(const CertOptions& options) {
   return change(
       options, "retire",
       [&](certs::CertificateStore& store, base::WallTime now) {
-        return store.retire(options.id, now);
+        return store.retire(options.id, {.reason = options.reason, .revoked = options.revoked},
+                            now);
       },
       "The certificate is retired.");
 }
@@ -308,6 +311,53 @@ void add_renew(Command& cert) {
       .positional("NAME", options->name, "Name of the key, as in [[node.signer]] certificate.")
       .example("larder cert renew delivery")
       .run([options] { return renew_certificate(options->config, options->name, options->json); });
+}
+
+int purge(const CertOptions& options) {
+  const char* const what = "cannot purge certificates";
+  auto host = open_host(options);
+  if (!host) return report(host.error(), what);
+  const base::SystemClock clock;
+  const auto gone = host->store.purge(options.dry_run, clock.wall());
+  if (!gone) return report(gone.error(), what);
+  nlohmann::json list = nlohmann::json::array();
+  for (const certs::Purge& each : *gone) {
+    list.push_back({{"name", each.key_name}, {"sha256", each.id}, {"with_key", each.with_key}});
+  }
+  if (options.json) {
+    print_json({{"purged", list}, {"dry_run", options.dry_run}});
+    return kOk;
+  }
+  for (const certs::Purge& each : *gone) {
+    print_line((options.dry_run ? "would go: " : "purged: ") + each.key_name + " " + each.id +
+               (each.with_key ? ", with its key" : ""));
+  }
+  if (gone->empty()) print_line("Every certificate is to be kept for now.");
+  return kOk;
+}
+
+int audit(const CertOptions& options) {
+  const char* const what = "cannot read the audit log";
+  auto host = open_host(options);
+  if (!host) return report(host.error(), what);
+  const auto chain = host->store.audit();
+  if (!chain) return report(chain.error(), what);
+  nlohmann::json entries = nlohmann::json::array();
+  for (const certs::AuditEntry& entry : chain->entries) {
+    entries.push_back({{"sequence", entry.sequence},
+                       {"at", base::to_rfc3339(entry.at)},
+                       {"event", entry.event},
+                       {"subject", nlohmann::json::parse(entry.subject)},
+                       {"digest", entry.digest}});
+  }
+  if (options.json) {
+    print_json({{"entries", entries}, {"damage", chain->damage}});
+  } else {
+    print_table({{"AT", "at"}, {"EVENT", "event"}, {"SUBJECT", "subject"}, {"DIGEST", "digest"}},
+                entries, "purges");
+  }
+  if (chain->damage.empty()) return kOk;
+  return report({base::ErrorCode::DataLoss, chain->damage}, "the audit log was changed");
 }
 
 void add_request(Command& cert) {
@@ -395,9 +445,22 @@ void add_cert_commands(Command& root) {
   {
     auto options = std::make_shared<CertOptions>();
     add_simple(cert, "retire", "Put a certificate away; it is not served any more.",
-               "larder cert retire 3f9a17c2", options, retire)
-        .positional("ID", options->id, "First 8 or more digits of its SHA-256.");
+               "larder cert retire 3f9a17c2 --reason \"the host moved\"", options, retire)
+        .positional("ID", options->id, "First 8 or more digits of its SHA-256.")
+        .option("--reason", options->reason, "Why, for the records.")
+        .flag("--revoked", options->revoked,
+              "Its CA has revoked it: it is kept 18 months from now instead of from its end.");
   }
+  {
+    auto options = std::make_shared<CertOptions>();
+    add_simple(cert, "purge",
+               "Delete certificates that were kept for 18 months after their use; the running node "
+               "does so daily.",
+               "larder cert purge --dry-run", options, purge)
+        .flag("--dry-run", options->dry_run, "Only say what would go.");
+  }
+  add_simple(cert, "audit", "Show what was purged, and check that nobody has changed the record.",
+             "larder cert audit", std::make_shared<CertOptions>(), audit);
 }
 
 }  // namespace larder::cli

@@ -115,6 +115,8 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   LARDER_TRY(open_cache(parts));
   LARDER_TRY(open_identity(parts));
   open_renewals(parts);
+  parts.retention =
+      std::make_unique<RetentionWorker>(parts.settings.state_dir + "/certificates", clock);
   parts.control_pool = std::make_unique<net::WorkerPool>(2, 64);
   add_control_routes(parts);
   add_cache_routes(parts);
@@ -130,6 +132,7 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   parts.running = parts.server.get();
   parts.link->start();
   parts.renewals->start();
+  parts.retention->start();
   return node;
 }
 
@@ -143,6 +146,7 @@ void Node::stop(std::chrono::milliseconds grace) {
   if (parts.server) parts.server->stop(grace);
   if (parts.link) parts.link->stop();
   if (parts.renewals) parts.renewals->stop();
+  if (parts.retention) parts.retention->stop();
   // From here on nobody asks any more. The origin thread calls fills, fills use the disk threads,
   // both use the store.
   if (parts.origins) parts.origins->stop();

@@ -22,6 +22,7 @@
 #include "node/origin_adapter.h"
 #include "node/policy.h"
 #include "node/renewals.h"
+#include "node/retention_worker.h"
 #include "node/serving_certificates.h"
 #include "node/site_link.h"
 #include "server/access_log.h"
@@ -96,6 +97,7 @@ struct Node::Parts {
   std::unique_ptr<Delivery> delivery;
   std::unique_ptr<SiteLink> link;
   std::unique_ptr<Renewals> renewals;
+  std::unique_ptr<RetentionWorker> retention;
   std::unique_ptr<net::WorkerPool> control_pool;
   server::Router control_router;
   server::Router admin_router;
