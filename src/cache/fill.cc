@@ -73,7 +73,8 @@ bool Fill::is_idle() const {
   return readers_.empty() && fetches_.empty() && unsaved_ == 0;
 }
 
-bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge) {
+bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge,
+                bool or_whole) {
   base::Error refused;
   {
     const std::lock_guard lock(mutex_);
@@ -87,10 +88,8 @@ bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, Opening
       if (single) slices.reset();
       const bool own_range = !slices && !single && request.serves_ranges;
       std::optional<OriginRequest> plain;
-      if (own_range) {
-        plain = request;
-        slices = {0, kFirstRange - 1};
-      }
+      if (own_range) slices = {0, kFirstRange - 1};
+      if (own_range || (or_whole && slices)) plain = request;
       // The rest when the answer tells that ranges are served.
       if (slices) slices->second = std::min(slices->second, slices->first + kFirstRange - 1);
       const std::shared_ptr<Fetch> fetch =

@@ -102,8 +102,10 @@ class Fill : public std::enable_shared_from_this<Fill> {
        const StoredResponse* response, IdentityRule rule);
 
   // Starts the first fetch, unless somebody else has. True for who did. `request` has no Range;
-  // `slices` limits the fetch to these slices, nothing means the whole object.
-  bool open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge);
+  // `slices` limits the fetch to these slices, nothing means the whole object; `or_whole`: which is
+  // asked for as well where the answer to the slices does not open the object.
+  bool open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge,
+            bool or_whole = false);
   // Waits for the end of Phase::Opening; DeadlineExceeded otherwise.
   net::Task<base::Result<Phase>> opened(base::SteadyTime deadline);
 

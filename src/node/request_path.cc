@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cache/variant.h"
 #include "http/forwarding.h"
+#include "node/first_slices.h"
 
 namespace larder::node {
 
@@ -279,13 +280,10 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       request.fields.emplace_back(field.name, field.value);
     }
   }
-  std::optional<std::pair<std::uint32_t, std::uint32_t>> slices;
-  const http::RangeRequest range = http::parse_range(head.last_field(http::FieldName::Range));
-  if (range.kind == http::RangeRequest::Kind::Closed && range.last / kSliceSize < UINT32_MAX) {
-    slices = {static_cast<std::uint32_t>(range.first / kSliceSize),
-              static_cast<std::uint32_t>(range.last / kSliceSize)};
-  }
-  const bool leads = fill->open(request, slices, judge_opening(opening_facts(work), delivery_));
+  const FirstSlices slices =
+      first_slices(http::parse_range(head.last_field(http::FieldName::Range)));
+  const bool leads = fill->open(request, slices.slices,
+                                judge_opening(opening_facts(work), delivery_), slices.or_whole);
   work.status.collapsed = !leads;
 
   const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));

@@ -158,6 +158,17 @@ def test_origin_that_ignores_ranges_serves_a_range(bad_node, bad_origin):
     assert answer.headers["content-range"] == f"bytes {2 * MIB + 5}-{2 * MIB + 104}/{3 * MIB}"
 
 
+@pytest.mark.parametrize("wanted, first", [("2097152-", 2 * MIB), ("-100", 3 * MIB - 100)])
+def test_end_of_an_object_whose_parts_cannot_be_joined_comes_from_the_whole(bad_node, bad_origin, wanted, first):
+    """Without a validator a part of it could not be kept."""
+    thing = bad_origin.scripts[f"/loose{first}"] = Thing(3 * MIB, etag=None)
+    for _ in range(2):
+        answer = bad_node.get(f"/loose{first}", "--header", f"Range: bytes={wanted}")
+        assert is_whole(answer, thing.data[first:], 206)
+    assert answer.is_hit
+    assert [request.range is None for request in bad_origin.of(f"/loose{first}")] == [False, True]
+
+
 def test_origin_that_ignores_ranges_and_dies_is_asked_for_everything_once_more(bad_node, bad_origin):
     thing = Thing(4 * MIB)
 

@@ -42,6 +42,16 @@ def test_only_what_was_asked_is_fetched(node, origin):
     assert sum(seen["bytes"] for seen in origin.requests("/partly.bin")) <= 4 << 20
 
 
+@pytest.mark.parametrize("name, wanted, first", [("open", f"{30 << 20}-", 30 << 20), ("suffix", "-1000", (32 << 20) - 1000)])
+def test_end_of_a_cold_object_is_fetched_without_its_beginning(node, origin, name, wanted, first):
+    data = origin.write(f"{name}.bin", 32 << 20)
+    answer = node.get(f"/{name}.bin", "--header", f"Range: bytes={wanted}")
+    assert (answer.status, answer.headers["content-range"]) == (206, f"bytes {first}-{(32 << 20) - 1}/{32 << 20}")
+    assert answer.body == data[first:]
+    assert sum(seen["bytes"] for seen in origin.saw(f"/{name}.bin")) <= 3 << 20
+    assert node.get(f"/{name}.bin", "--header", f"Range: bytes={wanted}").is_hit
+
+
 def test_header_names_have_canonical_capitals(node, data):
     answer = node.get("/ranges.bin", "--header", "Range: bytes=0-9")
     assert "\r\nContent-Range: bytes 0-9/" in answer.raw_headers
