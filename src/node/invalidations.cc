@@ -14,20 +14,23 @@ bool Invalidations::make_room(Table& table, std::size_t more, base::WallTime now
   }
   if (table.size() + more <= kMost) return true;
   table.clear();
-  all_ = now;
+  all_ = std::max(all_, now);
   return false;
 }
 
 void Invalidations::note(std::span<const store::Key> urls, base::WallTime now) {
   const std::lock_guard lock(mutex_);
   if (!make_room(urls_, urls.size(), now)) return;
-  for (const store::Key& url : urls) urls_[url] = now;
+  for (const store::Key& url : urls) {
+    base::WallTime& noted = urls_.try_emplace(url, now).first->second;
+    noted = std::max(noted, now);  // who notes later may have looked at the clock earlier
+  }
 }
 
 void Invalidations::note_name(Names& names, std::string_view name, base::WallTime now) {
   const std::lock_guard lock(mutex_);
   if (const auto found = names.find(name); found != names.end()) {
-    found->second = now;
+    found->second = std::max(found->second, now);
   } else if (make_room(names, 1, now)) {
     names.emplace(name, now);
   }

@@ -28,6 +28,19 @@ TEST(Invalidations, AreAboutWhatWasAskedForBefore) {
   EXPECT_FALSE(invalidations.since(place(2), kNow - seconds{1}));
 }
 
+TEST(Invalidations, DoNotGoBackInTime) {
+  Invalidations invalidations;
+  const store::Key changed = key(1);
+  for (const base::WallTime time : {kNow + seconds{2}, kNow}) {
+    invalidations.note({&changed, 1}, time);
+    invalidations.note_origin("mirrors", time);
+  }
+  EXPECT_TRUE(invalidations.since(place(1), kNow + seconds{1}));
+  StoredPlace other = place(2);
+  other.origin = "mirrors";
+  EXPECT_TRUE(invalidations.since(other, kNow + seconds{1}));
+}
+
 TEST(Invalidations, OfAPrefixAreAboutEveryNameThatBeginsSo) {
   Invalidations invalidations;
   invalidations.note_prefix("http\na.example\n/dists/", kNow);

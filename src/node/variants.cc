@@ -116,8 +116,9 @@ net::Task<void> RequestPath::invalidate(Work& work, const http::ResponseHead& an
       keys.push_back(key_of_target(work.target, https, target, secret));
     }
   }
+  const base::WallTime now = delivery_.clock.wall();
   work.was_outdated = is_outdated(work);
-  work.own_change = delivery_.clock.wall();
+  work.own_change = now;
   delivery_.invalidations.note(keys, *work.own_change);
   store::Store& store = delivery_.store;
   const base::Status removed = co_await delivery_.disk.run([&]() -> base::Status {

@@ -185,10 +185,11 @@ void Keeper::walk() {
   if (stopped_) return;
   // What is not in the index yet looks for marks itself when it is.
   oldest_unknown = std::min(oldest_unknown, parts_.oldest_creation());
-  walk_again_at_ = oldest_unknown == UINT64_MAX ? 0 : parts_.steady_now() + kWalkAgain;
-  // A drive that is away may hold older objects: the marks wait for it.
   std::vector<OrderBook::Purge> done = book.purges;
-  std::erase_if(done, [&](const OrderBook::Purge& purge) { return purge.below > oldest_unknown; });
+  const std::size_t left = std::erase_if(
+      done, [&](const OrderBook::Purge& purge) { return purge.below > oldest_unknown; });
+  walk_again_at_ = left == 0 ? 0 : parts_.steady_now() + kWalkAgain;
+  // A drive that is away may hold older objects: the marks wait for it.
   if (!done.empty() && parts_.missing_drives.empty()) parts_.orders->purges_done(done);
 }
 

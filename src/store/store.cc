@@ -130,6 +130,8 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
   }
   if (replaced) parts_->finish_removal(std::move(*replaced));
   parts_->open_table.add(object);
+  // A removal between insert and add did not see the table.
+  if (object->is_removed()) parts_->open_table.drop(object->id());
   // A purge that was said meanwhile finds the object, or we see its mark here.
   if (parts_->is_purged(*object)) parts_->retire(*generation);
   return object;

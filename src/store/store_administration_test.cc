@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <thread>
 
 #include "base/log.h"
 #include "base/unique_fd.h"
@@ -372,8 +373,10 @@ TEST(StorePurge, HidesWhatIsBeingMadeAlsoWhenItsWorkIsDoneMeanwhile) {
   ASSERT_TRUE(put_named(*store, 1, "b/1", "other"));
   ASSERT_TRUE(store->create(key_of(2), base::as_bytes("a/2"), 2 * kMiB, "g",
                             [&](const std::shared_ptr<Object>&) {
-                              EXPECT_TRUE(store->purge_prefix("a/"));
-                              store->maintain();
+                              std::thread([&] {
+                                EXPECT_TRUE(store->purge_prefix("a/"));
+                                store->maintain();
+                              }).join();
                             }));
   EXPECT_FALSE(store->find_open(key_of(2)));
   EXPECT_FALSE(store->find(key_of(2)));

@@ -130,6 +130,7 @@ def test_readers_over_tls_are_judged_by_what_they_take(crowded, origin, authorit
                 break
             received += len(piece)
             time.sleep(0.02)  # the client's pace
+        connection.close()  # who keeps it and does not read is stuck as well
         return received
 
     stuck, slow = [open_tls() for _ in range(5)], [open_tls() for _ in range(10)]
