@@ -48,23 +48,34 @@ std::vector<std::size_t> pick(std::span<const IdentityFacts> identities, Fits fi
 
 std::vector<std::size_t> choose_identities(std::span<const IdentityFacts> identities,
                                            std::string_view server_name,
-                                           std::string_view local_address) {
+                                           std::string_view local_address, base::WallTime now) {
   if (server_name.ends_with('.')) server_name.remove_suffix(1);
+  const auto valid = [&](auto fits) {
+    return pick(identities,
+                [&](const IdentityFacts& facts) { return now <= facts.not_after && fits(facts); });
+  };
   std::vector<std::size_t> chosen;
   if (!server_name.empty()) {
-    chosen = pick(identities, [&](const auto& facts) { return has_name(facts, server_name); });
-    if (!chosen.empty()) return chosen;
-    chosen = pick(identities, [&](const auto& facts) { return has_wildcard(facts, server_name); });
-    if (!chosen.empty()) return chosen;
+    const auto whole = [&](const IdentityFacts& facts) { return has_name(facts, server_name); };
+    const auto wild = [&](const IdentityFacts& facts) { return has_wildcard(facts, server_name); };
+    if (chosen = valid(whole); !chosen.empty()) return chosen;
+    if (chosen = valid(wild); !chosen.empty()) return chosen;
+    if (chosen = pick(identities, whole); !chosen.empty()) return chosen;
+    if (chosen = pick(identities, wild); !chosen.empty()) return chosen;
   }
   if (!local_address.empty()) {
-    chosen = pick(identities, [&](const auto& facts) { return has_address(facts, local_address); });
-    if (!chosen.empty()) return chosen;
+    const auto local = [&](const IdentityFacts& facts) {
+      return has_address(facts, local_address);
+    };
+    if (chosen = valid(local); !chosen.empty()) return chosen;
+    if (chosen = pick(identities, local); !chosen.empty()) return chosen;
   }
   const auto preferred = std::ranges::find(identities, true, &IdentityFacts::is_default);
-  return pick(identities, [&](const IdentityFacts& facts) {
+  const auto usual = [&](const IdentityFacts& facts) {
     return preferred == identities.end() || facts.is_default || covers_all(facts, *preferred);
-  });
+  };
+  if (chosen = valid(usual); !chosen.empty()) return chosen;
+  return pick(identities, usual);
 }
 
 }  // namespace larder::net

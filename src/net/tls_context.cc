@@ -94,6 +94,10 @@ std::string local_address(SSL* session) {
   return text;
 }
 
+base::WallTime wall_now() {
+  return std::chrono::time_point_cast<base::WallTime::duration>(std::chrono::system_clock::now());
+}
+
 int accept_any_certificate(int /*verified*/, X509_STORE_CTX* /*store*/) {
   return 1;
 }
@@ -150,6 +154,7 @@ base::Status TlsContext::Parts::add(const Identity& identity) {
   facts.push_back({.kind = EVP_PKEY_get_base_id(key->native()),
                    .dns_names = names.dns,
                    .addresses = names.addresses,
+                   .not_after = chain->front().not_after(),
                    .is_default = identity.is_default});
   identities.push_back({.chain = std::move(*chain), .key = std::move(*key)});
   return {};
@@ -165,7 +170,7 @@ IssuersHandle TlsContext::Parts::issuers(std::size_t index) const {
 }
 
 base::Status TlsContext::Parts::use_defaults() {
-  defaults = choose_identities(facts, {}, {});
+  defaults = choose_identities(facts, {}, {}, wall_now());
   if (defaults.empty()) {
     return base::fail(base::ErrorCode::InvalidArgument, "a TLS listener needs a certificate");
   }
@@ -191,8 +196,8 @@ namespace {
 int choose_certificates(SSL* session, void* argument) {
   const auto& parts = *static_cast<const TlsContext::Parts*>(argument);
   const char* const name = SSL_get_servername(session, TLSEXT_NAMETYPE_host_name);
-  const std::vector<std::size_t> chosen =
-      choose_identities(parts.facts, name != nullptr ? name : "", local_address(session));
+  const std::vector<std::size_t> chosen = choose_identities(
+      parts.facts, name != nullptr ? name : "", local_address(session), wall_now());
   if (chosen == parts.defaults) return 1;
   SSL_certs_clear(session);
   const bool used =

@@ -111,6 +111,7 @@ server::Reply explain_reply(Delivery& delivery, const std::string& body) {
 }  // namespace
 
 base::Status Node::Parts::reload_certificates() {
+  const std::lock_guard one_at_a_time(certificates_mutex);
   auto active = certificates->load_active();
   if (!active) return std::unexpected(active.error());
   std::vector<ServingCertificates::Identity> identities;

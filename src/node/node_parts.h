@@ -115,6 +115,7 @@ struct Node::Parts {
 
   // Reads the certificate files anew and serves accordingly; what was served stays on an error.
   base::Status reload_certificates();
+  std::mutex certificates_mutex;  // held while that goes on: the last to read is the last to serve
   // The heartbeat, docs/protocol.md.
   std::string report() const;
   std::string status_json() const;
