@@ -67,9 +67,9 @@ class FakeOrigin final : public Origin {
       {
         const std::lock_guard lock(mutex_);
         if (i == asked_.size()) return;
-        sink = asked_[i].sink;
+        sink = std::move(asked_[i].sink);
       }
-      sink->on_end(base::fail(base::ErrorCode::Unavailable, "the test is over"));
+      if (sink) sink->on_end(base::fail(base::ErrorCode::Unavailable, "the test is over"));
     }
   }
 
