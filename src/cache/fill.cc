@@ -87,6 +87,7 @@ bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, Opening
       const bool single = table_.is_flipping(key_);
       if (single) slices.reset();
       const bool own_range = !slices && !single && request.serves_ranges;
+      request.is_first = true;
       std::optional<OriginRequest> plain;
       if (own_range) slices = {0, kFirstRange - 1};
       if (own_range || (or_whole && slices)) plain = request;

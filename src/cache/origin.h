@@ -25,6 +25,8 @@ struct OriginRequest {
   std::string target;  // origin-form, raw, without what chose the origin
   // Known to serve ranges: even the first request asks for a bounded one.
   bool serves_ranges = false;
+  // Nobody has got a byte because of it: it may be refused where it would have to wait.
+  bool is_first = false;
   std::vector<std::pair<std::string, std::string>> fields;  // beside Host
   std::string body;
   // On the origin thread, for each interim response (1xx) to this very request; may be empty.

@@ -127,6 +127,7 @@ std::shared_ptr<PassQueue> fetch_for_one(Origin& origin, OriginRequest request) 
     return queue;
   }
   queue->set_permit(std::move(permit));
+  request.is_first = true;
   queue->set_fetch(origin.fetch(std::move(request), std::make_shared<PassSink>(queue)));
   return queue;
 }

@@ -41,6 +41,7 @@ struct OriginPool::Impl {
   void end(FetchId id, base::Status status);
   void collect_finished();
   void give_turns();
+  void refuse_queued();
 };
 
 void OriginPool::Impl::run() {
@@ -51,6 +52,7 @@ void OriginPool::Impl::run() {
     curl_multi_perform(multi, &running);
     collect_finished();
     give_turns();
+    refuse_queued();
     timeout = shared.turns.empty() ? 1000 : static_cast<int>(kBurst.count());
     for (const auto& [id, transfer] : transfers) {
       if (!transfer->wants_burst) continue;
@@ -152,6 +154,19 @@ void OriginPool::Impl::give_turns() {
     } else if (*code != CURLE_OK) {
       end(id, found->second->outcome(*code));
     }
+  }
+}
+
+// Who has waited long enough for a connection asks the origin itself, soon enough to be served.
+void OriginPool::Impl::refuse_queued() {
+  const base::SteadyTime latest = std::chrono::steady_clock::now() - settings.patience;
+  std::vector<FetchId> refused;
+  for (const auto& [id, transfer] : transfers) {
+    if (transfer->is_queued() && transfer->asked <= latest) refused.push_back(id);
+  }
+  for (const FetchId id : refused) {
+    end(id,
+        base::fail(base::ErrorCode::ResourceExhausted, "all connections to the origin are in use"));
   }
 }
 

@@ -45,9 +45,11 @@ struct OriginFetch {
   // Caps that it shares with others; all of them count.
   std::vector<std::shared_ptr<RateLimit>> limits;
   std::vector<base::AddressRange>
-      allow_addresses;    // that may be connected although they are not public
-  std::string ca_file;    // the only roots trusted; empty: the system's store
-  bool direct = false;    // not through the proxy
+      allow_addresses;  // that may be connected although they are not public
+  std::string ca_file;  // the only roots trusted; empty: the system's store
+  bool direct = false;  // not through the proxy
+  // Nobody has got a byte because of it: it ends when no connection is free for `patience`.
+  bool is_first = false;
   RedirectRule redirect;  // empty: redirects are answers like others
 };
 
@@ -89,7 +91,9 @@ struct OriginPoolSettings {
   std::chrono::seconds low_speed_time{15};
   std::size_t connections = 256;
   std::size_t connections_per_host = 32;
-  std::size_t queue_limit = 4096;      // fetches running and waiting
+  std::size_t queue_limit = 4096;  // fetches running and waiting
+  // How long a first fetch waits for one of these connections.
+  std::chrono::milliseconds patience{5'000};
   std::chrono::seconds dns_cache{10};  // how long a resolved name is used for further connects
   std::optional<OriginProxy> proxy;
   std::string extra_ca_file;  // PEM roots beside the system's store, as an inspecting proxy needs
@@ -105,7 +109,8 @@ class OriginPool {
   OriginPool(const OriginPool&) = delete;
   OriginPool& operator=(const OriginPool&) = delete;
 
-  // on_end is called in any case; ResourceExhausted when too many fetches are queued.
+  // on_end is called in any case; ResourceExhausted when too many fetches are queued, or no
+  // connection was free in time.
   FetchId fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink);
   void resume(FetchId id);
   void cancel(FetchId id);

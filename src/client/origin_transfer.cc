@@ -101,8 +101,14 @@ base::ErrorCode kind_of(CURLcode code) {
 }  // namespace
 
 struct TransferCallbacks {
+  static int resolve(void* /*resolver*/, void* /*reserved*/, void* context) {
+    static_cast<Transfer*>(context)->has_begun_ = true;
+    return 0;
+  }
+
   static curl_socket_t open_socket(void* context, curlsocktype, curl_sockaddr* address) {
     auto& transfer = *static_cast<Transfer*>(context);
+    transfer.has_begun_ = true;
     // A proxy is the administrator's own choice, and resolves the origin's name itself.
     if (!transfer.uses_proxy()) {
       if (base::Status good = judge_address(transfer.fetch_, transfer.settings_, address->addr);
@@ -127,6 +133,7 @@ struct TransferCallbacks {
   static int check_connection(void* context, char* address, char* own_address, int port,
                               int own_port) {
     auto& transfer = *static_cast<Transfer*>(context);
+    transfer.has_begun_ = true;
     const std::string name = std::string(own_address) + " " + std::to_string(own_port) + " " +
                              address + " " + std::to_string(port);
     const int socket = transfer.shared_.connections.find(name);
@@ -392,6 +399,8 @@ bool Transfer::prepare() {
                    static_cast<long>(settings_.low_speed_time.count()));
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 512L * 1024);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, TransferCallbacks::resolve);
+  curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, this);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, TransferCallbacks::open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, TransferCallbacks::close_socket);

@@ -61,6 +61,9 @@ class Transfer {
   void* easy = nullptr;  // CURL
   bool wants_burst = false;
   base::Status failure;  // why we ended it ourselves
+  // A first fetch that still waits for a connection.
+  bool is_queued() const { return fetch_.is_first && !has_begun_; }
+  const base::SteadyTime asked = std::chrono::steady_clock::now();
 
  private:
   friend struct TransferCallbacks;
@@ -77,6 +80,7 @@ class Transfer {
   OriginFetch fetch_;
   const OriginPoolSettings& settings_;
   SharedByTransfers& shared_;
+  bool has_begun_ = false;  // it has, or is getting, a connection
   bool waits_for_turn_ = false;
   bool has_turn_ = false;
   std::vector<int> opened_;  // sockets, by this hop

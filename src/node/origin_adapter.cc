@@ -53,6 +53,7 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
   fetch.target = std::move(request.target);
   fetch.fields = std::move(request.fields);
   fetch.body = std::move(request.body);
+  fetch.is_first = request.is_first;
   const std::shared_ptr<const Policy> policy = policy_.get();
   const OriginSettings* origin = policy->hosts.find(fetch.host);
   if (origin != nullptr) {

@@ -177,6 +177,29 @@ def test_what_must_be_validated_is_a_gateway_timeout_without_its_origin(tmp_path
         node.stop()
 
 
+def test_what_finds_no_connection_to_its_origin_is_refused_before_clients_give_up(tmp_path):
+    goes_on = threading.Event()
+
+    def answer(seen):
+        goes_on.wait(60)
+        return 200, [FRESH], b"late"
+
+    origin = ScriptedOrigin(answer).start()
+    node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            held = [pool.submit(node.get, f"/held/{number}") for number in range(32)]
+            wait_until(lambda: len(origin.seen) == 32, 10, "every connection taken")
+            assert node.get("/one-more").status == 503
+            goes_on.set()
+            assert [each.result(30).status for each in held] == [200] * 32
+        assert node.get("/one-more").status == 200
+    finally:
+        goes_on.set()
+        node.stop()
+        origin.stop()
+
+
 # How the origin answers, as another way to the store each: with a length, without one, to a request that is not shared.
 ON_ITS_WAY = {"filled": ([], []), "streamed": ([], [("Transfer-Encoding", "chunked")]),
               "passed": (["-H", "Authorization: Basic eDp5"], [("Cache-Control", "public, max-age=3600")])}
