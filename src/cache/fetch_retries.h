@@ -33,6 +33,8 @@ class FetchRetries {
   bool is_probing() const { return failures_ > 1; }
   // Whether one more failure leaves another attempt.
   bool has_spare() const { return failures_ + 1 < kMost; }
+  // When the last one failed that counted.
+  base::SteadyTime last() const { return last_; }
   // From then on a fetch may begin: at once after the first failure, then after a quarter of a
   // second, doubled each time.
   base::SteadyTime next() const { return next_; }

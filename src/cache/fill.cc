@@ -62,6 +62,8 @@ void Fill::release(std::uint64_t id) {
 
 bool Fill::takes_newcomers(base::WallTime now) const {
   const std::lock_guard lock(mutex_);
+  // Purged or changed since it was asked for: who comes after that does not want it.
+  if (is_outdated_ && is_outdated_()) return false;
   if (!opens_ || phase_ != Phase::Open) return opens_;
   if (object_->is_removed()) return false;
   return now - response_.response_time < kNewest ||
@@ -229,6 +231,18 @@ std::uint64_t Fill::bytes_left_locked() const {
   return slices * kSliceSize;
 }
 
+// How many more may be begun now.
+std::size_t Fill::fetches_left_locked() const {
+  const std::size_t left = kMostFetches - std::min(kMostFetches, fetches_.size());
+  if (!retries_.is_probing()) return left;
+  // What was begun before the last failure tells nothing of how the origin is now, and may hang.
+  const bool probes =
+      std::any_of(fetches_.begin(), fetches_.end(), [this](const std::shared_ptr<Fetch>& fetch) {
+        return !fetch->is_over_ && fetch->asked_ >= retries_.last();
+      });
+  return std::min<std::size_t>(left, probes ? 0 : 1);
+}
+
 // Starts what readers need now, and what fits into the window of what they asked for.
 void Fill::plan_locked() {
   if (phase_ != Phase::Open || !combinable_) return;
@@ -258,8 +272,7 @@ void Fill::plan_locked() {
   // Whole chunks: a window that shrinks and grows by a slice must not make fetches of a slice.
   if (input.room < input.chunk) input.room = 0;
   window_is_full_ = input.room == 0 && !streams;
-  const std::size_t most = retries_.is_probing() ? 1 : kMostFetches;
-  input.fetches = most - std::min(most, fetches_.size());
+  input.fetches = fetches_left_locked();
   std::vector<Want> wants;
   for (const auto& [id, reader] : readers_) {
     if (reader.request) wants.push_back(reader.want);
@@ -320,8 +333,10 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(Read
   if (phase_ == Phase::Failed) return std::unexpected(error_);
   if (stream_) {
     // It is all here, and on its way to the disk.
-    if (!stream_lost_) return std::nullopt;
-    return base::fail(base::ErrorCode::DataLoss, "the answer was not stored");
+    if (!stream_stored_) return std::nullopt;
+    return base::fail(base::ErrorCode::DataLoss, *stream_stored_
+                                                     ? "a slice was dropped from the store"
+                                                     : "the answer was not stored");
   }
   if (comes_soon_locked(index)) return std::nullopt;
   if (!combinable_) {
@@ -336,6 +351,7 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(Read
     return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
                                   : std::unexpected(error_);
   }
+  if (std::chrono::steady_clock::now() < retries_.next()) return std::nullopt;
   if (!permit_ && have == 0 && reader.want.at == index && !reader.is_promised) {
     permit_ = table_.origin_.admit(host_, false);
     if (!permit_) {
@@ -375,9 +391,9 @@ net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint64_t 
     if (now >= deadline) {
       co_return base::fail(base::ErrorCode::DeadlineExceeded, "the origin stalled");
     }
-    const base::SteadyTime look_again =
-        retry > now ? std::min(retry, now + kStalled) : now + kStalled;
-    if (!co_await changed_.wait(seen, std::min(deadline, look_again))) {
+    const base::SteadyTime stalls = now + kStalled;
+    const base::SteadyTime look_again = retry > now ? std::min(retry, stalls) : stalls;
+    if (!co_await changed_.wait(seen, std::min(deadline, look_again)) && look_again == stalls) {
       const std::lock_guard lock(mutex_);
       take_over_locked(index, std::chrono::steady_clock::now());
     }

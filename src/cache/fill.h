@@ -144,6 +144,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool is_wanted_locked(std::uint32_t index) const;
   bool is_wanted_locked(const Fetch& fetch) const;
   std::uint64_t bytes_left_locked() const;
+  std::size_t fetches_left_locked() const;
   void plan_locked();
   void start_locked(FetchRun run);
   std::shared_ptr<Fetch> add_fetch_locked(std::uint32_t first, std::uint32_t last);
@@ -182,7 +183,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::shared_ptr<store::Object> object_;
   std::shared_ptr<PassQueue> pass_;
   std::shared_ptr<SharedStream> stream_;
-  bool stream_lost_ = false;  // it has ended and is not stored
+  std::optional<bool> stream_stored_;  // once it has ended
+  std::function<bool()> is_outdated_;  // Opening's
   bool pass_dropped_ = false;
   http::ResponseHead head_;
   base::Error error_;

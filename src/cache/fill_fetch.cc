@@ -54,6 +54,10 @@ bool Fill::Fetch::open(const http::ResponseHead& head) {
     return true;
   }
   Opening opening = judge_(head);
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    fill_->is_outdated_ = opening.is_outdated;
+  }
   if (fill_->table_.is_flipping(fill_->key_)) opening.response.generation = {};
   const bool combinable = opening.response.generation.kind != GenerationKind::SingleResponse;
   const bool partial = head.content_range && head.content_range->range;
@@ -426,7 +430,10 @@ void Fill::Fetch::on_end(base::Status status) {
                              std::bit_cast<std::uint32_t>(random));
       if (!status && fill_->error_.message.empty()) fill_->error_ = status.error();
     }
-    hopeless = broken && (unopened || !fill_->combinable_);
+    // Nobody wanted the rest, and it cannot be added later: the next one would be cut there.
+    const bool is_torn =
+        is_over_ && !fill_->combinable_ && fill_->phase_ == Phase::Open && next_ <= last_;
+    hopeless = (broken && (unopened || !fill_->combinable_)) || is_torn;
     if (!hopeless) fill_->plan_locked();
     if (fill_->fetches_.empty()) {
       fill_->permit_.reset();

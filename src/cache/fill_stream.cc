@@ -63,7 +63,7 @@ void Fill::Fetch::settle_stream(bool is_stored) {
   stream_->settle();
   {
     const std::lock_guard lock(fill_->mutex_);
-    fill_->stream_lost_ = !is_stored;
+    fill_->stream_stored_ = is_stored;
     --fill_->unsaved_;
   }
   fill_->changed_.notify();

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -268,6 +269,64 @@ TEST_F(FillTest, HiccupThatBreaksAllFetchesIsOneFailure) {
     asked = origin.ranges().size();
     EXPECT_GT(asked, ended);
   }
+}
+
+TEST_F(FillTest, FetchThatHangsDoesNotKeepWhatIsMissingFromBeingAskedForAgain) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request("/x", true), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 4194303}}, 40 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request("/x", true), {0, 39});
+  send(0, 0, 2 * kSliceSize);
+  ASSERT_GE(origin.ranges().size(), 3U) << "others are under way, and bring nothing from now on";
+  origin.at(0).sink->on_end(broken());
+  ASSERT_EQ(asked_with("/x", 2 * kSliceSize).size(), 1U);
+  asked_with("/x", 2 * kSliceSize)[0]->on_end(broken());
+  EXPECT_FALSE(slice(fill, 2, std::chrono::milliseconds(600)));
+  EXPECT_EQ(asked_with("/x", 2 * kSliceSize).size(), 2U);
+}
+
+TEST_F(FillTest, WhatNobodyWantsToTheEndAndCannotBeCompletedIsNotKept) {
+  {
+    const Fill::Reader fill = reader();
+    ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+    const auto sink = origin.at(0).sink;
+    ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 40 * kSliceSize, "W/\"one\"")));
+    await_object(fill);
+    fill.ask(request(), {0, 39});
+    send(0, 0, kSliceSize);
+  }
+  const auto sink = origin.at(0).sink;
+  const auto bytes = pattern(kSeed, kSliceSize, kSliceSize);
+  while (sink->on_body(bytes) == OriginSink::Next::Pause) std::this_thread::yield();
+  sink->on_end(broken());
+  disk.reset();  // what it was told is done
+  EXPECT_FALSE(store->contains(kKey)) << "the next one would be cut behind its slices";
+}
+
+TEST_F(FillTest, WhoComesAfterAPurgeDoesNotJoin) {
+  std::atomic<bool> is_purged = false;
+  const auto judge_both = [&](const http::ResponseHead& head) {
+    Opening opening = judge_stream(head);
+    opening.is_outdated = [&] { return is_purged.load(); };
+    return opening;
+  };
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_both));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_without_length()));
+  EXPECT_EQ(reader().operator->(), fill.operator->());
+  is_purged = true;
+  EXPECT_NE(reader().operator->(), fill.operator->());
+}
+
+TEST_F(FillTest, NobodyJoinsAStreamThatHasFailed) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_stream));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_without_length()));
+  const auto first = fill->stream()->join();
+  EXPECT_TRUE(first);
+  origin.at(0).sink->on_end(broken());
+  EXPECT_FALSE(fill->stream()->join());
 }
 
 TEST_F(FillTest, AnswerWithoutAValidatorIsNeverContinued) {

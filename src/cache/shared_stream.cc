@@ -13,7 +13,7 @@ constexpr std::uint64_t kPiece = 256 * 1024;  // of one read
 
 std::shared_ptr<SharedStream::Reader> SharedStream::join() {
   const std::lock_guard lock(mutex_);
-  if (passed_on_) return nullptr;
+  if (passed_on_ || is_abandoned_ || (ended_ && !status_)) return nullptr;
   const std::uint64_t id = next_reader_++;
   readers_[id] = 0;
   alone_since_.reset();
@@ -96,7 +96,8 @@ OriginSink::Next SharedStream::put(std::span<const std::uint8_t> bytes, Origin::
   notify_ = true;
   if (readers_.empty()) {
     if (!alone_since_) alone_since_ = now;
-    if (passed_on_ || now - *alone_since_ >= kAlone) return OriginSink::Next::Abort;
+    is_abandoned_ = passed_on_ || now - *alone_since_ >= kAlone;
+    if (is_abandoned_) return OriginSink::Next::Abort;
   }
   if (end_locked() + bytes.size() > kLongestKept) passed_on_ = true;
   if (!passed_on_ && !charge_locked(bytes.size(), fetch)) passed_on_ = true;

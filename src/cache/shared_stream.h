@@ -54,7 +54,7 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
     const std::uint64_t id_;
     std::uint64_t at_ = 0;
   };
-  // Null when it is only passed on.
+  // Null when it is only passed on, and when it has failed: it is asked for anew.
   std::shared_ptr<Reader> join();
 
   // The origin thread's side.
@@ -92,6 +92,7 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
   std::uint64_t base_ = 0;                          // of blocks_ in the body
   std::uint64_t charged_ = 0;                       // of memory_
   bool passed_on_ = false;                          // it is not stored
+  bool is_abandoned_ = false;                       // nobody was there for too long
   std::map<std::uint64_t, std::uint64_t> readers_;  // where each one is
   std::uint64_t next_reader_ = 1;
   std::optional<base::SteadyTime> alone_since_;
