@@ -26,12 +26,22 @@ def state_of(node, path):
     return next(drive["state"] for drive in stat(node)["drives"] if drive["path"] == str(path))
 
 
-@pytest.fixture
-def small_disk(tmp_path):
+@pytest.fixture(params=["tmpfs", "ext4"])
+def small_disk(tmp_path, request):
     """A file system of 24 MiB of its own."""
-    path = tmp_path / "disk"
+    path, image = tmp_path / "disk", tmp_path / "image"
     path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", path], check=True)
+    if request.param == "tmpfs":
+        mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", path]
+    else:
+        with open(image, "wb") as file:
+            file.truncate(28 * MIB)  # less its own tables
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+        mount = ["mount", "-o", "loop", image, path]
+    done = subprocess.run(mount, capture_output=True, text=True)
+    if done.returncode != 0 and request.param == "ext4":
+        pytest.skip(f"this machine mounts no image: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
     yield path
     subprocess.run(["umount", "--lazy", path], check=False)
 
