@@ -249,6 +249,16 @@ void set_tls(CURL* easy, const HttpRequest& request) {
   }
 }
 
+void set_proxy(CURL* easy, const HttpRequest& request) {
+  if (request.proxy.empty()) return;
+  curl_easy_setopt(easy, CURLOPT_PROXY, request.proxy.c_str());
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+  if (request.proxy_user.empty()) return;
+  curl_easy_setopt(easy, CURLOPT_PROXYAUTH, CURLAUTH_BASIC);
+  curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, request.proxy_user.c_str());
+  curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, request.proxy_password.c_str());
+}
+
 void set_limits(CURL* easy, const HttpRequest& request) {
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(request.connect_timeout.count()));
@@ -395,6 +405,7 @@ Result<HttpResponse> HttpClient::perform(const HttpRequest& request) {
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange);
   set_tls(easy, request);
+  set_proxy(easy, request);
   set_limits(easy, request);
   LARDER_TRY(set_body(easy, request, exchange));
 

@@ -30,6 +30,9 @@ struct HttpRequest {
   std::string trust;        // PEM roots; empty: the system's store
   std::string certificate;  // PEM chain of the client certificate; empty: none
   std::string key;          // PEM of its key; secret, never logged
+  std::string proxy;        // "http://proxy.example.org:3128"; empty: what the environment says
+  std::string proxy_user;
+  std::string proxy_password;  // secret, never logged
   bool pinned_fetch =
       false;  // do not verify TLS: only for bytes that are then compared with a pinned hash
   std::chrono::milliseconds connect_timeout{3000};

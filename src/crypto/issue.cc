@@ -338,6 +338,34 @@ Result<Certificate> issue_self_signed(const CertificateTemplate& content, const 
   return sign(std::move(*certificate), own, key);
 }
 
+Result<Certificate> make_challenge_certificate(const PrivateKey& key, const AlternativeNames& name,
+                                               const Sha256Digest& digest, base::WallTime now) {
+  CertificateTemplate content;
+  content.names = name;
+  content.not_before = now - std::chrono::hours(24);  // the server's clock may differ
+  content.not_after = now + std::chrono::hours(24);
+  content.server_auth = true;
+  auto certificate = build(content, key.native());
+  if (!certificate) return std::unexpected(certificate.error());
+  // An OCTET STRING in the extension's OCTET STRING; libcrypto knows no name for it.
+  std::string value{"\x04\x20", 2};
+  value += base::as_text(digest);
+  const Handle<ASN1_OBJECT, ASN1_OBJECT_free> type(OBJ_txt2obj("1.3.6.1.5.5.7.1.31", 1));
+  const OctetStringHandle octets(ASN1_OCTET_STRING_new());
+  if (!type || !octets ||
+      ASN1_OCTET_STRING_set(octets.get(), base::as_bytes(value).data(),
+                            static_cast<int>(value.size())) != 1) {
+    return cannot_build();
+  }
+  const Handle<X509_EXTENSION, X509_EXTENSION_free> extension(
+      X509_EXTENSION_create_by_OBJ(nullptr, type.get(), 1, octets.get()));
+  if (!extension || X509_add_ext(certificate->get(), extension.get(), -1) != 1) {
+    return cannot_build();
+  }
+  X509* const own = certificate->get();
+  return sign(std::move(*certificate), own, key);
+}
+
 Result<Certificate> make_client_certificate(const PrivateKey& key, const std::string& common_name,
                                             base::WallTime not_before, base::WallTime not_after) {
   CertificateTemplate content;

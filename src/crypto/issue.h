@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "crypto/certificate.h"
+#include "crypto/digest.h"
 #include "crypto/key.h"
 #include "crypto/names.h"
 
@@ -53,6 +54,13 @@ base::Result<Certificate> make_client_certificate(const PrivateKey& key,
                                                   const std::string& common_name,
                                                   base::WallTime not_before,
                                                   base::WallTime not_after);
+
+// What a TLS server shows to answer a tls-alpn-01 challenge (RFC 8737 section 3): self-signed, for
+// one name, with the SHA-256 of the key authorization in the critical extension acmeIdentifier.
+base::Result<Certificate> make_challenge_certificate(const PrivateKey& key,
+                                                     const AlternativeNames& name,
+                                                     const Sha256Digest& digest,
+                                                     base::WallTime now);
 
 // RFC 5280 section 5.3.1; the numbers are part of the format.
 enum class RevocationReason {

@@ -9,6 +9,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "crypto/digest.h"
 #include "crypto/openssl_error.h"
 
 namespace larder::crypto {
@@ -110,6 +111,21 @@ bool key_fits(JwsAlgorithm algorithm, const PublicKey& key) {
   return key.type() == KeyType::Rsa && key.bits() >= 2048;
 }
 
+base::Json header_fields(const JwsHeader& header, const char* algorithm) {
+  base::Json fields = {{"alg", algorithm}};
+  if (!header.type.empty()) fields["typ"] = header.type;
+  if (!header.key_id.empty()) fields["kid"] = header.key_id;
+  if (!header.nonce.empty()) fields["nonce"] = header.nonce;
+  if (!header.url.empty()) fields["url"] = header.url;
+  return fields;
+}
+
+std::string signing_input(const base::Json& fields, std::string_view payload) {
+  const std::string text = fields.dump(-1, ' ', false, base::Json::error_handler_t::replace);
+  return base::to_base64url(base::as_bytes(text)) + "." +
+         base::to_base64url(base::as_bytes(payload));
+}
+
 }  // namespace
 
 std::string_view name(JwsAlgorithm algorithm) {
@@ -187,17 +203,13 @@ Result<std::string> sign_jws(const JwsHeader& header, std::string_view payload,
   if (key.public_key().type() != KeyType::EcP256) {
     return fail(ErrorCode::InvalidArgument, "ES256 needs an EC P-256 key");
   }
-  base::Json fields = {{"alg", "ES256"}};
-  if (!header.type.empty()) fields["typ"] = header.type;
-  if (!header.key_id.empty()) fields["kid"] = header.key_id;
+  base::Json fields = header_fields(header, "ES256");
   if (header.embed_key) {
     const auto jwk = key.public_key().to_jwk();
     if (!jwk) return jwk;
     fields["jwk"] = base::Json::parse(*jwk, nullptr, false);
   }
-  const std::string header_text = fields.dump(-1, ' ', false, base::Json::error_handler_t::replace);
-  std::string text = base::to_base64url(base::as_bytes(header_text)) + "." +
-                     base::to_base64url(base::as_bytes(payload));
+  std::string text = signing_input(fields, payload);
   const DigestContextHandle context(EVP_MD_CTX_new());
   std::array<std::uint8_t, 128> der{};
   std::size_t size = der.size();
@@ -210,6 +222,12 @@ Result<std::string> sign_jws(const JwsHeader& header, std::string_view payload,
   const auto raw = raw_from_der(std::span(der).first(size));
   if (!raw) return raw;
   return text + "." + base::to_base64url(base::as_bytes(*raw));
+}
+
+std::string sign_jws_hmac(const JwsHeader& header, std::string_view payload,
+                          std::string_view secret) {
+  const std::string text = signing_input(header_fields(header, "HS256"), payload);
+  return text + "." + base::to_base64url(hmac_sha256(secret, text));
 }
 
 }  // namespace larder::crypto

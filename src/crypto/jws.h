@@ -47,10 +47,16 @@ struct JwsHeader {
   std::string type = {};    // `typ`
   std::string key_id = {};  // `kid`; left out when empty
   bool embed_key = false;   // puts the public key into `jwk`
+  std::string nonce = {};   // `nonce` and `url` of RFC 8555; left out when empty
+  std::string url = {};
 };
 
 // ES256 with an EC P-256 key.
 base::Result<std::string> sign_jws(const JwsHeader& header, std::string_view payload,
                                    const PrivateKey& key);
+// HS256 with a shared secret, for the external account binding of RFC 8555 section 7.3.4. Nothing
+// here verifies it.
+std::string sign_jws_hmac(const JwsHeader& header, std::string_view payload,
+                          std::string_view secret);
 
 }  // namespace larder::crypto

@@ -162,5 +162,28 @@ TEST(Digest, KnownValues) {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
+TEST(SignJws, PutsNonceAndUrlIntoTheHeader) {
+  const auto key = PrivateKey::generate(KeyAlgorithm::EcP256).value();
+  JwsHeader header;
+  header.key_id = "https://acme.test/account/1";
+  header.nonce = "abc";
+  header.url = "https://acme.test/order";
+  const auto text = sign_jws(header, "", key).value();
+  EXPECT_EQ(base::from_base64url(text.substr(0, text.find('.'))).value(),
+            R"({"alg":"ES256","kid":"https://acme.test/account/1","nonce":"abc",)"
+            R"("url":"https://acme.test/order"})");
+  EXPECT_TRUE(verify_jws(parse_jws(text, {}).value(), key.public_key())) << "an empty payload too";
+}
+
+// RFC 7515 appendix A.1 signs another header text; the parts are put together in the same way.
+TEST(SignJws, SharedSecretsSignHeaderAndPayload) {
+  const std::string text = sign_jws_hmac({.key_id = "kid-1"}, "payload", "secret");
+  const std::string input = text.substr(0, text.rfind('.'));
+  EXPECT_EQ(base::from_base64url(input.substr(0, input.find('.'))).value(),
+            R"({"alg":"HS256","kid":"kid-1"})");
+  EXPECT_EQ(text.substr(text.rfind('.') + 1), base::to_base64url(hmac_sha256("secret", input)));
+  EXPECT_FALSE(parse_jws(text, {})) << "nothing here accepts them";
+}
+
 }  // namespace
 }  // namespace larder::crypto

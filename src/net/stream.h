@@ -83,6 +83,8 @@ class TlsStream : public Stream {
   // Empty when done; else the reason in a few words, for log and metric (the alert's name when the
   // peer sent one).
   virtual Task<std::string> handshake(base::SteadyTime deadline) = 0;
+  // The handshake was all that this connection is for: it answered a challenge.
+  virtual bool ends_with_handshake() const = 0;
 };
 std::unique_ptr<TlsStream> make_tls_stream(Loop& loop, base::UniqueFd fd,
                                            std::shared_ptr<const TlsContext> context);

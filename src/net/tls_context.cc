@@ -11,8 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <string_view>
 
+#include "base/encoding.h"
 #include "base/random.h"
 #include "crypto/certificate.h"
 #include "crypto/key.h"
@@ -36,20 +38,47 @@ std::unexpected<base::Error> tls_error(const std::string& what) {
   return base::fail(base::ErrorCode::InvalidArgument, what + ": " + text);
 }
 
-// http/1.1 or nothing: the open Delivery Optimization client's resume breaks over HTTP/2.
+// The open Delivery Optimization client's resume breaks over HTTP/2.
+constexpr std::string_view kDeliveryProtocol = "http/1.1";
+
+// That of the context or nothing.
 int select_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_length,
-                    const unsigned char* offered, unsigned offered_length, void* /*argument*/) {
-  static constexpr std::string_view kProtocol = "http/1.1";
+                    const unsigned char* offered, unsigned offered_length, void* argument) {
+  const std::string_view wanted = *static_cast<const std::string_view*>(argument);
   for (unsigned i = 0; i < offered_length; i += 1U + offered[i]) {
     if (i + 1U + offered[i] > offered_length) break;
     const std::string_view name(reinterpret_cast<const char*>(offered + i + 1), offered[i]);
-    if (name == kProtocol) {
+    if (name == wanted) {
       *out = offered + i + 1;
       *out_length = offered[i];
       return SSL_TLSEXT_ERR_OK;
     }
   }
   return SSL_TLSEXT_ERR_NOACK;
+}
+
+// The only entry of the extension server_name (RFC 6066 section 3), in lower case; empty when there
+// is none.
+std::string server_name_of(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  // Length of the list (2), type (1), length of the name (2), name.
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1 || size < 5 ||
+      data[2] != TLSEXT_NAMETYPE_host_name || data[3] * 256U + data[4] != size - 5) {
+    return {};
+  }
+  return base::to_lower(std::string_view(reinterpret_cast<const char*>(data + 5), size - 5));
+}
+
+// Whether the client offers acme-tls/1 and nothing else (RFC 8737 section 3).
+bool asks_for_challenge(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  // Length of the list (2), length of the protocol (1), protocol.
+  return SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data,
+                                   &size) == 1 &&
+         size == 3 + kChallengeProtocol.size() && data[2] == kChallengeProtocol.size() &&
+         std::memcmp(data + 3, kChallengeProtocol.data(), kChallengeProtocol.size()) == 0;
 }
 
 #ifndef LARDER_WRAPS_KEY_LOG
@@ -98,6 +127,27 @@ base::WallTime wall_now() {
   return std::chrono::time_point_cast<base::WallTime::duration>(std::chrono::system_clock::now());
 }
 
+// Versions, ciphers, tickets: the same for all.
+base::Status configure(SSL_CTX* context) {
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                   SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  // AES-128-GCM first: the cheapest per byte on processors with AES instructions, and strong enough
+  // for all.
+  SSL_CTX_set_ciphersuites(
+      context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
+  if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:!SHA1:!PSK") !=
+      1) {
+    return tls_error("cannot set the cipher list");
+  }
+#ifndef LARDER_WRAPS_KEY_LOG
+  SSL_CTX_set_keylog_callback(context, read_key_log_line);
+#endif
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 1);
+  return {};
+}
+
 int accept_any_certificate(int /*verified*/, X509_STORE_CTX* /*store*/) {
   return 1;
 }
@@ -129,6 +179,9 @@ struct TlsContext::Parts {
   std::vector<IdentityFacts> facts;   // of each of them
   std::vector<std::size_t> defaults;  // those that the context offers by itself
   std::shared_ptr<TicketKeys> tickets;
+  // Of a context for challenges, which has no identities.
+  std::shared_ptr<const TlsChallenges> challenges;
+  std::shared_ptr<const TlsContext> others;
 
   Parts() = default;
   Parts(const Parts&) = delete;
@@ -205,6 +258,21 @@ int choose_certificates(SSL* session, void* argument) {
   return used ? 1 : 0;
 }
 
+// Before anything of a connection is chosen: another context takes it over. Tickets stay those of
+// the context for challenges: nobody comes back by one that was sealed while it was in use.
+int choose_context(SSL* session, int* alert, void* argument) {
+  const auto& parts = *static_cast<const TlsContext::Parts*>(argument);
+  std::shared_ptr<const TlsContext> chosen;
+  if (asks_for_challenge(session)) chosen = parts.challenges->find(server_name_of(session));
+  if (!chosen) chosen = parts.others;
+  if (!chosen) {
+    *alert = SSL_AD_HANDSHAKE_FAILURE;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  SSL_set_SSL_CTX(session, static_cast<SSL_CTX*>(chosen->native()));
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 // OpenSSL's contract: 1 and the ciphers set up; for a ticket of a client 2 when it wants a new
 // one, 0 for a full handshake instead.
 int seal_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
@@ -243,26 +311,14 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Setting
   for (const Identity& identity : settings.identities) LARDER_TRY(parts->add(identity));
   LARDER_TRY(parts->use_defaults());
 
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-  // AES-128-GCM first: the cheapest per byte on processors with AES instructions, and strong enough
-  // for all.
-  SSL_CTX_set_ciphersuites(
-      context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
-  if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:!SHA1:!PSK") !=
-      1) {
-    return tls_error("cannot set the cipher list");
-  }
-#ifndef LARDER_WRAPS_KEY_LOG
-  SSL_CTX_set_keylog_callback(context, read_key_log_line);
-#endif
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context, 1);
+  LARDER_TRY(configure(context));
   SSL_CTX_set_timeout(context, std::chrono::seconds(TicketKeys::kTicketLife).count());
   SSL_CTX_set_app_data(context, parts.get());
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket);
-  SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
+  // A connection may outlive this object: what the callback needs is for ever.
+  const std::string_view* const protocol =
+      settings.answers_challenge ? &kChallengeProtocol : &kDeliveryProtocol;
+  SSL_CTX_set_alpn_select_cb(context, select_protocol, const_cast<std::string_view*>(protocol));
   // One certificate needs no choice, which every handshake would pay for.
   if (parts->identities.size() > 1) SSL_CTX_set_cert_cb(context, choose_certificates, parts.get());
   if (settings.ask_client_certificate) {
@@ -275,6 +331,21 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Setting
 
 TlsContext::TlsContext(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 TlsContext::~TlsContext() = default;
+
+base::Result<std::shared_ptr<const TlsContext>> TlsContext::create_for_challenges(
+    std::shared_ptr<const TlsChallenges> challenges, std::shared_ptr<const TlsContext> others) {
+  auto parts = std::make_unique<Parts>();
+  if (parts->context == nullptr) return tls_error("cannot make a TLS context");
+  LARDER_TRY(configure(parts->context));
+  parts->challenges = std::move(challenges);
+  parts->others = std::move(others);
+  SSL_CTX_set_client_hello_cb(parts->context, choose_context, parts.get());
+  return std::shared_ptr<const TlsContext>(new TlsContext(std::move(parts)));
+}
+
+void* TlsContext::native() const {
+  return parts_->context;
+}
 
 void* TlsContext::new_session(int fd) const {
   SSL* const session = SSL_new(parts_->context);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/published.h"
 #include "net/ticket_keys.h"
+#include "net/tls_challenges.h"
 
 namespace larder::net {
 
@@ -29,9 +30,14 @@ class TlsContext {
     // Shared with the contexts before and after this one, so that clients come back over a change
     // of certificates; never between listeners that ask for certificates and those that do not.
     std::shared_ptr<TicketKeys> tickets = nullptr;
+    bool answers_challenge = false;  // ALPN is acme-tls/1 instead of http/1.1
   };
   // TLS 1.2 and 1.3, ALPN http/1.1, session tickets.
   static base::Result<std::shared_ptr<const TlsContext>> create(const Settings& settings);
+  // For a listener while challenges are open: answers them, and every other client as `others`
+  // would; where that is null, with the fatal alert that refuse_tls gives.
+  static base::Result<std::shared_ptr<const TlsContext>> create_for_challenges(
+      std::shared_ptr<const TlsChallenges> challenges, std::shared_ptr<const TlsContext> others);
 
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
@@ -39,6 +45,8 @@ class TlsContext {
 
   // A new SSL*, for src/net only. The context must outlive it; `fd` tells the local address.
   void* new_session(int fd) const;
+
+  void* native() const;  // SSL_CTX*, for src/net only
 
   struct Parts;
 

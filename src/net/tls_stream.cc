@@ -171,6 +171,8 @@ class ServerTlsStream final : public TlsStream {
     }
   }
 
+  bool ends_with_handshake() const override { return ends_with_handshake_; }
+
   IoState try_read(std::span<char> into, std::size_t& got) override {
     got = 0;
     return open_ ? read_records(into, got) : read_through_openssl(into, got);
@@ -213,6 +215,11 @@ class ServerTlsStream final : public TlsStream {
       }
       OPENSSL_free(der);
     }
+    const unsigned char* protocol = nullptr;
+    unsigned protocol_length = 0;
+    SSL_get0_alpn_selected(ssl_, &protocol, &protocol_length);
+    ends_with_handshake_ = std::string_view(reinterpret_cast<const char*>(protocol),
+                                            protocol_length) == kChallengeProtocol;
     constexpr std::uint32_t kAes128GcmSha256 = 0x03001301;
     SSL_set_app_data(ssl_, nullptr);
     if (tickets && SSL_version(ssl_) == TLS1_3_VERSION && secrets_->has_client &&
@@ -467,6 +474,7 @@ class ServerTlsStream final : public TlsStream {
   }
 
   std::shared_ptr<const TlsContext> context_;
+  bool ends_with_handshake_ = false;
   std::unique_ptr<TrafficSecrets> secrets_;  // only while the handshake runs
   SSL* ssl_;                                 // null once the records are ours
   std::unique_ptr<Tls13Keys> seal_;

@@ -14,6 +14,7 @@
 #include "cache/fill_table.h"
 #include "net/loop.h"
 #include "net/worker_pool.h"
+#include "node/challenges.h"
 #include "node/counters.h"
 #include "node/invalidations.h"
 #include "node/policy.h"
@@ -87,7 +88,8 @@ struct Delivery {
   CounterSet& counters;
   // The revocation list of an issuer of the site, DER; null when there is none.
   std::function<std::shared_ptr<const std::string>(std::string_view issuer)> revocation_list;
-  std::string via;  // this node's name in Via, to notice loops
+  const Challenges* challenges = nullptr;  // of ACME servers, answered over HTTP
+  std::string via;                         // this node's name in Via, to notice loops
   Invalidations invalidations;
   std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
 

@@ -41,6 +41,7 @@ base::Status open_cache(Node::Parts& parts) {
   auto log = open_access_log(parts.settings, nullptr);
   if (!log) return std::unexpected(log.error());
   parts.delivery->apply(std::move(*log));
+  parts.delivery->challenges = &parts.challenges;
   // Known to nobody outside, the same after a restart, and not the secret itself.
   parts.delivery->via =
       "larder-" + crypto::sha256_hex(base::as_text(parts.store->secret())).substr(0, 16);

@@ -15,6 +15,7 @@
 #include "client/origin_pool.h"
 #include "content/library.h"
 #include "net/worker_pool.h"
+#include "node/challenges.h"
 #include "node/content_access.h"
 #include "node/counters.h"
 #include "node/delivery.h"
@@ -89,6 +90,7 @@ struct Node::Parts {
   std::optional<certs::CertificateStore> certificates;
   std::unique_ptr<content::Library> library;
   ContentAuthorizer authorizer;
+  Challenges challenges{clock};
   std::unique_ptr<store::Store> store;
   std::unique_ptr<client::OriginPool> origins;
   std::unique_ptr<OriginAdapter> origin;

@@ -32,11 +32,15 @@ void set_location(http::ResponseHead& head, std::string text) {
 
 }  // namespace
 
+bool bypasses_proxy(std::string_view host, const std::vector<ProxyException>& no_proxy) {
+  return std::any_of(no_proxy.begin(), no_proxy.end(),
+                     [&](const ProxyException& exception) { return names(exception, host); });
+}
+
 bool goes_direct(std::string_view host, const OriginSettings& origin,
                  const std::vector<ProxyException>& no_proxy) {
-  return std::any_of(no_proxy.begin(), no_proxy.end(), [&](const ProxyException& exception) {
-    return names(exception, host) || (origin.url && names(exception, origin.url->host));
-  });
+  return bypasses_proxy(host, no_proxy) ||
+         (origin.url && bypasses_proxy(origin.url->host, no_proxy));
 }
 
 void set_route(client::OriginFetch& fetch, const OriginSettings& origin,

@@ -12,6 +12,8 @@
 
 namespace larder::node {
 
+// True when an entry of no_proxy names the host.
+bool bypasses_proxy(std::string_view host, const std::vector<ProxyException>& no_proxy);
 // True when the origin is not asked through the proxy: an entry of no_proxy names the host, or the
 // host or address that the table's `url` puts in its place.
 bool goes_direct(std::string_view host, const OriginSettings& origin,

@@ -44,7 +44,7 @@ std::vector<server::ListenerSettings> make_listeners(Node::Parts& parts,
   };
   add("http", settings.http_listen, delivery(false), nullptr);
   add("https", settings.https_listen, delivery(true),
-      [&parts] { return parts.serving.delivery(); });
+      [&parts] { return parts.challenges.context_for(parts.serving.delivery()); });
   add(
       "content", settings.content_listen,
       [&parts](net::Loop& loop) {

@@ -2,8 +2,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "base/json.h"
+#include "crypto/digest.h"
+#include "http/target.h"
 #include "node/node_parts.h"
+#include "node/origin_pool_settings.h"
+#include "node/origin_route.h"
+#include "node/signer_settings.h"
+#include "signers/acme_signer.h"
 #include "signers/command_signer.h"
 
 namespace larder::node {
@@ -13,8 +20,60 @@ using base::Result;
 
 namespace {
 
-Result<std::unique_ptr<certs::Signer>> make_signer(const SignerSettings& signer,
+constexpr std::uint64_t kTrustLimit = 8 << 20;  // bytes
+
+// One account for each server: the certificates of a node share it.
+std::string account_folder(const Node::Parts& parts, const std::string& directory) {
+  return parts.settings.state_dir + "/acme/" + crypto::sha256_hex(directory).substr(0, 16);
+}
+
+// The host of an https URL, in lower case.
+std::string host_of(const std::string& url) {
+  const std::string rest = url.substr(std::string_view("https://").size());
+  const auto authority = http::parse_authority(rest.substr(0, rest.find('/')));
+  return authority ? std::string(authority->host()) : std::string();
+}
+
+Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
+                                                        const SignerSettings& signer,
+                                                        const SigningThread& thread) {
+  const auto policy = parts.policy.get();
+  signers::AcmeSettings settings;
+  settings.server.directory = signer.directory;
+  settings.server.folder = account_folder(parts, signer.directory);
+  settings.server.contact = signer.contact;
+  settings.server.accept_terms = signer.accept_terms;
+  if (!signer.external_key_file.empty()) {
+    auto key = read_external_key(signer.external_key_file);
+    if (!key) return std::unexpected(key.error());
+    settings.server.external_key_id = signer.external_key_id;
+    settings.server.external_key = std::move(*key);
+  }
+  if (!signer.ca_file.empty()) {
+    auto roots = base::read_file(signer.ca_file, kTrustLimit);
+    if (!roots) return std::unexpected(roots.error());
+    settings.server.request.trust = std::move(*roots);
+  }
+  const auto pool = origin_pool_settings(policy->settings);
+  if (!pool) return std::unexpected(pool.error());
+  if (pool->proxy && !bypasses_proxy(host_of(signer.directory), policy->settings.no_proxy)) {
+    settings.server.request.proxy = pool->proxy->url;
+    settings.server.request.proxy_user = pool->proxy->user;
+    settings.server.request.proxy_password = pool->proxy->password;
+  }
+  settings.proof = signer.challenge == AcmeChallengeType::Http01
+                       ? signers::AcmeProofKind::Http01
+                       : signers::AcmeProofKind::TlsAlpn01;
+  settings.preferred_chain = signer.preferred_chain;
+  settings.timeout = signer.timeout;
+  LARDER_TRY(base::make_directories(parts.settings.state_dir + "/acme", 0700));
+  return std::make_unique<signers::AcmeSigner>(std::move(settings), thread.exchange, thread.pause,
+                                               parts.challenges, parts.clock);
+}
+
+Result<std::unique_ptr<certs::Signer>> make_signer(Node::Parts& parts, const SignerSettings& signer,
                                                    const SigningThread& thread) {
+  if (signer.type == SignerType::Acme) return make_acme_signer(parts, signer, thread);
   const auto ending = [pause = thread.pause] { return !pause(std::chrono::milliseconds(0)); };
   return std::make_unique<signers::CommandSigner>(
       signers::CommandSettings{signer.command, signer.user, signer.timeout}, ending);
@@ -39,7 +98,9 @@ void open_renewals(Node::Parts& parts) {
     auto policy = parts.policy.get();
     return std::shared_ptr<const NodeSettings>(policy, &policy->settings);
   };
-  surroundings.make_signer = make_signer;
+  surroundings.make_signer = [&parts](const SignerSettings& signer, const SigningThread& thread) {
+    return make_signer(parts, signer, thread);
+  };
   surroundings.take_over = [&parts] { return parts.reload_certificates(); };
   parts.renewals = std::make_unique<Renewals>(std::move(surroundings), parts.clock);
 }

@@ -40,6 +40,7 @@ std::string_view origin_host(const http::RequestHead& head) {
 bool RequestPath::try_answer(server::Exchange& exchange, net::Outgoing& out) {
   const http::RequestHead& head = exchange.head();
   if (head.method != http::Method::Get && head.method != http::Method::Head) return false;
+  if (is_for_challenge(head)) return false;
   RequestTarget& target = hit_target_;
   resolve_target(head, tls_, loop_->policy->hosts, delivery_.store.secret(), target);
   if (target.origin == nullptr) return false;
@@ -162,6 +163,7 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
   work.now = delivery_.clock.wall();
   work.asked = exchange.start();
   const http::RequestHead& head = exchange.head();
+  if (is_for_challenge(head) && co_await answer_challenge(work)) co_return;
   resolve_target(head, tls_, work.policy->hosts, delivery_.store.secret(), work.target);
 
   const http::OriginChoice& choice = work.target.choice;
@@ -421,48 +423,6 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error) {
   net::Outgoing out;
   out.head = text;
   co_await work.exchange.send(std::move(out));
-}
-
-net::Task<void> RequestPath::answer_locally(Work& work) {
-  const std::string_view path = work.target.choice.path;
-  if (path == "/healthz") {
-    work.exchange.outcome.status = 200;
-    work.exchange.outcome.cache = "local";
-    AnswerFacts answer = facts(work);
-    answer.cache_status.forwarded = cache::Forwarded::Bypass;
-    const std::string text = write_own_answer(200, "ok", answer);
-    net::Outgoing out;
-    out.head = text;
-    co_await work.exchange.send(std::move(out));
-    co_return;
-  }
-  constexpr std::string_view kPki = "/.larder/pki/";
-  constexpr std::string_view kList = ".crl";
-  if (path.starts_with(kPki) && path.ends_with(kList) && path.size() > kPki.size() + kList.size()) {
-    const auto list = delivery_.revocation_list(
-        path.substr(kPki.size(), path.size() - kPki.size() - kList.size()));
-    if (list) {
-      work.exchange.outcome.status = 200;
-      work.exchange.outcome.cache = "local";
-      const std::string text = "HTTP/1.1 200 OK\r\nDate: " + std::string(server::http_date_now()) +
-                               "\r\nContent-Type: application/pkix-crl\r\nCache-Control: "
-                               "max-age=3600\r\nContent-Length: " +
-                               std::to_string(list->size()) +
-                               (work.exchange.closing() ? "\r\nConnection: close" : "") +
-                               "\r\n\r\n";
-      net::Outgoing out;
-      out.head = text;
-      if (work.exchange.head().method != http::Method::Head) out.memory = *list;
-      out.owner = list;
-      co_await work.exchange.send(std::move(out));
-      co_return;
-    }
-  }
-  if (path.starts_with("/content/")) {
-    co_await refuse(work, 404, "guarded content is served on the content port over TLS only");
-    co_return;
-  }
-  co_await refuse(work, 404, "there is nothing under that name on this node");
 }
 
 cache::OriginRequest RequestPath::shared_request(const Work& work,

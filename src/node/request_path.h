@@ -105,7 +105,14 @@ class RequestPath final : public server::Handler {
                          std::string_view lines = {});
   net::Task<void> fail(Work& work, const base::Error& error);
   static std::string allowed_methods(const OriginSettings& origin);  // for Allow
+  // local_answer.cc
   net::Task<void> answer_locally(Work& work);
+  // What an ACME server asks while a challenge is open comes before everything that a cache does.
+  bool is_for_challenge(const http::RequestHead& head) const {
+    return !tls_ && delivery_.challenges != nullptr && delivery_.challenges->any_open_for_http() &&
+           head.path.starts_with("/.well-known/acme-challenge/");
+  }
+  net::Task<bool> answer_challenge(Work& work);
 
   // One deadline for everything before the first byte: a Delivery Optimization client that waits 20
   // s avoids the node for all origins.

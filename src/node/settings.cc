@@ -177,17 +177,19 @@ SettingsSection<NodeSettings> make_node_section() {
            {.text = "Sets of origins. Shipped are " + names + ".",
             .limits = "names of profiles",
             .effect = Effect::Live});
-  s.optional_value("proxy", &NodeSettings::proxy, parse_origin_url,
-                   [](const OriginUrl& url) { return to_text(url); },
-                   {.text = "HTTP proxy on the way to origins. It resolves their names and so "
-                            "judges their addresses; its own address is not checked.",
-                    .limits = "http://host[:port] or https://host[:port]"});
+  s.optional_value(
+      "proxy", &NodeSettings::proxy, parse_origin_url,
+      [](const OriginUrl& url) { return to_text(url); },
+      {.text = "HTTP proxy on the way to origins and ACME servers. It resolves their names and so "
+               "judges their addresses; its own address is not checked.",
+       .limits = "http://host[:port] or https://host[:port]"});
   s.text("proxy_credentials", &NodeSettings::proxy_credentials,
          {.text = "File with the proxy's user:password in one line, readable by the node's user "
                   "alone."});
   s.values("no_proxy", &NodeSettings::no_proxy, parse_proxy_exception,
            [](const ProxyException& exception) { return to_text(exception); },
-           {.text = "Origins that are asked directly. Ranges are compared with addresses in hosts "
+           {.text = "Origins and ACME servers that are asked directly. Ranges are compared with "
+                    "addresses in hosts "
                     "and url, not with what names resolve to.",
             .limits = "hosts, \"*.suffix\", CIDR",
             .effect = Effect::Live});
@@ -234,6 +236,10 @@ void complete_paths(NodeSettings& settings, const std::string& file_name) {
   resolve(settings.profile_dir, folder);
   resolve(settings.proxy_credentials, folder);
   resolve(settings.origin_ca_file, folder);
+  for (SignerSettings& signer : settings.signers) {
+    resolve(signer.external_key_file, folder);
+    resolve(signer.ca_file, folder);
+  }
   for (DriveSettings& drive : settings.drives) resolve(drive.path, folder);
   for (OriginSettings& origin : settings.origins) resolve(origin.ca_file, folder);
 }
@@ -388,6 +394,13 @@ base::Status check_setting_files(const NodeSettings& settings) {
     if (!origin.ca_file.empty()) files.push_back(origin.ca_file);
   }
   if (!settings.origin_ca_file.empty()) files.push_back(settings.origin_ca_file);
+  for (const SignerSettings& signer : settings.signers) {
+    if (!signer.ca_file.empty()) files.push_back(signer.ca_file);
+    if (!signer.external_key_file.empty()) {
+      if (const auto key = read_external_key(signer.external_key_file); !key)
+        return std::unexpected(key.error());
+    }
+  }
   for (const std::string& file : files) {
     if (const auto text = base::read_file(file, kCertificateFileLimit); !text)
       return std::unexpected(text.error());

@@ -86,7 +86,8 @@ struct ProxyException {
   bool operator==(const ProxyException&) const = default;
 };
 
-enum class SignerType { Command };
+enum class SignerType { Command, Acme };
+enum class AcmeChallengeType { Http01, TlsAlpn01 };
 
 // Who signs a certificate of this node.
 struct SignerSettings {
@@ -95,6 +96,15 @@ struct SignerSettings {
   std::chrono::milliseconds timeout{600'000};
   std::vector<std::string> command;  // an absolute path, then arguments
   std::string user;                  // empty: the node's own
+  // Of ACME servers.
+  std::string directory;  // https URL
+  std::vector<std::string> contact;
+  bool accept_terms = false;
+  AcmeChallengeType challenge = AcmeChallengeType::Http01;
+  std::string external_key_id;
+  std::string external_key_file;
+  std::string ca_file;
+  std::string preferred_chain;
 };
 
 struct NodeSettings {

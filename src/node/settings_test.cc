@@ -241,5 +241,22 @@ TEST(NodeSettings, SignersAreReadAndChecked) {
   EXPECT_NE(mistakes(node + table + table).find("d has two signers"), std::string::npos);
 }
 
+TEST(NodeSettings, AcmeSignersNeedAnHttpsDirectory) {
+  const std::string acme =
+      "[node]\nname = \"n\"\n[[node.signer]]\ncertificate = \"d\"\ntype = \"acme\"\n";
+  EXPECT_NE(mistakes(acme).find("directory: missing"), std::string::npos);
+  EXPECT_NE(mistakes(acme + "directory = \"http://a.test/\"\n").find("is no URL"),
+            std::string::npos);
+  const std::string good_one = acme + "directory = \"https://a.test/dir\"\n";
+  EXPECT_EQ(good(good_one + "ca_file = \"roots.pem\"\n").signers.at(0).ca_file,
+            "/etc/larder/roots.pem");
+  EXPECT_NE(mistakes(good_one + "external_key_id = \"k\"\n").find("both or none"),
+            std::string::npos);
+  EXPECT_NE(mistakes(good_one + "contact = [\"admin\"]\n").find("is no contact"),
+            std::string::npos);
+  EXPECT_NE(mistakes(good_one + "user = \"u\"\n").find("only for the type \"command\""),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace larder::node

@@ -194,6 +194,10 @@ net::Task<std::unique_ptr<net::Stream>> Server::Impl::secure(Worker& worker,
     auto secured = net::make_tls_stream(worker.loop, std::move(fd), std::move(context));
     const Listed listed(worker, secured.get());
     failure = co_await secured->handshake(deadline);
+    if (failure.empty() && secured->ends_with_handshake()) {
+      secured->finish();
+      co_return nullptr;
+    }
     if (failure.empty()) {
       peer.client_certificate = secured->peer_certificate();
       co_return std::move(secured);

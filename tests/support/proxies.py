@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from support.program import Program, run
+from support.program import Program, accepts, run
 
 
 class Tinyproxy:
@@ -30,7 +30,8 @@ class Tinyproxy:
 
     def start(self):
         self.program.start()
-        self.program.wait_for(lambda: self.namespace.accepts(self.address, self.port))
+        self.program.wait_for(lambda: self.namespace.accepts(self.address, self.port) if self.namespace
+                              else accepts(self.port, self.address))
         return self
 
     def stop(self):

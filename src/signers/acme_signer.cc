@@ -1,0 +1,247 @@
+#include "signers/acme_signer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "crypto/certificate.h"
+#include "crypto/request.h"
+
+namespace larder::signers {
+
+using base::ErrorCode;
+using base::fail;
+using base::Json;
+using base::Result;
+using base::Status;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kFirstPoll{250};
+constexpr milliseconds kLongestPoll{5000};
+constexpr std::chrono::seconds kLongestAskedPoll{60};
+constexpr std::chrono::seconds kLongestAskedWait = std::chrono::hours(24);
+
+std::string_view name_of(AcmeProofKind kind) {
+  return kind == AcmeProofKind::Http01 ? "http-01" : "tls-alpn-01";
+}
+
+Result<std::vector<AcmeIdentifier>> identifiers_of(const crypto::CertificateRequest& request) {
+  const crypto::AlternativeNames names = request.alternative_names();
+  if (!names.uris.empty() || !names.emails.empty()) {
+    return fail(ErrorCode::InvalidArgument,
+                "the request has names other than DNS names and addresses; no ACME server signs "
+                "them");
+  }
+  std::vector<AcmeIdentifier> list;
+  for (const std::string& name : names.dns) {
+    if (name.starts_with('*')) {
+      return fail(ErrorCode::InvalidArgument,
+                  name + ": a wildcard needs a proof by DNS, which is not here");
+    }
+    list.push_back({.is_address = false, .value = name});
+  }
+  for (const std::string& address : names.addresses) {
+    list.push_back({.is_address = true, .value = address});
+  }
+  if (list.empty() || list.size() > kAcmeNamesLimit) {
+    return fail(ErrorCode::InvalidArgument, "the request has no name, or more than 100");
+  }
+  return list;
+}
+
+bool ends_at(const std::string& chain_pem, const std::string& common_name) {
+  const auto chain = crypto::parse_certificates(chain_pem);
+  if (!chain) return false;
+  const std::string issuer = "," + chain->back().issuer() + ",";
+  return issuer.find(",CN=" + common_name + ",") != std::string::npos;
+}
+
+}  // namespace
+
+// One order from its beginning to the chain.
+class AcmeSigner::Order {
+ public:
+  Order(AcmeSigner& signer, AcmeSession& session, base::SteadyTime deadline)
+      : signer_(signer), session_(session), deadline_(deadline) {}
+
+  Result<std::string> run(const crypto::CertificateRequest& request,
+                          const std::vector<AcmeIdentifier>& identifiers) {
+    LARDER_TRY(begin(identifiers));
+    for (const std::string& url : order_.authorizations) LARDER_TRY(authorize(url));
+    LARDER_TRY(await_order({AcmeStatus::Pending}));
+    if (order_.status == AcmeStatus::Ready) {
+      const Json payload = {{"csr", base::to_base64url(base::as_bytes(request.to_der()))}};
+      LARDER_TRY(take(session_.post(order_.finalize, payload.dump())));
+    }
+    LARDER_TRY(await_order({AcmeStatus::Processing, AcmeStatus::Ready, AcmeStatus::Pending}));
+    if (order_.certificate.empty()) {
+      return fail(ErrorCode::InvalidArgument, "the server did not say where the certificate is");
+    }
+    return fetch_chain();
+  }
+
+ private:
+  Status begin(const std::vector<AcmeIdentifier>& identifiers) {
+    Json list = Json::array();
+    for (const AcmeIdentifier& each : identifiers) {
+      list.push_back({{"type", each.is_address ? "ip" : "dns"}, {"value", each.value}});
+    }
+    const auto answer =
+        session_.post(session_.directory().new_order, Json{{"identifiers", list}}.dump());
+    if (!answer) return base::with_context("the order is refused", answer.error());
+    url_ = answer->field("Location");
+    if (!is_acme_url(url_)) {
+      return fail(ErrorCode::InvalidArgument, "the server did not say where the order is");
+    }
+    return take(answer);
+  }
+
+  Status take(const Result<client::HttpResponse>& answer) {
+    if (!answer) return std::unexpected(answer.error());
+    auto order = parse_acme_order(answer->body);
+    if (!order) return base::with_context("the order", order.error());
+    order_ = std::move(*order);
+    if (order_.status == AcmeStatus::Invalid) {
+      return fail(ErrorCode::PermissionDenied,
+                  "the server gave the order up (" + order_.error.text() + ")");
+    }
+    return {};
+  }
+
+  // Asks until the order is in none of these states any more.
+  Status await_order(std::initializer_list<AcmeStatus> passing) {
+    milliseconds delay = kFirstPoll;
+    while (std::ranges::find(passing, order_.status) != passing.end()) {
+      LARDER_TRY(wait(delay));
+      const auto answer = session_.post(url_, "");
+      if (!answer && passes(answer.error())) continue;
+      LARDER_TRY(take(answer));
+    }
+    return {};
+  }
+
+  // One lost answer does not lose the order.
+  static bool passes(const base::Error& error) { return error.code == ErrorCode::Unavailable; }
+
+  Status wait(milliseconds& delay) {
+    milliseconds time = delay;
+    if (const auto asked = session_.retry_after()) {
+      time = std::max<milliseconds>(time, std::min(*asked, kLongestAskedPoll));
+    }
+    delay = std::min(delay * 2, kLongestPoll);
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline_ - signer_.clock_.steady());
+    if (left <= milliseconds(0)) {
+      return fail(ErrorCode::DeadlineExceeded, "the server did not finish within the timeout");
+    }
+    if (!signer_.pause_(std::min(time, left))) {
+      return fail(ErrorCode::Unavailable, "the node is stopping");
+    }
+    return {};
+  }
+
+  Status authorize(const std::string& url) {
+    auto authorization = read_authorization(url);
+    if (!authorization) return std::unexpected(authorization.error());
+    if (authorization->status == AcmeStatus::Valid) return {};  // proved in an earlier order
+    if (authorization->status != AcmeStatus::Pending) return refused(*authorization);
+    const std::string_view kind = name_of(signer_.settings_.proof);
+    const auto challenge = std::ranges::find(authorization->challenges, kind, &AcmeChallenge::type);
+    if (challenge == authorization->challenges.end()) {
+      std::string offered;
+      for (const AcmeChallenge& each : authorization->challenges) offered += " " + each.type;
+      return fail(ErrorCode::FailedPrecondition, "the server does not offer " + std::string(kind) +
+                                                     " for " + authorization->identifier.value +
+                                                     "; it offers" +
+                                                     (offered.empty() ? " nothing" : offered));
+    }
+    const auto answer = session_.key_authorization(challenge->token);
+    if (!answer) return std::unexpected(answer.error());
+    const auto open = signer_.responder_.open(signer_.settings_.proof, authorization->identifier,
+                                              challenge->token, *answer);
+    if (!open) return std::unexpected(open.error());
+    if (const auto told = session_.post(challenge->url, "{}"); !told) {
+      return base::with_context("the challenge for " + authorization->identifier.value,
+                                told.error());
+    }
+    milliseconds delay = kFirstPoll;
+    do {
+      LARDER_TRY(wait(delay));
+      auto read = read_authorization(url);
+      if (!read && passes(read.error())) continue;
+      if (!read) return std::unexpected(read.error());
+      authorization = std::move(read);
+    } while (authorization->status == AcmeStatus::Pending ||
+             authorization->status == AcmeStatus::Processing);
+    return authorization->status == AcmeStatus::Valid ? Status() : refused(*authorization);
+  }
+
+  Result<AcmeAuthorization> read_authorization(const std::string& url) {
+    const auto answer = session_.post(url, "");
+    if (!answer) return std::unexpected(answer.error());
+    auto authorization = parse_acme_authorization(answer->body);
+    if (!authorization) return base::with_context("an authorization", authorization.error());
+    return authorization;
+  }
+
+  static Status refused(const AcmeAuthorization& authorization) {
+    std::string reason = "no reason given";
+    for (const AcmeChallenge& challenge : authorization.challenges) {
+      if (!challenge.error.type.empty()) reason = challenge.type + ", " + challenge.error.text();
+    }
+    return fail(ErrorCode::PermissionDenied, "the server could not be convinced that " +
+                                                 authorization.identifier.value +
+                                                 " is this host (" + reason + ")");
+  }
+
+  Result<std::string> fetch_chain() {
+    auto answer = session_.post(order_.certificate, "");
+    if (!answer) return std::unexpected(answer.error());
+    const std::string& wanted = signer_.settings_.preferred_chain;
+    if (wanted.empty() || ends_at(answer->body, wanted)) return std::move(answer->body);
+    for (const std::string& url : alternate_links(answer->fields)) {
+      auto other = session_.post(url, "");
+      if (other && ends_at(other->body, wanted)) return std::move(other->body);
+    }
+    base::log_warning("the server offers no chain with the preferred issuer",
+                      {{"preferred_chain", wanted}});
+    return std::move(answer->body);
+  }
+
+  AcmeSigner& signer_;
+  AcmeSession& session_;
+  const base::SteadyTime deadline_;
+  std::string url_;
+  AcmeOrder order_;
+};
+
+AcmeSigner::AcmeSigner(AcmeSettings settings, client::HttpExchange exchange,
+                       std::function<bool(std::chrono::milliseconds)> pause,
+                       ChallengeResponder& responder, const base::Clock& clock)
+    : settings_(std::move(settings)),
+      exchange_(std::move(exchange)),
+      pause_(std::move(pause)),
+      responder_(responder),
+      clock_(clock) {}
+
+Result<std::string> AcmeSigner::sign(std::string_view request_pem) {
+  const auto request = crypto::CertificateRequest::from_pem(request_pem);
+  if (!request) return std::unexpected(request.error());
+  const auto identifiers = identifiers_of(*request);
+  if (!identifiers) return std::unexpected(identifiers.error());
+  const base::SteadyTime deadline = clock_.steady() + settings_.timeout;
+  AcmeSession session(settings_.server, exchange_, clock_, deadline);
+  const auto chain = [&]() -> Result<std::string> {
+    LARDER_TRY(session.open());
+    return Order(*this, session, deadline).run(*request, *identifiers);
+  }();
+  asked_to_wait_ =
+      chain ? std::chrono::seconds(0)
+            : std::min(session.retry_after().value_or(std::chrono::seconds(0)), kLongestAskedWait);
+  return chain;
+}
+
+}  // namespace larder::signers

@@ -1,0 +1,260 @@
+"""Certificates from ACME servers: Pebble and Caddy, and one that does what those cannot be made to do."""
+
+import json
+import pathlib
+import secrets
+import stat
+import socket
+
+import pytest
+
+from support import secrets_used
+from support.acme import Caddy, Pebble
+from support.larder import Node, origin_table
+from support.misbehaving_acme import MisbehavingAcme
+from support.ports import free_port
+from support.program import run
+from support.proxies import Tinyproxy
+from support.tls import alert, served_certificate
+from support.wait import wait_until
+
+NAME = "node1.larder.test"
+
+
+@pytest.fixture
+def running():
+    started = []
+    yield started
+    for program in reversed(started):
+        program.stop()
+
+
+def make_node(tmp_path, origin, authority, names=(NAME,), address="127.0.0.1", settings=None, **signer):
+    values = {"certificate": "delivery", "type": "acme", "ca_file": str(authority.root), "accept_terms": True, **signer}
+    return Node(tmp_path / "node", origins=[origin_table(origin)], names=names, address=address, signers=[values],
+                **(settings or {}))
+
+
+def start(node, running, server, **signer):
+    """The node's ports are known before the server that comes to them."""
+    text = node.config.read_text()
+    node.config.write_text(text.replace('directory = "https://later/"', f'directory = "{server.directory}"'))
+    running.append(node.start())
+    return node
+
+
+def with_pebble(tmp_path, origin, authority, running, names=(NAME,), pebble=None, **signer):
+    node = make_node(tmp_path, origin, authority, names=names, directory="https://later/", **signer)
+    server = Pebble(tmp_path / "pebble", authority, node.http_port, node.https_port, **(pebble or {})).start()
+    running.append(server)
+    return start(node, running, server), server
+
+
+def renewal(node):
+    listed = json.loads(node.cli("cert", "list", "--json").stdout)
+    return next(entry for entry in listed["renewals"] if entry["name"] == "delivery")
+
+
+def certificate(node):
+    listed = json.loads(node.cli("cert", "list", "--json").stdout)["certificates"]
+    return next((entry for entry in listed if entry["state"] == "active"), None)
+
+
+def shown(node):
+    return served_certificate(node.address, node.https_port, NAME)
+
+
+def wait_for_certificate(node, seconds=60):
+    def check():
+        if node.program.is_running() and renewal(node)["failures"]:
+            raise AssertionError(renewal(node)["reason"])
+        return shown(node)
+    return wait_until(check, seconds)
+
+
+@pytest.mark.parametrize("challenge", ["http-01", "tls-alpn-01"])
+def test_pebble_signs_for_names_and_addresses(tmp_path, origin, authority, running, challenge):
+    """Pebble refuses 30 % of all good nonces on purpose. The node starts without any certificate."""
+    node, server = with_pebble(tmp_path, origin, authority, running, names=(NAME, "127.0.0.1"), challenge=challenge)
+    wait_for_certificate(node)
+    data = origin.write("acme.bin", 100_000)
+    root = server.root()
+    answer = node.get_tls("/acme.bin", root)
+    assert (answer.exit_code, answer.body) == (0, data), answer.error
+    by_address = node.get_tls("/acme.bin", root, name="127.0.0.1")
+    assert (by_address.exit_code, by_address.body) == (0, data), by_address.error
+    assert ("validate w/ HTTP" in server.said()) == (challenge == "http-01")
+    key = next((node.state / "acme").glob("*/account.key"))
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    # Nothing stays open.
+    assert node.get("/.well-known/acme-challenge/x", host=NAME).status == 404
+    log = (node.folder / "node.log").read_text()
+    assert "PRIVATE" not in log
+
+
+def test_renewal_keeps_account_and_key(tmp_path, origin, authority, running):
+    node, server = with_pebble(tmp_path, origin, authority, running)
+    wait_for_certificate(node)
+    first, account = shown(node), next((node.state / "acme").glob("*/account.json")).read_text()
+    key = (node.state / "certificates/delivery/key.pem").read_bytes()
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) != first
+    assert next((node.state / "acme").glob("*/account.json")).read_text() == account
+    assert (node.state / "certificates/delivery/key.pem").read_bytes() == key
+    # A server that has forgotten everybody: the account is made anew.
+    server.program.kill()
+    server.program.start()
+    server.program.wait_for(lambda: server.root())
+    second = shown(node)
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) != second
+
+
+def test_a_short_lived_certificate_is_renewed_with_nobody_there(tmp_path, origin, authority, running):
+    """Pebble's certificates live for 30 seconds here: renewal is due after 18 to 20."""
+    node, server = with_pebble(tmp_path, origin, authority, running, pebble={"validity": 30})
+    first = wait_for_certificate(node)
+    wait_until(lambda: shown(node) not in (None, first), 60)
+    assert renewal(node)["failures"] == 0
+
+
+def test_external_account_binding(tmp_path, origin, authority, running):
+    secret = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    secrets_used.register_secret(secret, "key of an external account")
+    key_file = tmp_path / "external.key"
+    key_file.write_text(secret + "\n")
+    key_file.chmod(0o600)
+    node, _ = with_pebble(tmp_path, origin, authority, running, pebble={"external_keys": {"kid-1": secret}},
+                          external_key_id="kid-1", external_key_file=str(key_file))
+    wait_for_certificate(node)
+
+
+def test_through_an_outgoing_proxy(tmp_path, origin, authority, running):
+    proxy = Tinyproxy(tmp_path / "proxy", "127.0.0.1", free_port(), None, credentials="node:proxy-password-1").start()
+    running.append(proxy)
+    secrets_used.register_secret("proxy-password-1", "password of a proxy")
+    credentials = tmp_path / "credentials"
+    credentials.write_text("node:proxy-password-1\n")
+    credentials.chmod(0o600)
+    node = make_node(tmp_path, origin, authority, directory="https://later/",
+                     settings={"proxy": proxy.url, "proxy_credentials": str(credentials)})
+    server = Pebble(tmp_path / "pebble", authority, node.http_port, node.https_port).start()
+    running.append(server)
+    start(node, running, server)
+    wait_for_certificate(node)
+    assert any(f"127.0.0.1:{server.port}" in line for line in proxy.requests())
+
+
+def test_a_server_that_wants_an_account_made_elsewhere_is_explained(tmp_path, origin, authority, running):
+    node, _ = with_pebble(tmp_path, origin, authority, running,
+                          pebble={"external_keys": {"kid-1": secrets.token_urlsafe(32)}})
+    wait_until(lambda: renewal(node)["failures"] >= 1, 30)
+    assert "external_key_id" in renewal(node)["reason"]
+
+
+def test_terms_are_not_accepted_unasked(tmp_path, origin, authority, running):
+    node, _ = with_pebble(tmp_path, origin, authority, running, accept_terms=False)
+    wait_until(lambda: renewal(node)["failures"] >= 1, 30)
+    assert "accept_terms" in renewal(node)["reason"]
+
+
+def test_the_preferred_chain_is_taken(tmp_path, origin, authority, running):
+    node = make_node(tmp_path, origin, authority, directory="https://later/", preferred_chain="Pebble")
+    server = Pebble(tmp_path / "pebble", authority, node.http_port, node.https_port, alternate_roots=2).start()
+    running.append(server)
+    names = [run("openssl", "x509", "-in", server.root(number), "-noout", "-subject", "-nameopt", "multiline")
+             .stdout.split("commonName")[1].split("=")[1].strip() for number in range(3)]
+    text = node.config.read_text()
+    node.config.write_text(text.replace('"Pebble"', json.dumps(names[2])))
+    start(node, running, server)
+    wait_for_certificate(node)
+    chain = pathlib.Path(certificate(node)["path"]).read_text()
+    last = chain[chain.rindex("-----BEGIN"):]
+    issuer = run("openssl", "x509", "-noout", "-issuer", input=last).stdout
+    assert names[2] in issuer, issuer
+
+
+@pytest.mark.parametrize("challenge", ["http-01", "tls-alpn-01"])
+def test_caddy_signs_for_an_address(tmp_path, origin, authority, running, challenge):
+    address = f"127.77.{secrets.randbelow(200) + 20}.{secrets.randbelow(200) + 20}"
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 80))
+        except OSError as error:
+            pytest.skip(f"port 80 of {address} is taken: {error}")
+    server = Caddy(tmp_path / "caddy", authority).start()
+    running.append(server)
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=(address,), address=address,
+                http_port=80, https_listen=[f"{address}:443"], signers=[{
+                    "certificate": "delivery", "type": "acme", "directory": server.directory,
+                    "ca_file": str(authority.root), "challenge": challenge}])
+    node.https_port = 443
+    running.append(node.start())
+    wait_for_certificate(node)
+    data = origin.write("caddy.bin", 100_000)
+    answer = node.get_tls("/caddy.bin", server.root, name=address)
+    assert (answer.exit_code, answer.body) == (0, data), answer.error
+
+
+def test_a_server_that_cannot_come_here_is_believed(tmp_path, origin, authority, running):
+    """The challenge is answered elsewhere, so Pebble refuses; what it says is shown."""
+    node = make_node(tmp_path, origin, authority, directory="https://later/")
+    server = Pebble(tmp_path / "pebble", authority, 1, 1).start()
+    running.append(server)
+    start(node, running, server)
+    wait_until(lambda: renewal(node)["failures"] >= 1, 60)
+    assert NAME in renewal(node)["reason"] and "could not be convinced" in renewal(node)["reason"]
+    assert node.get("/.well-known/acme-challenge/x", host=NAME).status == 404
+
+
+def test_a_server_that_is_down_is_asked_again_when_it_is_back(tmp_path, origin, authority, running):
+    node = make_node(tmp_path, origin, authority, directory="https://later/")
+    server = Pebble(tmp_path / "pebble", authority, node.http_port, node.https_port)
+    start(node, running, server)
+    wait_until(lambda: renewal(node)["failures"] >= 1, 30)
+    assert shown(node) is None and alert(node.address, node.https_port, NAME) is not None
+    running.append(server.start())
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) is not None
+
+
+def misbehaving(tmp_path, origin, authority, running, mistake, **signer):
+    server = MisbehavingAcme(tmp_path / "acme", authority, mistake).start()
+    running.append(server)
+    node = make_node(tmp_path, origin, authority, directory=server.directory, **signer)
+    running.append(node.start())
+    return node, server
+
+
+@pytest.mark.parametrize("mistake, words", [
+    ("another-key", "no certificate for the key delivery"),
+    ("other-names", NAME),
+    ("not-json", "directory"),
+    ("elsewhere", "https URL"),
+    ("silent", "imed out"),
+    ("endless", "timeout"),
+])
+def test_mistakes_of_a_server_change_nothing(tmp_path, origin, authority, running, mistake, words):
+    node, _ = misbehaving(tmp_path, origin, authority, running, mistake, timeout="5s")
+    wait_until(lambda: renewal(node)["failures"] >= 1, 40)
+    assert words in renewal(node)["reason"]
+    assert shown(node) is None
+    assert node.is_ready(), "HTTP is served all the same"
+
+
+def test_a_rate_limit_is_kept(tmp_path, origin, authority, running):
+    node, server = misbehaving(tmp_path, origin, authority, running, "limited")
+    wait_until(lambda: renewal(node)["failures"] >= 1, 30)
+    found = renewal(node)
+    assert "rateLimited: too many certificates already issued" in found["reason"]
+    record = json.loads((node.state / "certificates/delivery/renewal.json").read_text())
+    assert record["asked_to_wait"] == 7200
+    node.stop()
+    node.start()  # a restart does not forget it
+    assert server.asked.count("newOrder") == 1
+
+
+def test_a_nonce_that_comes_twice_is_used_once(tmp_path, origin, authority, running):
+    node, server = misbehaving(tmp_path, origin, authority, running, "stale-nonce")
+    wait_for_certificate(node)
+    assert server.bad_nonces == 0
