@@ -150,6 +150,24 @@ Result<std::optional<std::string>> wait_for_snapshot(const client::HttpExchange&
   return std::optional(std::move(*snapshot));
 }
 
+Result<std::string> request_identity(const client::HttpExchange& exchange,
+                                     const SiteIdentity& identity, base::WallTime now) {
+  const auto key = crypto::PrivateKey::from_pem(identity.key_pem);
+  if (!key) return std::unexpected(key.error());
+  const auto csr = crypto::CertificateRequest::create(*key, {}, {.dns = {"larder-node"}});
+  if (!csr) return std::unexpected(csr.error());
+  auto request = request_to(identity, "/node/v1/identity-certificate");
+  set_json(request, Json({{"csr", csr->to_pem()}}).dump());
+  const auto json = exchange_json(exchange, request, "no new identity");
+  if (!json) return std::unexpected(json.error());
+  auto chain = base::json_string(*json, "certificate");
+  if (!chain) return base::with_context("no new identity", chain.error());
+  const auto checked =
+      check_chain(*chain, *key, identity.root_pem, crypto::ChainPurpose::Client, {}, now);
+  if (!checked) return base::with_context("the new identity is not usable", checked.error());
+  return chain;
+}
+
 Result<RoleFiles> request_role(const client::HttpExchange& exchange, const SiteIdentity& identity,
                                const std::vector<std::string>& dns_names,
                                const std::vector<std::string>& addresses, std::uint16_t http_port,

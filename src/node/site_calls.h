@@ -28,6 +28,10 @@ base::Result<std::optional<std::string>> wait_for_snapshot(const client::HttpExc
                                                            std::uint64_t after,
                                                            std::chrono::seconds wait);
 
+// The chain of a new identity certificate for the same key.
+base::Result<std::string> request_identity(const client::HttpExchange& exchange,
+                                           const SiteIdentity& identity, base::WallTime now);
+
 // A role certificate for a new key; it chains to the site's root and covers the names. `http_port`
 // goes into the address of its revocation list; 0 when there is no plain HTTP listener.
 base::Result<RoleFiles> request_role(const client::HttpExchange& exchange,

@@ -62,6 +62,7 @@ struct SiteLink::Impl {
 
   std::unique_ptr<SiteSteps> steps;
   Attempts change_attempts{"cannot follow the site's changes"};
+  Attempts identity_attempts{"cannot renew this node's identity"};
   Attempts role_attempts{"cannot get a role certificate"};
   Attempts content_attempts{"cannot fetch content from the site"};
   Attempts report_attempts{"cannot report to the site"};
@@ -71,8 +72,12 @@ struct SiteLink::Impl {
   std::mutex join_mutex;
   client::HttpClient join_client;
 
-  LinkWorker role{[this](const auto& exchange) {
-    return role_attempts.after(steps->keep_role(exchange), steps->joined(), kIdle, stopping);
+  LinkWorker certificates{[this](const auto& exchange) {
+    const auto identity =
+        identity_attempts.after(steps->keep_identity(exchange), steps->joined(), kIdle, stopping);
+    const auto role =
+        role_attempts.after(steps->keep_role(exchange), steps->joined(), kIdle, stopping);
+    return std::min(identity, role);
   }};
   LinkWorker content{[this](const auto& exchange) {
     return content_attempts.after(steps->pull_content(exchange), steps->joined(), kIdle, stopping);
@@ -83,7 +88,7 @@ struct SiteLink::Impl {
   milliseconds follow_changes(const client::HttpExchange& exchange) {
     const auto changed = steps->follow_changes(exchange, kPollWait);
     if (changed && *changed) {
-      role.wake();
+      certificates.wake();
       content.wake();
     }
     const auto outcome = changed ? Status() : Status(std::unexpected(changed.error()));
@@ -103,7 +108,7 @@ struct SiteLink::Impl {
 
   // The site is back: nobody sits out the rest of a long back-off.
   void wake_all() {
-    for (auto* worker : {&changes, &report, &role, &content}) worker->wake();
+    for (auto* worker : {&changes, &report, &certificates, &content}) worker->wake();
   }
 
   void stop() {
@@ -112,7 +117,7 @@ struct SiteLink::Impl {
     join_client.cancel();
     changes.stop();
     report.stop();
-    role.stop();
+    certificates.stop();
     content.stop();
   }
 };
@@ -135,7 +140,7 @@ Result<std::unique_ptr<SiteLink>> SiteLink::open(const std::string& state_dir,
 void SiteLink::start() {
   if (impl_->started.exchange(true)) return;
   impl_->steps->publish_stored();
-  impl_->role.start();
+  impl_->certificates.start();
   impl_->content.start();
   impl_->changes.start();
   impl_->report.start();
@@ -151,7 +156,7 @@ Status SiteLink::join(std::string_view token) {
       [this](const client::HttpRequest& request) { return impl_->join_client.perform(request); },
       token);
   if (outcome) {
-    for (auto* worker : {&impl_->changes, &impl_->report, &impl_->role, &impl_->content}) {
+    for (auto* worker : {&impl_->changes, &impl_->report, &impl_->certificates, &impl_->content}) {
       worker->interrupt();
     }
   }

@@ -1,7 +1,7 @@
 // Keeps a node joined to its site: identity, snapshots, role certificate, content, heartbeats.
 //
 // State lives under <state_dir>/site (0700). Nothing here listens: the node connects outward only.
-// Four threads belong to a started link: changes (long poll), role certificate, content, report.
+// Four threads belong to a started link: changes (long poll), certificates, content, report.
 // Callbacks run on those threads, one at a time per callback; they must not call join() or stop().
 #pragma once
 

@@ -30,6 +30,7 @@ using base::Json;
 using client::HttpRequest;
 using client::HttpResponse;
 
+constexpr std::chrono::hours kYear{24 * 365};
 constexpr auto kStart = std::chrono::seconds(1'795'300'000);
 
 crypto::PrivateKey make_key() {
@@ -123,6 +124,10 @@ class MemorySite {
     EXPECT_FALSE(request.certificate.empty()) << path;
     if (path.starts_with("/node/v1/changes?after=")) return changes(path.substr(23));
     if (path == "/node/v1/role-certificate") return role(request);
+    if (path == "/node/v1/identity-certificate") {
+      const auto json = base::parse_json(request.body).value();
+      return text(200, Json({{"certificate", certify(json["csr"], {}, false, kYear)}}).dump());
+    }
     if (path.starts_with("/node/v1/files/")) return file(request, path.substr(15));
     if (path == "/node/v1/report") {
       reports.push_back(request.body);
@@ -157,12 +162,11 @@ class MemorySite {
     if (json["token_secret"] != base::to_base64url(base::as_bytes(std::string(32, 's')))) {
       return text(403, "{\"detail\":\"the token is spent\"}");
     }
-    const Json reply = {
-        {"node_id", "id-1"},
-        {"name", "node1"},
-        {"names", names},
-        {"addresses", Json::array()},
-        {"certificate", certify(json["csr"], {}, false, std::chrono::hours(24 * 365))}};
+    const Json reply = {{"node_id", "id-1"},
+                        {"name", "node1"},
+                        {"names", names},
+                        {"addresses", Json::array()},
+                        {"certificate", certify(json["csr"], {}, false, kYear)}};
     return text(200, reply.dump());
   }
 
@@ -354,6 +358,31 @@ TEST_F(SiteStepsTest, RenewsTheRoleCertificateWithANewKeyAtTwoThirdsOfItsLife) {
   ASSERT_TRUE(steps_->keep_role(site_.exchange()));
   ASSERT_EQ(roles_.size(), 2U);
   EXPECT_NE(roles_[0].substr(0, 200), roles_[1].substr(0, 200));
+}
+
+TEST_F(SiteStepsTest, RenewsItsIdentityForTheSameKeyAtTwoThirdsOfItsLife) {
+  ASSERT_TRUE(join());
+  const auto content = [this](const char* name) {
+    return base::read_file(folder_ + "/site/" + name, 1 << 20).value();
+  };
+  const std::string key = content("identity.key");
+  const std::string first = content("identity.pem");
+  clock_.advance(std::chrono::hours(24 * 220));
+  ASSERT_TRUE(steps_->keep_identity(site_.exchange()));
+  EXPECT_EQ(content("identity.pem"), first) << "not yet";
+  clock_.advance(std::chrono::hours(24 * 24));
+  site_.reachable = false;
+  EXPECT_FALSE(steps_->keep_identity(site_.exchange()));
+  EXPECT_EQ(content("identity.pem"), first) << "the old one stays";
+  site_.reachable = true;
+  ASSERT_TRUE(steps_->keep_identity(site_.exchange()));
+  const std::string second = content("identity.pem");
+  EXPECT_NE(second, first);
+  EXPECT_EQ(content("identity.key"), key);
+  site_.asked.clear();
+  restart();
+  ASSERT_TRUE(steps_->keep_identity(site_.exchange()));
+  EXPECT_TRUE(site_.asked.empty()) << "and it is known after a restart";
 }
 
 TEST_F(SiteStepsTest, AsksAgainWhenItsNamesChange) {

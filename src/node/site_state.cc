@@ -92,6 +92,10 @@ Status SiteState::store_identity(const SiteIdentity& identity) const {
   return write("site.json", json.dump(2) + "\n");
 }
 
+Status SiteState::store_identity_certificate(std::string_view chain_pem) const {
+  return write("identity.pem", chain_pem);
+}
+
 Result<std::optional<StoredSnapshot>> SiteState::load_snapshot() const {
   auto text = read("snapshot.jws", kSnapshotLimit);
   if (!text) return std::unexpected(text.error());

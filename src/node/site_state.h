@@ -50,6 +50,9 @@ class SiteState {
   // joined, never one with parts of two sites.
   base::Status store_identity(const SiteIdentity& identity) const;
 
+  // A new certificate for the same key, in one write.
+  base::Status store_identity_certificate(std::string_view chain_pem) const;
+
   base::Result<std::optional<StoredSnapshot>> load_snapshot() const;
   base::Status store_snapshot(std::string_view signed_text, std::string_view pinned_key) const;
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "certs/renewal.h"
 #include "client/bootstrap.h"
 #include "content/piece_fetch.h"
 #include "node/role_certificate.h"
@@ -151,6 +152,29 @@ Result<bool> SiteSteps::take_snapshot(const std::shared_ptr<const SiteIdentity>&
   }
   if (callbacks_.on_view) callbacks_.on_view(view);
   return true;
+}
+
+Status SiteSteps::keep_identity(const client::HttpExchange& exchange) {
+  const auto from = identity();
+  if (!from) return std::unexpected(from.error());
+  const auto current = crypto::parse_certificates((*from)->certificate_pem);
+  if (!current) return base::with_context("the node's identity", current.error());
+  // Failures are the link's: it asks later and later by itself.
+  const auto renewal =
+      certs::decide_renewal(certs::lifetime_of(current->front()), {}, clock_.wall());
+  if (!renewal.due) return {};
+  base::log_info("asking the site to renew this node's identity", {{"reason", renewal.reason}});
+  auto chain = request_identity(exchange, **from, clock_.wall());
+  if (!chain) return std::unexpected(chain.error());
+
+  const std::scoped_lock lock(mutex_);
+  if (identity_ != *from) return {};  // the node joined another site meanwhile
+  LARDER_TRY(state_.store_identity_certificate(*chain));
+  auto renewed = std::make_shared<SiteIdentity>(**from);
+  renewed->certificate_pem = std::move(*chain);
+  identity_ = std::move(renewed);
+  base::log_info("this node's identity is renewed");
+  return {};
 }
 
 Status SiteSteps::keep_role(const client::HttpExchange& exchange) {

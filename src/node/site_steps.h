@@ -41,6 +41,8 @@ class SiteSteps {
   // Waits for a newer snapshot, at most `wait`; true when a new view is in force.
   base::Result<bool> follow_changes(const client::HttpExchange& exchange,
                                     std::chrono::seconds wait);
+  // Renews the identity certificate when two thirds of its life are over.
+  base::Status keep_identity(const client::HttpExchange& exchange);
   // Serves, requests, renews or withdraws the role certificate.
   base::Status keep_role(const client::HttpExchange& exchange);
   // Fetches the files of the view that the library lacks.

@@ -20,6 +20,7 @@ using base::to_unix_seconds;
 constexpr std::int64_t kOpenTokenLimit = 1000;
 // A node renews its role certificate every 60 days; what asks far more often is broken or hostile.
 constexpr std::int64_t kRoleCertificatesPerHour = 30;
+constexpr std::int64_t kIdentitiesPerHour = 10;  // renewed every eight months
 
 std::string as_json(const std::vector<std::string>& list) {
   return nlohmann::json(list).dump();
@@ -232,6 +233,43 @@ class RoleAuthorisation final : public authority::Authorisation {
   std::uint16_t http_port_;
 };
 
+// The right of a joined node to go on being who it is, with the key that it has. The certificate
+// that it shows stays good to its end: an answer that gets lost must not shut the node out.
+class IdentityAuthorisation final : public authority::Authorisation {
+ public:
+  IdentityAuthorisation(const State& state, const Node& node, std::string current)
+      : state_(state), node_(node), current_(std::move(current)) {}
+
+  base::Result<authority::Grant> verify(const crypto::PublicKey& key, base::WallTime now) override {
+    const auto shown = crypto::Certificate::from_der(base::as_bytes(current_));
+    if (!shown) return std::unexpected(shown.error());
+    const auto shown_key = shown->public_key();
+    if (!shown_key) return std::unexpected(shown_key.error());
+    if (*shown_key != key) {
+      return base::fail(ErrorCode::PermissionDenied,
+                        "an identity is renewed for its own key; for another one join again");
+    }
+    const auto recent = state_.records->issued_since(node_.id, authority::CertificateKind::Identity,
+                                                     now - std::chrono::hours(1));
+    if (!recent) return std::unexpected(recent.error());
+    if (*recent >= kIdentitiesPerHour) {
+      return base::fail(ErrorCode::ResourceExhausted,
+                        node_.name + " asked for too many identities");
+    }
+    authority::Grant grant;
+    grant.kind = authority::CertificateKind::Identity;
+    grant.owner = node_.id;
+    grant.names = node_.names;
+    return grant;
+  }
+  base::Status spend(const crypto::PublicKey&, base::WallTime) override { return {}; }
+
+ private:
+  const State& state_;
+  const Node& node_;
+  const std::string current_;
+};
+
 }  // namespace
 
 std::string hash_of_secret(std::string_view secret) {
@@ -306,6 +344,21 @@ base::Result<authority::SigningAnswer> sign_role(State& state, const Node& node,
   RoleAuthorisation authorisation(state, node, http_port);
   return authority::sign(request_pem, authorisation, *state.records, state.policy, *state.authority,
                          state.clock.wall());
+}
+
+base::Result<authority::SigningAnswer> renew_identity(State& state, const Node& node,
+                                                      std::string_view current,
+                                                      std::string_view request_pem) {
+  IdentityAuthorisation authorisation(state, node, std::string(current));
+  auto answer = authority::sign(request_pem, authorisation, *state.records, state.policy,
+                                *state.authority, state.clock.wall());
+  if (!answer) return answer;
+  state.nodes.add_identity(answer->certificate.sha256_hex(), node.id,
+                           answer->certificate.not_after());
+  base::log_info(
+      "a node's identity is renewed",
+      {{"node", node.name}, {"not_after", base::to_rfc3339(answer->certificate.not_after())}});
+  return answer;
 }
 
 }  // namespace larder::site

@@ -38,6 +38,12 @@ base::Result<authority::SigningAnswer> sign_role(State& state, const Node& node,
                                                  std::string_view request_pem,
                                                  std::uint16_t http_port);
 
+// A new identity certificate for a joined node that holds `current` (DER), for the key of that one:
+// PermissionDenied when the request is by another key.
+base::Result<authority::SigningAnswer> renew_identity(State& state, const Node& node,
+                                                      std::string_view current,
+                                                      std::string_view request_pem);
+
 // "<prefix><base64url(JSON)>" with a fresh secret, and the hash that is stored instead of it.
 struct Secret {
   std::string text;

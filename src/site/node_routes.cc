@@ -1,4 +1,4 @@
-// Nodes: join, role certificate, changes, files, report.
+// Nodes: join, identity, role certificate, changes, files, report.
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -68,6 +68,16 @@ server::Reply give_role_certificate(State& state, const server::RouteRequest& re
   const auto port = http_port_of(request);
   if (!port) return public_problem(request.path, port.error());
   const auto answer = sign_role(state, *node, *csr, *port);
+  if (!answer) return public_problem(request.path, answer.error());
+  return json_of({{"certificate", answer->chain}});
+}
+
+server::Reply give_identity_certificate(State& state, const server::RouteRequest& request) {
+  auto node = ask_who(state, request);
+  if (!node) return std::move(node.error());
+  const auto csr = member(request, "csr");
+  if (!csr) return public_problem(request.path, csr.error());
+  const auto answer = renew_identity(state, *node, request.peer.client_certificate, *csr);
   if (!answer) return public_problem(request.path, answer.error());
   return json_of({{"certificate", answer->chain}});
 }
@@ -167,6 +177,9 @@ void add_node_routes(server::Router& router, State& state) {
              [&state](const RouteRequest& request) { return join_node(state, request); });
   router.add("POST", "/node/v1/role-certificate", [&state](const RouteRequest& request) {
     return give_role_certificate(state, request);
+  });
+  router.add("POST", "/node/v1/identity-certificate", [&state](const RouteRequest& request) {
+    return give_identity_certificate(state, request);
   });
   router.add_task("GET", "/node/v1/changes", [&state](RouteRequest request) {
     return wait_for_change(&state, std::move(request));

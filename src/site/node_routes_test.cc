@@ -102,6 +102,60 @@ TEST_F(NodeRoutes, NodeRoutesNeedAnIdentityOfThisSite) {
   EXPECT_EQ(changes(identity, 0).status, 401) << "expired";
 }
 
+// DER of the first certificate of a chain in a reply.
+std::string identity_in(const Reply& reply) {
+  return crypto::parse_certificates(body_of(reply)["certificate"].get<std::string>())
+      .value()
+      .front()
+      .to_der();
+}
+
+TEST_F(NodeRoutes, AnIdentityIsRenewedForItsOwnKeyAndTheOldOneStaysGood) {
+  const auto key = new_key();
+  const std::string first = identity_in(join(join_secret(), key));
+  clock.advance(std::chrono::days(240));
+  const Reply reply = as_node(first, "POST", "/node/v1/identity-certificate",
+                              Json{{"csr", request_for(key)}}.dump());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const std::string second = identity_in(reply);
+  EXPECT_EQ(changes(first, 0).status, 200);
+  EXPECT_EQ(changes(second, 0).status, 200);
+  clock.advance(std::chrono::days(200));
+  open();
+  EXPECT_EQ(changes(first, 0).status, 401) << "it has ended";
+  EXPECT_EQ(changes(second, 0).status, 200) << "also after a restart";
+}
+
+TEST_F(NodeRoutes, AnIdentityIsNotRenewedForAnotherKey) {
+  const std::string identity = joined();
+  const Reply reply = as_node(identity, "POST", "/node/v1/identity-certificate",
+                              Json{{"csr", request_for(new_key())}}.dump());
+  EXPECT_EQ(reply.status, 403) << reply.body;
+  EXPECT_EQ(as_node("", "POST", "/node/v1/identity-certificate", "{}").status, 401);
+}
+
+TEST_F(NodeRoutes, ANodeThatAsksForIdentitiesWithoutEndIsStopped) {
+  const auto key = new_key();
+  const std::string identity = identity_in(join(join_secret(), key));
+  const std::string body = Json{{"csr", request_for(key)}}.dump();
+  int status = 200;
+  for (int i = 0; i < 10 && status == 200; ++i) {
+    status = as_node(identity, "POST", "/node/v1/identity-certificate", body).status;
+  }
+  EXPECT_EQ(status, 429);
+}
+
+TEST_F(NodeRoutes, ANodeThatJoinsAgainReplacesItsRenewedIdentityToo) {
+  const auto key = new_key();
+  const std::string first = identity_in(join(join_secret(), key));
+  const Reply reply = as_node(first, "POST", "/node/v1/identity-certificate",
+                              Json{{"csr", request_for(key)}}.dump());
+  ASSERT_EQ(reply.status, 200);
+  (void)joined();
+  EXPECT_EQ(changes(first, 0).status, 401);
+  EXPECT_EQ(changes(identity_in(reply), 0).status, 401);
+}
+
 TEST_F(NodeRoutes, ARoleCertificateIsForServersAndEndsWithEnhancedMode) {
   const std::string identity = joined();
   const std::string body = Json{{"csr", request_for(new_key())}}.dump();

@@ -141,7 +141,7 @@ class Site:
     """A site with its control socket, its listeners on free ports and its own issuing root."""
 
     def __init__(self, folder, address="127.0.0.1", host=None, namespace=None, suffixes=("larder.test",),
-                 ranges=("127.0.0.0/8",), mode=None):
+                 ranges=("127.0.0.0/8",), mode=None, environment=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.address, self.namespace = address, namespace
@@ -153,7 +153,8 @@ class Site:
                   "pki_listen": [f"{address}:{self.pki_port}"], "dns_suffixes": list(suffixes),
                   "address_ranges": list(ranges), "mode": mode}
         self.config.write_text(_table("site", values))
-        self.program = Program([PROGRAM, "site", "run", "--config", self.config], self.folder / "site.log", namespace)
+        self.program = Program([PROGRAM, "site", "run", "--config", self.config], self.folder / "site.log", namespace,
+                               environment)
         secrets_used.register_log(self.state / "log")
 
     def start(self):
