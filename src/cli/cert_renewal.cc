@@ -58,10 +58,12 @@ std::string describe_renewal(const nlohmann::json& facts) {
   const std::string next = facts.value("next", "");
   if (next.empty()) return name + ": the node has not looked at its renewal yet";
   const auto failures = facts.value("failures", std::int64_t{0});
+  const std::string reason = printable(facts.value("reason", ""));
+  if (failures == 0 && !reason.empty())
+    return name + ": is not renewed: " + reason + "; `larder cert renew " + name + "` does it";
   if (failures == 0) return name + ": is renewed by " + facts.value("signer", "") + " on " + next;
   return name + ": renewal failed " + std::to_string(failures) + " times, last on " +
-         facts.value("last", "") + ": " + printable(facts.value("reason", "")) +
-         "; tried again on " + next;
+         facts.value("last", "") + ": " + reason + "; tried again on " + next;
 }
 
 int renew_certificate(const std::string& config, const std::string& key_name, bool json) {

@@ -38,6 +38,24 @@ const certs::CertificateFacts* current_of(const certs::Inventory& inventory,
   return found;
 }
 
+// Empty, or why a certificate is left alone: the administrator put it away, or chose another one.
+std::string reason_against(const certs::Inventory& inventory, const std::string& key_name) {
+  bool other_chosen = false;
+  bool has_any = false;
+  for (const certs::KeyFacts& key : inventory.keys) {
+    for (const certs::CertificateFacts& facts : key.certificates) {
+      const bool chosen = facts.state == certs::CertificateState::Active ||
+                          facts.state == certs::CertificateState::Disabled;
+      if (chosen && key.name == key_name) return {};
+      other_chosen = other_chosen || chosen;
+      has_any = has_any || key.name == key_name;
+    }
+  }
+  if (!has_any) return {};
+  if (current_of(inventory, key_name) == nullptr) return "it is retired";
+  return other_chosen ? "another certificate is in use" : "";
+}
+
 std::optional<certs::Lifetime> lifetime_of(const certs::CertificateFacts* facts) {
   if (facts == nullptr) return std::nullopt;
   return certs::lifetime_of(facts->not_before, facts->not_after, facts->id);
@@ -166,13 +184,10 @@ base::WallTime Renewals::look_after(const SignerSettings& signer, const certs::I
   }
   auto decision = certs::decide_renewal(lifetime_of(current), record.attempts, clock_.wall());
   const bool wished = take_wish(signer.certificate);
-  if (!decision.due && !wished) {
-    if (record.next != decision.at && has_request(inventory, signer.certificate)) {
-      record.signer = name_of(signer.type);
-      record.next = decision.at;
-      (void)certs::write_renewal_record(surroundings_.folder, signer.certificate, record);
-    }
-    return decision.at;
+  const std::string against = reason_against(inventory, signer.certificate);
+  if (!wished && (!decision.due || !against.empty())) {
+    note_plan(signer, decision.at, against, std::move(record));
+    return against.empty() ? decision.at : base::WallTime::max();
   }
   base::log_info("a certificate is to be renewed",
                  {{"certificate", signer.certificate},
@@ -192,6 +207,22 @@ base::WallTime Renewals::look_after(const SignerSettings& signer, const certs::I
     ++facts.finished;
   }
   return record.next;
+}
+
+void Renewals::note_plan(const SignerSettings& signer, base::WallTime next,
+                         const std::string& against, RenewalRecord record) const {
+  const RenewalRecord before = record;
+  record.signer = name_of(signer.type);
+  record.next = std::chrono::floor<std::chrono::seconds>(next);
+  if (record.attempts.failures == 0 || !against.empty()) record.reason = against;
+  if (!against.empty()) record.attempts.failures = 0;
+  if (print(record) == print(before)) return;
+  if (const base::Status written =
+          certs::write_renewal_record(surroundings_.folder, signer.certificate, record);
+      !written) {
+    base::log_warning("the plan of a renewal cannot be written",
+                      {{"reason", written.error().message}});
+  }
 }
 
 RenewalRecord Renewals::attempt(const SignerSettings& signer, const NodeSettings& settings,

@@ -69,6 +69,9 @@ class Renewals {
   certs::RenewalRecord attempt(const SignerSettings& signer, const NodeSettings& settings,
                                const SigningThread& thread, certs::RenewalRecord record,
                                bool emergency);
+  // For `larder cert list`. `against`: why nothing is done at that time.
+  void note_plan(const SignerSettings& signer, base::WallTime next, const std::string& against,
+                 certs::RenewalRecord record) const;
   bool take_wish(const std::string& certificate);
   base::Result<certs::CertificateStore> open_store(const NodeSettings& settings) const;
 

@@ -121,6 +121,27 @@ def test_renew_by_hand_keeps_the_key(tmp_path, origin, authority, nodes):
     assert "no signer is configured" in node.cli("cert", "renew", "other", check=False).stderr
 
 
+def test_what_an_administrator_put_away_stays_away(tmp_path, origin, authority, nodes):
+    script, issued = signing_script(authority, tmp_path)
+    node = make_node(tmp_path, origin, script)
+    nodes.append(node.start())
+    wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"), 20)
+    node.cli("cert", "retire", fingerprint(issued / "0.pem"))
+    wait_until(lambda: "it is retired" in renewals(node)["delivery"]["reason"], 20)
+    node.stop()
+    node.start()
+    assert "is not renewed: it is retired" in node.cli("cert", "list").stdout
+    assert len(list(issued.iterdir())) == 1 and shown(node) is None
+
+    other = authority.sign(node.request_certificate(name="other"))
+    node.import_certificate(other)
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) == fingerprint(issued / "1.pem")
+    node.import_certificate(other)
+    wait_until(lambda: "another certificate is in use" in renewals(node)["delivery"]["reason"], 20)
+    assert shown(node) == fingerprint(other)
+
+
 def failing(tmp_path, origin, nodes, text, **signer):
     script = write_script(tmp_path / "sign", text)
     node = make_node(tmp_path, origin, script, **signer)
