@@ -137,12 +137,13 @@ Result<HeldKey> CertificateFolder::find_key_of(const std::vector<Certificate>& c
 
 Status CertificateFolder::store_imported(const std::string& key_name, const std::string& id,
                                          std::string_view chain_pem, base::WallTime now) const {
-  LARDER_TRY(base::write_file_atomically(chain_path(key_name, id), chain_pem, kFileMode));
   Record record{.certificate_id = id, .history = {}};
   // A record that cannot be read is begun anew: the certificate itself is what counts.
   if (auto earlier = read_record(key_name, id)) record = std::move(*earlier);
   record.add(Record::Event::Imported, now, record.history.empty() ? "" : "imported again");
-  return write_record(key_name, record);
+  // The record first: a certificate is never without the time from which it is kept.
+  LARDER_TRY(write_record(key_name, record));
+  return base::write_file_atomically(chain_path(key_name, id), chain_pem, kFileMode);
 }
 
 Result<Record> CertificateFolder::read_record(std::string_view key_name,

@@ -30,6 +30,11 @@ struct CertOptions : CommonOptions {
   std::string organization;
   std::vector<std::string> dns;
   std::vector<std::string> addresses;
+  std::vector<std::string> uris;
+  std::vector<std::string> emails;
+  std::vector<std::string> registered_ids;
+  std::vector<std::string> directory_names;
+  std::vector<std::string> other_names;
   std::string file;
   std::string id;
   std::string reason;
@@ -91,6 +96,11 @@ int request(const CertOptions& options) {
   wanted.subject = {options.common_name, options.country, options.state, options.organization};
   wanted.names.dns = options.dns;
   wanted.names.addresses = options.addresses;
+  wanted.names.uris = options.uris;
+  wanted.names.emails = options.emails;
+  wanted.names.registered_ids = options.registered_ids;
+  wanted.names.directory_names = options.directory_names;
+  wanted.names.other_names = options.other_names;
   const base::SystemClock clock;
   const auto made = host->store.make_request(wanted, clock.wall());
   if (!made) {
@@ -377,6 +387,11 @@ void add_request(Command& cert) {
       .option("--organization", options->organization, "Subject: organisation.")
       .options("--san-dns", options->dns, "DNS names; default: the node's connection_names.")
       .options("--san-ip", options->addresses, "Addresses.")
+      .options("--san-uri", options->uris, "URIs.")
+      .options("--san-email", options->emails, "E-mail addresses.")
+      .options("--san-rid", options->registered_ids, "Registered ids: 1.2.3.4.")
+      .lines("--san-dir-name", options->directory_names, "Directory name: CN=node1,O=Example.")
+      .lines("--san-other-name", options->other_names, "Object id and text: 1.2.3.4;text.")
       .example(
           "larder cert request --name delivery --algorithm ec --common-name node1.example.org "
           "--san-dns node1.example.org")

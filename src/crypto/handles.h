@@ -38,6 +38,7 @@ using CertificateHandle = Handle<X509, X509_free>;
 using RequestHandle = Handle<X509_REQ, X509_REQ_free>;
 using CrlHandle = Handle<X509_CRL, X509_CRL_free>;
 using RevokedHandle = Handle<X509_REVOKED, X509_REVOKED_free>;
+using ObjectHandle = Handle<ASN1_OBJECT, ASN1_OBJECT_free>;
 using NameHandle = Handle<X509_NAME, X509_NAME_free>;
 using GeneralNamesHandle = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
 using GeneralNameHandle = Handle<GENERAL_NAME, GENERAL_NAME_free>;

@@ -24,8 +24,15 @@ struct AlternativeNames {
   std::vector<std::string> addresses = {};
   std::vector<std::string> uris = {};
   std::vector<std::string> emails = {};
+  // Written into requests, never read: no client connects by them.
+  std::vector<std::string> registered_ids = {};   // "1.2.3.4"
+  std::vector<std::string> directory_names = {};  // "CN=node1,O=Example"
+  std::vector<std::string> other_names = {};      // "1.3.6.1.4.1.311.20.2.3;node1@example.org"
 
-  bool empty() const { return dns.empty() && addresses.empty() && uris.empty() && emails.empty(); }
+  bool empty() const {
+    return dns.empty() && addresses.empty() && uris.empty() && emails.empty() &&
+           registered_ids.empty() && directory_names.empty() && other_names.empty();
+  }
 };
 
 // Letters, digits, hyphens and dots, labels of 1 to 63, at most 253 in all, no trailing dot; a

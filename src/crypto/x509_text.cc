@@ -1,5 +1,7 @@
 #include "crypto/x509_text.h"
 
+#include <openssl/err.h>
+
 #include <ctime>
 
 #include "base/encoding.h"
@@ -71,6 +73,90 @@ Status push_text(GENERAL_NAMES* names, int type, const std::string& text) {
   }
   (void)name.release();
   return {};
+}
+
+Status push(GENERAL_NAMES* names, GeneralNameHandle name) {
+  if (!name || sk_GENERAL_NAME_push(names, name.get()) <= 0) {
+    return fail_openssl(ErrorCode::Internal, "cannot build an alternative name");
+  }
+  (void)name.release();
+  return {};
+}
+
+ObjectHandle parse_object_id(const std::string& text) {
+  ObjectHandle object(text.size() <= kTextLimit ? OBJ_txt2obj(text.c_str(), 1) : nullptr);
+  if (!object) ERR_clear_error();
+  return object;
+}
+
+Status push_registered_id(GENERAL_NAMES* names, const std::string& text) {
+  ObjectHandle object = parse_object_id(text);
+  if (!object) {
+    return fail(ErrorCode::InvalidArgument,
+                "a registered id is numbers with dots, as 1.3.6.1.4.1.311");
+  }
+  GeneralNameHandle name(GENERAL_NAME_new());
+  if (name) GENERAL_NAME_set0_value(name.get(), GEN_RID, object.release());
+  return push(names, std::move(name));
+}
+
+// "CN=node1,O=Example"; a comma in a value stands behind a backslash.
+Status push_directory_name(GENERAL_NAMES* names, std::string_view text) {
+  NameHandle directory(X509_NAME_new());
+  std::string part;
+  for (std::size_t i = 0; directory && i <= text.size(); ++i) {
+    if (i < text.size() && text[i] == '\\' && i + 1 < text.size()) {
+      part += text[++i];
+      continue;
+    }
+    if (i < text.size() && text[i] != ',') {
+      part += text[i];
+      continue;
+    }
+    const std::size_t equals = part.find('=');
+    const std::string field = part.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
+    if (value.empty() || value.size() > kTextLimit ||
+        X509_NAME_add_entry_by_txt(directory.get(), field.c_str(), MBSTRING_UTF8,
+                                   base::as_bytes(value).data(), static_cast<int>(value.size()), -1,
+                                   0) != 1) {
+      ERR_clear_error();
+      return fail(ErrorCode::InvalidArgument, "a directory name is like CN=node1,O=Example");
+    }
+    part.clear();
+  }
+  GeneralNameHandle name(GENERAL_NAME_new());
+  if (name && directory) {
+    GENERAL_NAME_set0_value(name.get(), GEN_DIRNAME, directory.release());
+  }
+  return push(names, std::move(name));
+}
+
+// An object id and a text, as Windows has it for user principal names.
+Status push_other_name(GENERAL_NAMES* names, const std::string& text) {
+  const std::size_t end = text.find(';');
+  ObjectHandle object = parse_object_id(text.substr(0, end));
+  const std::string value = end == std::string::npos ? "" : text.substr(end + 1);
+  if (!object || value.empty() || value.size() > kUriLimit) {
+    return fail(ErrorCode::InvalidArgument,
+                "an other name is an object id and a text: 1.3.6.1.4.1.311.20.2.3;node1@x.org");
+  }
+  ASN1_UTF8STRING* const utf8 = ASN1_UTF8STRING_new();
+  ASN1_TYPE* const content = ASN1_TYPE_new();
+  GeneralNameHandle name(GENERAL_NAME_new());
+  if (utf8 == nullptr || content == nullptr || !name ||
+      ASN1_STRING_set(utf8, value.data(), static_cast<int>(value.size())) != 1) {
+    ASN1_UTF8STRING_free(utf8);
+    ASN1_TYPE_free(content);
+    return fail_openssl(ErrorCode::Internal, "cannot build an alternative name");
+  }
+  ASN1_TYPE_set(content, V_ASN1_UTF8STRING, utf8);
+  if (GENERAL_NAME_set0_othername(name.get(), object.get(), content) != 1) {
+    ASN1_TYPE_free(content);
+    return fail_openssl(ErrorCode::Internal, "cannot build an alternative name");
+  }
+  (void)object.release();
+  return push(names, std::move(name));
 }
 
 Status push_address(GENERAL_NAMES* names, const std::string& text) {
@@ -176,6 +262,15 @@ Result<GeneralNamesHandle> make_general_names(const AlternativeNames& names) {
       return fail(ErrorCode::InvalidArgument, "an alternative name is not an e-mail address");
     }
     LARDER_TRY(push_text(result.get(), GEN_EMAIL, email));
+  }
+  for (const std::string& id : names.registered_ids) {
+    LARDER_TRY(push_registered_id(result.get(), id));
+  }
+  for (const std::string& directory : names.directory_names) {
+    LARDER_TRY(push_directory_name(result.get(), directory));
+  }
+  for (const std::string& other : names.other_names) {
+    LARDER_TRY(push_other_name(result.get(), other));
   }
   return result;
 }
