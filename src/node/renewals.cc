@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "certs/renewal_target.h"
 
 namespace larder::node {
 
@@ -20,41 +21,6 @@ constexpr milliseconds kTick{5000};
 // The files are looked at this often, because others may have changed them.
 constexpr std::chrono::minutes kLookAgain{5};
 constexpr std::size_t kCommonNameLimit = 64;
-
-// The certificate of a key that a renewal follows: the one that is or would be served, else the
-// latest that was not put away.
-const certs::CertificateFacts* current_of(const certs::Inventory& inventory,
-                                          const std::string& key_name) {
-  const certs::CertificateFacts* found = nullptr;
-  for (const certs::KeyFacts& key : inventory.keys) {
-    if (key.name != key_name) continue;
-    for (const certs::CertificateFacts& facts : key.certificates) {
-      const bool chosen = facts.state == certs::CertificateState::Active ||
-                          facts.state == certs::CertificateState::Disabled;
-      if (chosen) return &facts;
-      if (found == nullptr && facts.state != certs::CertificateState::Retired) found = &facts;
-    }
-  }
-  return found;
-}
-
-// Empty, or why a certificate is left alone: the administrator put it away, or chose another one.
-std::string reason_against(const certs::Inventory& inventory, const std::string& key_name) {
-  bool other_chosen = false;
-  bool has_any = false;
-  for (const certs::KeyFacts& key : inventory.keys) {
-    for (const certs::CertificateFacts& facts : key.certificates) {
-      const bool chosen = facts.state == certs::CertificateState::Active ||
-                          facts.state == certs::CertificateState::Disabled;
-      if (chosen && key.name == key_name) return {};
-      other_chosen = other_chosen || chosen;
-      has_any = has_any || key.name == key_name;
-    }
-  }
-  if (!has_any) return {};
-  if (current_of(inventory, key_name) == nullptr) return "it is retired";
-  return other_chosen ? "another certificate is in use" : "";
-}
 
 std::optional<certs::Lifetime> lifetime_of(const certs::CertificateFacts* facts) {
   if (facts == nullptr) return std::nullopt;
@@ -176,18 +142,18 @@ milliseconds Renewals::step(const client::HttpExchange& exchange) {
 
 base::WallTime Renewals::look_after(const SignerSettings& signer, const certs::Inventory& inventory,
                                     const NodeSettings& settings, const SigningThread& thread) {
-  const certs::CertificateFacts* const current = current_of(inventory, signer.certificate);
+  const certs::RenewalTarget target = certs::renewal_target(inventory, signer.certificate);
   RenewalRecord record;
   // One that cannot be read is begun anew: an attempt too many does less harm than none.
   if (auto read = certs::read_renewal_record(surroundings_.folder, signer.certificate)) {
     record = std::move(*read);
   }
-  auto decision = certs::decide_renewal(lifetime_of(current), record.attempts, clock_.wall());
+  auto decision =
+      certs::decide_renewal(lifetime_of(target.current), record.attempts, clock_.wall());
   const bool wished = take_wish(signer.certificate);
-  const std::string against = reason_against(inventory, signer.certificate);
-  if (!wished && (!decision.due || !against.empty())) {
-    note_plan(signer, decision.at, against, std::move(record));
-    return against.empty() ? decision.at : base::WallTime::max();
+  if (!wished && (!decision.due || !target.against.empty())) {
+    note_plan(signer, decision.at, target.against, std::move(record));
+    return target.against.empty() ? decision.at : base::WallTime::max();
   }
   base::log_info("a certificate is to be renewed",
                  {{"certificate", signer.certificate},
@@ -269,7 +235,7 @@ RenewalRecord Renewals::attempt(const SignerSettings& signer, const NodeSettings
   }
   if (const auto store = open_store(settings)) {
     if (const auto after = store->list()) {
-      lifetime = lifetime_of(current_of(*after, signer.certificate));
+      lifetime = lifetime_of(certs::renewal_target(*after, signer.certificate).current);
     }
   }
   record.next = certs::decide_renewal(lifetime, record.attempts, clock_.wall()).at;
