@@ -56,8 +56,13 @@ Result<RenewalRecord> parse_renewal_record(std::string_view text) {
   if (!next) return std::unexpected(next.error());
   const auto last_text = base::json_string_or(*json, "last", "");
   if (!last_text) return std::unexpected(last_text.error());
+  const auto running = json->find("running");
+  if (running != json->end() && !running->is_boolean()) {
+    return fail(ErrorCode::InvalidArgument, "\"running\" is neither true nor false");
+  }
 
   RenewalRecord record{.signer = std::move(*signer), .attempts = {}, .reason = {}, .next = *next};
+  record.is_running = running != json->end() && running->get<bool>();
   record.reason = std::move(*reason);
   record.attempts.failures = static_cast<unsigned>(*failures);
   record.attempts.asked_to_wait = std::chrono::seconds(*wait);
@@ -70,7 +75,7 @@ Result<RenewalRecord> parse_renewal_record(std::string_view text) {
 }
 
 std::string print(const RenewalRecord& record) {
-  const Json json = {
+  Json json = {
       {"format", kFormat},
       {"signer", record.signer},
       {"failures", std::min<std::int64_t>(record.attempts.failures, kFailuresLimit)},
@@ -78,6 +83,7 @@ std::string print(const RenewalRecord& record) {
       {"asked_to_wait", std::min<std::int64_t>(record.attempts.asked_to_wait.count(), kWaitLimit)},
       {"reason", record.reason.substr(0, kReasonLimit)},
       {"next", base::to_rfc3339(record.next)}};
+  if (record.is_running) json["running"] = true;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -17,6 +17,8 @@ struct RenewalRecord {
   RenewalAttempts attempts;
   std::string reason;   // of the last failure; empty after a success
   base::WallTime next;  // when the next attempt is due
+  // Written before the signer is asked: whoever reads it after a restart counts a failure.
+  bool is_running = false;
 };
 
 base::Result<RenewalRecord> parse_renewal_record(std::string_view text);

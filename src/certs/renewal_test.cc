@@ -106,6 +106,9 @@ TEST(RenewalRecord, SaysTheSameWhenItIsReadAgain) {
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(print(*read), print(record));
   EXPECT_EQ(read->attempts.last, kStart);
+  EXPECT_FALSE(read->is_running);
+  record.is_running = true;
+  EXPECT_TRUE(parse_renewal_record(print(record))->is_running);
 }
 
 TEST(RenewalRecord, IsRefusedWhenItIsNoneOfOurs) {

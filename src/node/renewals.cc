@@ -109,15 +109,17 @@ Result<certs::CertificateStore> Renewals::open_store(const NodeSettings& setting
 
 milliseconds Renewals::step(const client::HttpExchange& exchange) {
   const auto settings = surroundings_.settings();
+  const auto is_gone = [&](const auto& entry) {
+    return std::ranges::none_of(settings->signers, [&](const SignerSettings& signer) {
+      return signer.certificate == entry.first;
+    });
+  };
+  std::erase_if(records_, is_gone);
   bool changed = false;
   {
     const std::lock_guard lock(mutex_);
     changed = std::exchange(changed_, false);
-    std::erase_if(facts_, [&](const auto& entry) {
-      return std::ranges::none_of(settings->signers, [&](const SignerSettings& signer) {
-        return signer.certificate == entry.first;
-      });
-    });
+    std::erase_if(facts_, is_gone);
   }
   if (settings->signers.empty()) return kTick;
   if (!changed && clock_.wall() < next_ && clock_.steady() < look_again_) return kTick;
@@ -143,16 +145,12 @@ milliseconds Renewals::step(const client::HttpExchange& exchange) {
 base::WallTime Renewals::look_after(const SignerSettings& signer, const certs::Inventory& inventory,
                                     const NodeSettings& settings, const SigningThread& thread) {
   const certs::RenewalTarget target = certs::renewal_target(inventory, signer.certificate);
-  RenewalRecord record;
-  // One that cannot be read is begun anew: an attempt too many does less harm than none.
-  if (auto read = certs::read_renewal_record(surroundings_.folder, signer.certificate)) {
-    record = std::move(*read);
-  }
+  RenewalRecord& record = record_of(signer.certificate);
   auto decision =
       certs::decide_renewal(lifetime_of(target.current), record.attempts, clock_.wall());
   const bool wished = take_wish(signer.certificate);
   if (!wished && (!decision.due || !target.against.empty())) {
-    note_plan(signer, decision.at, target.against, std::move(record));
+    note_plan(signer, decision.at, target.against, record);
     return target.against.empty() ? decision.at : base::WallTime::max();
   }
   base::log_info("a certificate is to be renewed",
@@ -163,7 +161,7 @@ base::WallTime Renewals::look_after(const SignerSettings& signer, const certs::I
     const std::lock_guard lock(mutex_);
     facts_[signer.certificate].running = true;
   }
-  record = attempt(signer, settings, thread, std::move(record), decision.emergency);
+  attempt(signer, settings, thread, record, decision.emergency);
   {
     const std::lock_guard lock(mutex_);
     Facts& facts = facts_[signer.certificate];
@@ -176,23 +174,21 @@ base::WallTime Renewals::look_after(const SignerSettings& signer, const certs::I
 }
 
 void Renewals::note_plan(const SignerSettings& signer, base::WallTime next,
-                         const std::string& against, RenewalRecord record) const {
+                         const std::string& against, RenewalRecord& record) const {
   const RenewalRecord before = record;
   record.signer = name_of(signer.type);
   record.next = std::chrono::floor<std::chrono::seconds>(next);
   if (record.attempts.failures == 0 || !against.empty()) record.reason = against;
   if (!against.empty()) record.attempts.failures = 0;
   if (print(record) == print(before)) return;
-  if (const base::Status written =
-          certs::write_renewal_record(surroundings_.folder, signer.certificate, record);
-      !written) {
-    base::log_warning("the plan of a renewal cannot be written",
-                      {{"reason", written.error().message}});
-  }
+  write_down(signer.certificate, record);
 }
 
-RenewalRecord Renewals::attempt(const SignerSettings& signer, const NodeSettings& settings,
-                                const SigningThread& thread, RenewalRecord record, bool emergency) {
+void Renewals::attempt(const SignerSettings& signer, const NodeSettings& settings,
+                       const SigningThread& thread, RenewalRecord& record, bool emergency) {
+  const RenewalRecord earlier = record;
+  record.signer = name_of(signer.type);
+  record.attempts.last = clock_.wall();
   std::chrono::seconds asked_to_wait{0};
   const auto renewed = [&]() -> Result<certs::ImportOutcome> {
     auto store = open_store(settings);
@@ -206,12 +202,16 @@ RenewalRecord Renewals::attempt(const SignerSettings& signer, const NodeSettings
     }
     auto made = surroundings_.make_signer(signer, thread);
     if (!made) return std::unexpected(made.error());
+    LARDER_TRY(write_beginning(signer.certificate, record));
     auto outcome = store->renew(signer.certificate, **made, clock_);
     asked_to_wait = outcome ? std::chrono::seconds(0) : (*made)->asked_to_wait();
     return outcome;
   }();
-  if (!renewed && !thread.pause(milliseconds(0))) return record;  // the node stops: no failure
-  record.signer = name_of(signer.type);
+  if (!renewed && !thread.pause(milliseconds(0))) {  // the node stops: no failure
+    record = earlier;
+    write_down(signer.certificate, record);
+    return;
+  }
   record.attempts.last = clock_.wall();
   record.attempts.asked_to_wait = asked_to_wait;
   std::optional<certs::Lifetime> lifetime;
@@ -239,13 +239,41 @@ RenewalRecord Renewals::attempt(const SignerSettings& signer, const NodeSettings
     }
   }
   record.next = certs::decide_renewal(lifetime, record.attempts, clock_.wall()).at;
+  write_down(signer.certificate, record);
+}
+
+RenewalRecord& Renewals::record_of(const std::string& certificate) {
+  const auto [known, is_new] = records_.try_emplace(certificate);
+  if (!is_new) return known->second;
+  // One that cannot be read is begun anew: an attempt too many does less harm than none.
+  if (auto read = certs::read_renewal_record(surroundings_.folder, certificate)) {
+    RenewalRecord& record = known->second = std::move(*read);
+    if (std::exchange(record.is_running, false)) {
+      ++record.attempts.failures;
+      record.reason = "the node ended during the attempt";
+    }
+  }
+  return known->second;
+}
+
+base::Status Renewals::write_beginning(const std::string& certificate, RenewalRecord record) const {
+  record.is_running = true;
   if (const base::Status written =
-          certs::write_renewal_record(surroundings_.folder, signer.certificate, record);
+          certs::write_renewal_record(surroundings_.folder, certificate, record);
+      !written) {
+    return base::with_context("the attempt cannot be written down, so nobody was asked to sign",
+                              written.error());
+  }
+  return {};
+}
+
+void Renewals::write_down(const std::string& certificate, const RenewalRecord& record) const {
+  if (const base::Status written =
+          certs::write_renewal_record(surroundings_.folder, certificate, record);
       !written) {
     base::log_warning("what became of a renewal cannot be written",
                       {{"reason", written.error().message}});
   }
-  return record;
 }
 
 }  // namespace larder::node

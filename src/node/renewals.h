@@ -1,6 +1,6 @@
 // Renews the certificates that have a signer ([[node.signer]]) with nobody there: asks
 // certs::decide_renewal, lets the signer sign, and imports the result like any other file. What
-// became of it is in <certificates>/<key>/renewal.json.
+// became of it is kept in memory and, for a restart, in <certificates>/<key>/renewal.json.
 //
 // One thread of its own does all attempts, one after the other; it may block. The other functions
 // may be called from any thread.
@@ -66,12 +66,16 @@ class Renewals {
   // When the next attempt is due.
   base::WallTime look_after(const SignerSettings& signer, const certs::Inventory& inventory,
                             const NodeSettings& settings, const SigningThread& thread);
-  certs::RenewalRecord attempt(const SignerSettings& signer, const NodeSettings& settings,
-                               const SigningThread& thread, certs::RenewalRecord record,
-                               bool emergency);
+  // Is written to disk before the signer is asked; when it cannot be, nobody is asked.
+  void attempt(const SignerSettings& signer, const NodeSettings& settings,
+               const SigningThread& thread, certs::RenewalRecord& record, bool emergency);
   // For `larder cert list`. `against`: why nothing is done at that time.
   void note_plan(const SignerSettings& signer, base::WallTime next, const std::string& against,
-                 certs::RenewalRecord record) const;
+                 certs::RenewalRecord& record) const;
+  // As it was left on disk, when it is asked for the first time.
+  certs::RenewalRecord& record_of(const std::string& certificate);
+  base::Status write_beginning(const std::string& certificate, certs::RenewalRecord record) const;
+  void write_down(const std::string& certificate, const certs::RenewalRecord& record) const;
   bool take_wish(const std::string& certificate);
   base::Result<certs::CertificateStore> open_store(const NodeSettings& settings) const;
 
@@ -82,6 +86,8 @@ class Renewals {
   std::map<std::string, bool> wanted_;  // guarded by mutex_
   bool changed_ = true;                 // guarded by mutex_
   base::WallTime next_{};               // of the worker's thread, as what follows
+  // What decides: attempts do not follow each other because a disk takes nothing any more.
+  std::map<std::string, certs::RenewalRecord> records_;
   base::SteadyTime look_again_{};
   LinkWorker worker_;  // last: its thread uses all above
 };
