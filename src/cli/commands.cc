@@ -14,6 +14,7 @@ Command make_commands() {
   add_cache_commands(root);
   add_get_command(root);
   add_explain_command(root);
+  add_doctor_command(root);
   add_settings_commands(root);
   return root;
 }

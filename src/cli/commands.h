@@ -20,6 +20,7 @@ void add_content_commands(Command& root);    // packages
 void add_cache_commands(Command& root);      // what a node has stored
 void add_get_command(Command& root);         // download
 void add_explain_command(Command& root);     // why a request goes the way it goes
+void add_doctor_command(Command& root);      // what is wrong, as a client sees it
 void add_settings_commands(Command& root);   // the manual pages, printed
 
 // The page docs/settings.md.

@@ -399,6 +399,15 @@ Result<HttpResponse> HttpClient::perform(const HttpRequest& request) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
   }
+  Slist connect_to;
+  if (!request.connect_to.empty()) {
+    const bool ipv6 = request.connect_to.find(':') != std::string::npos;
+    const std::string place = ipv6 ? "[" + request.connect_to + "]" : request.connect_to;
+    connect_to.reset(curl_slist_append(nullptr, ("::" + place + ":").c_str()));
+    if (!connect_to) return fail(ErrorCode::Internal, "out of memory");
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to.get());
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  }
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fields->get());
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &exchange);

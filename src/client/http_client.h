@@ -27,7 +27,8 @@ struct HttpRequest {
   std::string body;
   std::string body_file;    // path; sent as the body instead of `body`
   std::string unix_socket;  // path; the URL's host is then only a name
-  std::string trust;        // PEM roots; empty: the system's store
+  std::string connect_to;  // address to connect to instead of the URL's host; then no proxy is used
+  std::string trust;       // PEM roots; empty: the system's store
   std::string certificate;  // PEM chain of the client certificate; empty: none
   std::string key;          // PEM of its key; secret, never logged
   std::string proxy;        // "http://proxy.example.org:3128"; empty: what the environment says

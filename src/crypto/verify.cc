@@ -3,6 +3,7 @@
 #include <openssl/x509_vfy.h>
 
 #include <memory>
+#include <optional>
 
 #include "base/file.h"
 #include "crypto/openssl_error.h"
@@ -89,9 +90,11 @@ Result<TrustStore> TrustStore::from_files(std::span<const std::string> paths) {
   return from_certificates(roots);
 }
 
-Status verify_chain(const Certificate& leaf, std::span<const Certificate> intermediates,
-                    const TrustStore& trust, ChainPurpose purpose,
-                    std::span<const std::string> names, base::WallTime now) {
+namespace {
+
+Status verify_path(const Certificate& leaf, std::span<const Certificate> intermediates,
+                   const TrustStore& trust, ChainPurpose purpose,
+                   std::optional<base::WallTime> now) {
   const BorrowedChain untrusted(sk_X509_new_null());
   const StoreContextHandle context(X509_STORE_CTX_new());
   if (!untrusted || !context) return fail_openssl(ErrorCode::Internal, "cannot verify");
@@ -106,10 +109,28 @@ Status verify_chain(const Certificate& leaf, std::span<const Certificate> interm
     return fail_openssl(ErrorCode::Internal, "cannot verify");
   }
   X509_VERIFY_PARAM* const rules = X509_STORE_CTX_get0_param(context.get());
-  X509_VERIFY_PARAM_set_time(rules, base::to_unix_seconds(now));
+  if (now) {
+    X509_VERIFY_PARAM_set_time(rules, base::to_unix_seconds(*now));
+  } else {
+    X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_NO_CHECK_TIME);
+  }
   X509_VERIFY_PARAM_set_depth(rules, kDepthLimit);
   X509_VERIFY_PARAM_set_auth_level(rules, kSecurityLevel);
   if (X509_verify_cert(context.get()) != 1) return refusal(context.get());
+  return {};
+}
+
+}  // namespace
+
+Status verify_chain_at_any_time(const Certificate& leaf, std::span<const Certificate> intermediates,
+                                const TrustStore& trust, ChainPurpose purpose) {
+  return verify_path(leaf, intermediates, trust, purpose, std::nullopt);
+}
+
+Status verify_chain(const Certificate& leaf, std::span<const Certificate> intermediates,
+                    const TrustStore& trust, ChainPurpose purpose,
+                    std::span<const std::string> names, base::WallTime now) {
+  LARDER_TRY(verify_path(leaf, intermediates, trust, purpose, now));
   for (const std::string& name : names) {
     if (!leaf.covers(name)) {
       return fail(ErrorCode::Unauthenticated,
