@@ -52,10 +52,15 @@ nlohmann::json facts_of(const certs::CertificateFacts& certificate, base::WallTi
                        {"at", base::to_rfc3339(entry.at)},
                        {"reason", entry.reason}});
   }
+  // The last thing that happened to it is why it is in its state, and since when.
+  const nlohmann::json since = history.empty() ? nlohmann::json() : history.back()["at"];
+  const nlohmann::json why = history.empty() ? nlohmann::json() : history.back()["reason"];
   const auto left = std::chrono::floor<std::chrono::days>(certificate.not_after - now);
   const auto kept_until = certs::kept_until(certificate);
   return {{"name", certificate.key_name},
           {"state", certs::name(certificate.state)},
+          {"since", since},
+          {"why", why},
           {"proven", certificate.proven},
           {"subject", certificate.subject},
           {"issuer", certificate.issuer},

@@ -5,6 +5,7 @@
 #include "certs/certificate_store.h"
 #include "cli/cert_facts.h"
 #include "cli/cert_renewal.h"
+#include "cli/cert_watch.h"
 #include "cli/commands.h"
 #include "cli/common_options.h"
 #include "cli/control.h"
@@ -192,18 +193,24 @@ int list(const CertOptions& options) {
   const base::SystemClock clock;
   nlohmann::json facts = facts_of(*inventory, clock.wall());
   facts["renewals"] = renewal_facts(host->folder, host->signed_names);
+  facts["watch"] = watch_facts(host->socket);
   if (options.json) {
     print_json(facts);
     return kOk;
   }
   print_table({{"NAME", "name"},
                {"STATE", "state"},
+               {"SINCE", "since"},
+               {"WHY", "why"},
                {"DOMAIN", "dns_names"},
                {"ADDRESSES", "addresses"},
                {"ISSUER", "issuer"},
+               {"KEY", "key"},
+               {"NOT BEFORE", "not_before"},
                {"NOT AFTER", "not_after"},
                {"DAYS", "days_left"},
-               {"SHA-1", "sha1"}},
+               {"SHA-1", "sha1"},
+               {"SHA-256", "sha256"}},
               facts["certificates"], "certificates");
   for (const auto& open : facts["requests"]) {
     if (open["certificates"] == 0)
@@ -213,6 +220,7 @@ int list(const CertOptions& options) {
   if (inventory->disabled) print_line("HTTPS is disabled; `larder cert enable` serves it again.");
   for (const std::string& damaged : inventory->damaged)
     print_line("damaged: " + printable(damaged));
+  print_watch(facts["watch"]);
   return kOk;
 }
 

@@ -319,6 +319,7 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Setting
   const std::string_view* const protocol =
       settings.answers_challenge ? &kChallengeProtocol : &kDeliveryProtocol;
   SSL_CTX_set_alpn_select_cb(context, select_protocol, const_cast<std::string_view*>(protocol));
+  if (settings.staples != nullptr) offer_staples(context, settings.staples);
   // One certificate needs no choice, which every handshake would pay for.
   if (parts->identities.size() > 1) SSL_CTX_set_cert_cb(context, choose_certificates, parts.get());
   if (settings.ask_client_certificate) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/published.h"
+#include "net/stapling.h"
 #include "net/ticket_keys.h"
 #include "net/tls_challenges.h"
 
@@ -31,6 +32,7 @@ class TlsContext {
     // of certificates; never between listeners that ask for certificates and those that do not.
     std::shared_ptr<TicketKeys> tickets = nullptr;
     bool answers_challenge = false;  // ALPN is acme-tls/1 instead of http/1.1
+    const StapleBoard* staples = nullptr;  // OCSP answers for clients; outlives all connections
   };
   // TLS 1.2 and 1.3, ALPN http/1.1, session tickets.
   static base::Result<std::shared_ptr<const TlsContext>> create(const Settings& settings);

@@ -140,6 +140,7 @@ base::Status Node::Parts::reload_certificates() {
                  {{"https", name(choice.delivery)},
                   {"content", name(choice.content)},
                   {"own", std::to_string(active->certificates.size())}});
+  if (watch) watch->wake();
   return status;
 }
 
@@ -182,6 +183,7 @@ std::string Node::Parts::status_json() const {
               {"connections", connection_count()},
               {"https", name(choice.delivery)},
               {"content", name(choice.content)},
+              {"alerts", watch->facts().alerts},
               {"counters", std::move(counters_json)},
               {"cache",
                {{"objects", cache.objects},
@@ -246,17 +248,7 @@ std::string Node::Parts::metrics() const {
   add_serving_gauges(*this, gauges);
   add_cache_gauges(cache, gauges);
   add_renewal_gauges(*this, gauges);
-  if (const auto inventory = certificates->list()) {
-    for (const certs::KeyFacts& key : inventory->keys) {
-      for (const certs::CertificateFacts& facts : key.certificates) {
-        if (facts.state != certs::CertificateState::Active) continue;
-        gauges.push_back({"larder_certificate_not_after_seconds",
-                          "End of validity, seconds since 1970",
-                          static_cast<double>(base::to_unix_seconds(facts.not_after)), false,
-                          "{key=\"" + key.name + "\"}"});
-      }
-    }
-  }
+  add_watch_gauges(*this, gauges);
   std::string page = print_metrics(counters.totals(), gauges);
   counters.print_requests(page);
   return page;
@@ -317,6 +309,7 @@ void add_admin_routes(Node::Parts& parts) {
                               {"content", name(choice.content)},
                               {"settings", settings.error.empty() ? "in force" : "refused"}};
                if (!settings.restarts.empty()) answer["needs_restart"] = settings.restarts;
+               answer["alerts"] = parts.watch->facts().alerts;
                return server::json_reply(answer.dump());
              }));
   router.add("GET", "/metrics", guarded([&parts] {

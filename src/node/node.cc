@@ -118,11 +118,13 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   open_renewals(parts);
   parts.retention =
       std::make_unique<RetentionWorker>(parts.settings.state_dir + "/certificates", clock);
+  open_watch(parts);
   parts.control_pool = std::make_unique<net::WorkerPool>(2, 64);
   add_control_routes(parts);
   add_cache_routes(parts);
   add_admin_routes(parts);
   add_renewal_routes(parts);
+  add_watch_routes(parts);
 
   server::ServerSettings serving;
   serving.threads = static_cast<unsigned>(parts.settings.threads);
@@ -134,6 +136,7 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   parts.link->start();
   parts.renewals->start();
   parts.retention->start();
+  parts.watch->start();
   return node;
 }
 
@@ -148,6 +151,7 @@ void Node::stop(std::chrono::milliseconds grace) {
   if (parts.link) parts.link->stop();
   if (parts.renewals) parts.renewals->stop();
   if (parts.retention) parts.retention->stop();
+  if (parts.watch) parts.watch->stop();
   // From here on nobody asks any more. The origin thread calls fills, fills use the disk threads,
   // both use the store.
   if (parts.origins) parts.origins->stop();

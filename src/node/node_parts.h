@@ -15,6 +15,7 @@
 #include "client/origin_pool.h"
 #include "content/library.h"
 #include "net/worker_pool.h"
+#include "node/certificate_watch.h"
 #include "node/challenges.h"
 #include "node/content_access.h"
 #include "node/counters.h"
@@ -76,7 +77,7 @@ struct Node::Parts {
         clock(node_clock),
         started_at(node_clock.wall()),
         policy(std::make_shared<const Policy>(counted(settings))),
-        serving(settings.site_certificate_for_delivery) {}
+        serving(settings.site_certificate_for_delivery, &staples) {}
 
   const NodeSettings settings;  // as the node was started; what is in force now is in `policy`
   const SettingsSource source;
@@ -86,6 +87,7 @@ struct Node::Parts {
   CounterSet counters;
   PolicyHolder policy;
   std::shared_ptr<Counters> handshakes = counters.add_thread();
+  net::StapleBoard staples;
   ServingCertificates serving;
   std::optional<certs::CertificateStore> certificates;
   std::unique_ptr<content::Library> library;
@@ -100,6 +102,7 @@ struct Node::Parts {
   std::unique_ptr<SiteLink> link;
   std::unique_ptr<Renewals> renewals;
   std::unique_ptr<RetentionWorker> retention;
+  std::unique_ptr<CertificateWatch> watch;
   std::unique_ptr<net::WorkerPool> control_pool;
   server::Router control_router;
   server::Router admin_router;
@@ -148,6 +151,11 @@ void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 void open_renewals(Node::Parts& parts);
 void add_renewal_routes(Node::Parts& parts);
 void add_renewal_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
+
+// watch_routes.cc
+void open_watch(Node::Parts& parts);
+void add_watch_routes(Node::Parts& parts);
+void add_watch_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 
 // Routes of the control socket and of the read-only TCP admin port.
 void add_control_routes(Node::Parts& parts);

@@ -31,6 +31,7 @@ std::vector<server::ListenerSettings> make_listeners(Node::Parts& parts,
       listener.on_handshake_failure = [&parts](std::string_view address_text,
                                                std::string_view reason) {
         parts.handshakes->add_shared(Counter::HandshakeFailures);
+        if (parts.watch) parts.watch->handshake_failed(address_text, reason);
         base::log_debug("a TLS handshake failed",
                         {{"client", std::string(address_text)}, {"reason", std::string(reason)}});
       };
@@ -136,6 +137,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   parts.origins->set_own_ports(pool->own_ports);
   set_quotas(*parts.store, next->settings);
   parts.renewals->wake();
+  parts.watch->wake();
   base::configure_log({next->settings.log_level, next->settings.log_json});
   if (const base::Status set =
           parts.serving.set_site_for_delivery(next->settings.site_certificate_for_delivery);

@@ -57,7 +57,7 @@ base::Status ServingCertificates::apply_locked() {
       -> base::Result<std::shared_ptr<const net::TlsContext>> {
     if (source == CertificateSource::None) return nullptr;
     net::TlsContext::Settings settings{
-        .identities = {}, .ask_client_certificate = ask, .tickets = tickets};
+        .identities = {}, .ask_client_certificate = ask, .tickets = tickets, .staples = staples_};
     const auto add = [&](const Identity& identity) {
       settings.identities.push_back({.chain_pem = identity.chain_pem,
                                      .key_pem = identity.key_pem,

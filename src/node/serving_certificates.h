@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/stapling.h"
 #include "net/tls_context.h"
 
 namespace larder::node {
@@ -30,8 +31,9 @@ CertificateChoice choose_certificates(bool disabled, bool has_pki, bool has_site
 // Thread-safe.
 class ServingCertificates {
  public:
-  explicit ServingCertificates(bool site_certificate_for_delivery)
-      : site_for_delivery_(site_certificate_for_delivery) {}
+  // `staples`: OCSP answers for clients; outlives all connections.
+  ServingCertificates(bool site_certificate_for_delivery, const net::StapleBoard* staples)
+      : staples_(staples), site_for_delivery_(site_certificate_for_delivery) {}
 
   struct Identity {
     std::string key_pem;    // secret
@@ -57,6 +59,7 @@ class ServingCertificates {
  private:
   base::Status apply_locked();
 
+  const net::StapleBoard* const staples_;
   mutable std::mutex mutex_;  // guards what follows, except the contexts
   bool site_for_delivery_;
   bool disabled_ = false;

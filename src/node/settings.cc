@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/file.h"
+#include "node/alert_settings.h"
 #include "node/origin_pool_settings.h"
 #include "node/origin_settings.h"
 #include "node/profiles.h"
@@ -202,6 +203,7 @@ SettingsSection<NodeSettings> make_node_section() {
           .effect = Effect::Live});
   add_limits(s);
   add_logs(s);
+  add_alert_settings(s);
   s.tables("drive", &NodeSettings::drives, drive_section());
   s.tables("signer", &NodeSettings::signers, signer_section(), Effect::Live);
   return s;
@@ -240,6 +242,8 @@ void complete_paths(NodeSettings& settings, const std::string& file_name) {
     resolve(signer.external_key_file, folder);
     resolve(signer.ca_file, folder);
   }
+  resolve(settings.alert_webhook_trust, folder);
+  resolve(settings.alert_webhook_secret, folder);
   for (DriveSettings& drive : settings.drives) resolve(drive.path, folder);
   for (OriginSettings& origin : settings.origins) resolve(origin.ca_file, folder);
 }
@@ -401,6 +405,8 @@ base::Status check_setting_files(const NodeSettings& settings) {
         return std::unexpected(key.error());
     }
   }
+  if (!settings.alert_webhook_trust.empty()) files.push_back(settings.alert_webhook_trust);
+  if (!settings.alert_webhook_secret.empty()) files.push_back(settings.alert_webhook_secret);
   for (const std::string& file : files) {
     if (const auto text = base::read_file(file, kCertificateFileLimit); !text)
       return std::unexpected(text.error());

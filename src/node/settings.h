@@ -141,6 +141,11 @@ struct NodeSettings {
   std::uint64_t scrub_rate = 20'000'000;        // bytes a second; 0: no scrub
   std::uint64_t hot_memory = 64 << 20;          // bytes for small objects kept ready to send
 
+  std::string alert_webhook;          // https URL; empty: none
+  std::string alert_webhook_trust;    // PEM file; empty: the system's store
+  std::string alert_webhook_secret;   // file; empty: alerts are not signed
+  bool disable_when_revoked = false;  // ends HTTPS
+
   std::string access_log;  // default: <state_dir>/log/access.log; "off": none
   base::LogLevel log_level = base::LogLevel::Info;
   bool log_json = false;

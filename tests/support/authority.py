@@ -37,12 +37,12 @@ class Authority:
         run("openssl", "x509", "-req", "-in", request, "-CA", issuer, "-CAkey", issuer_key, "-out", out,
             "-days", days, "-extfile", file, *(["-copy_extensions", "copy"] if copy else []))
 
-    def sign(self, request, days=90, usage="serverAuth", names=None):
-        """Signs a request with the names it asks for (or with `names`, as 'DNS:a,IP:b'); returns the
-        path of leaf and intermediate in one PEM file."""
+    def sign(self, request, days=90, usage="serverAuth", names=None, extensions=""):
+        """Signs a request with the names it asks for (or with `names`, as 'DNS:a,IP:b') and with further
+        lines of openssl's configuration; returns the path of leaf and intermediate in one PEM file."""
         self._count += 1
         leaf = self.folder / f"leaf-{self._count}.pem"
-        extensions = ("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
+        extensions += ("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
                       f"extendedKeyUsage={usage}\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         if names:
             extensions += f"subjectAltName={names}\n"
@@ -51,10 +51,10 @@ class Authority:
         chain.write_text(leaf.read_text() + self.intermediate.read_text())
         return chain
 
-    def issue(self, common_name, names):
+    def issue(self, common_name, names, days=90):
         """A key and certificate made here, for a peer that is not Larder."""
         key, request = self.folder / f"{common_name}.key", self.folder / f"{common_name}.csr"
         run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc",
             "-keyout", key, "-out", request, "-subj", f"/CN={common_name}")
-        chain = self.sign(request, names=names)
+        chain = self.sign(request, days=days, names=names)
         return Issued(key, chain, chain)

@@ -26,8 +26,9 @@ class Runbooks:
     def __call__(self, name, *arguments, check=True):
         return run(RUNBOOKS / name, *arguments, check=check, environment=self.environment)
 
-    def request(self, *more, algo=("-algo", "EC", "-keySizeOrCurve", "prime256v1"), name="mcc-node1"):
-        return self("generateCsr.sh", *algo, "-csrName", name, "-subjectCommonName", NAME, "-sanDns", NAME, *more)
+    def request(self, *more, algo=("-algo", "EC", "-keySizeOrCurve", "prime256v1"), name="mcc-node1", check=True):
+        return self("generateCsr.sh", *algo, "-csrName", name, "-subjectCommonName", NAME, "-sanDns", NAME, *more,
+                    check=check)
 
     def certificate(self, name):
         return self.certificates / "certs" / name
@@ -49,13 +50,14 @@ def logged(done, name):
 
 def test_from_request_to_https_and_back(runbooks, authority, origin):
     done = runbooks.request("-subjectCountry", "DE", "-subjectState", "Hessen", "-subjectOrg", "Example, Inc",
-                            "-sanIp", "127.0.0.1")
+                            "-sanIp", "127.0.0.1", "-sanUri", "https://mcc-node1.larder.test/", "-sanEmail",
+                            "admin@larder.test")
     csr = pathlib.Path(re.search(r"^CSR file created at: (.*)$", done.stdout, re.M)[1])
     assert csr == runbooks.certificate("mcc-node1.csr")
     assert str(csr) in logged(done, "GenerateCsr")
     text = run("openssl", "req", "-in", csr, "-noout", "-text", "-verify").stdout
     for part in (f"CN = {NAME}", "C = DE", "ST = Hessen", "Example, Inc", f"DNS:{NAME}", "IP Address:127.0.0.1",
-                 "prime256v1"):
+                 "URI:https://mcc-node1.larder.test/", "email:admin@larder.test", "prime256v1"):
         assert part in text
     assert not [path for path in runbooks.certificates.rglob("*")
                 if path.is_file() and "PRIVATE KEY" in path.read_text()], "the key stays with the node"
@@ -110,6 +112,11 @@ def test_a_missing_parameter_is_named(runbooks, missing, arguments):
     done = runbooks("generateCsr.sh", *arguments, check=False)
     assert done.returncode == 2 and re.search(rf"{missing}\b.*(missing|required)", done.stderr), done
     assert not runbooks.certificates.exists(), "nothing was begun"
+
+
+def test_a_kind_of_name_that_larder_does_not_know_is_refused(runbooks):
+    done = runbooks.request("-sanRid", "1.2.3.4", check=False)
+    assert done.returncode == 2 and "--san-rid" in done.stderr
 
 
 def test_a_refusal_says_why_and_where_the_log_is(runbooks, authority):

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support import raw
+from support.curl import curl
 from support.larder import Node, origin_table
 from support.program import ROOT, run
 from support.wait import wait_until
@@ -32,6 +33,8 @@ def page(node, origin, authority):
     assert node.get("/fresh/two.bin").status == 502
     origin.start()
     wait_until(lambda: node.metric("larder_requests_total") >= 7)
+    assert curl(f"https://127.0.0.1:{node.https_port}/").exit_code == 60, "refused: its CA is not one of the system's"
+    wait_until(lambda: node.metric("larder_tls_handshake_failures_total") == 1)
     return node.admin("/metrics").body.decode()
 
 

@@ -1,0 +1,36 @@
+#include "node/alert_settings.h"
+
+namespace larder::node {
+
+using base::Effect;
+
+void add_alert_settings(base::SettingsSection<NodeSettings>& section) {
+  section.value(
+      "alert_webhook", &NodeSettings::alert_webhook, parse_webhook_url,
+      [](const std::string& url) { return url; },
+      {.text = "Where alerts about certificates are sent, as JSON by POST, until they are "
+               "taken with a 2xx; empty: they are only logged.",
+       .limits = "https://host[:port][/path]",
+       .effect = Effect::Live});
+  section.text("alert_webhook_trust", &NodeSettings::alert_webhook_trust,
+               {.text = "PEM file of the CA that vouches for the receiver of alerts; empty: the "
+                        "system's store.",
+                .effect = Effect::Live});
+  section.text("alert_webhook_secret", &NodeSettings::alert_webhook_secret,
+               {.text = "File with the secret that signs alerts (X-Larder-Signature), readable by "
+                        "the node's user alone; empty: they are not signed.",
+                .effect = Effect::Live});
+  section.boolean("disable_when_revoked", &NodeSettings::disable_when_revoked,
+                  {.text = "End HTTPS when the issuer of the certificate, or of its issuer, says "
+                           "that it is revoked, as `larder cert disable` does. Off: it is only "
+                           "told.",
+                   .effect = Effect::Live});
+}
+
+WebhookSettings webhook_of(const NodeSettings& settings) {
+  return {.url = settings.alert_webhook,
+          .trust = settings.alert_webhook_trust,
+          .secret = settings.alert_webhook_secret};
+}
+
+}  // namespace larder::node

@@ -1,0 +1,70 @@
+#include "node/alert_webhook.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "crypto/digest.h"
+#include "http/target.h"
+
+namespace larder::node {
+
+using base::ErrorCode;
+using base::Result;
+
+namespace {
+
+constexpr std::uint64_t kTrustLimit = 8 << 20;
+constexpr std::uint64_t kSecretLimit = 4096;
+constexpr std::chrono::seconds kTimeout{5};
+
+}  // namespace
+
+Result<std::string> parse_webhook_url(std::string_view text) {
+  constexpr std::string_view kScheme = "https://";
+  const auto wrong = [] {
+    return base::fail(ErrorCode::InvalidArgument, "is not like https://host/path");
+  };
+  if (text.empty()) return std::string();
+  if (!text.starts_with(kScheme) || text.size() > 2048) return wrong();
+  const std::string_view rest = text.substr(kScheme.size());
+  if (!http::parse_authority(rest.substr(0, rest.find_first_of("/?")))) return wrong();
+  for (const char c : text) {
+    if (c <= ' ' || c > '~' || c == '#') return wrong();
+  }
+  return std::string(text);
+}
+
+Result<client::HttpRequest> make_webhook_request(const WebhookSettings& settings,
+                                                 const std::string& node, const Alert& alert,
+                                                 base::WallTime now) {
+  client::HttpRequest request;
+  request.method = "POST";
+  request.url = settings.url;
+  request.timeout = kTimeout;
+  request.body = base::Json{{"id", alert.id},     {"at", base::to_rfc3339(alert.at)},
+                            {"node", node},       {"kind", alert.kind},
+                            {"text", alert.text}, {"certificate", alert.certificate}}
+                     .dump(-1, ' ', false, base::Json::error_handler_t::replace);
+  const std::string timestamp = std::to_string(base::to_unix_seconds(now));
+  request.fields = {{"Content-Type", "application/json"}, {"X-Larder-Timestamp", timestamp}};
+  if (!settings.trust.empty()) {
+    auto trust = base::read_file(settings.trust, kTrustLimit);
+    if (!trust) return std::unexpected(trust.error());
+    request.trust = std::move(*trust);
+  }
+  if (!settings.secret.empty()) {
+    auto secret = base::read_file(settings.secret, kSecretLimit);
+    if (!secret) return std::unexpected(secret.error());
+    while (secret->ends_with('\n') || secret->ends_with('\r')) secret->pop_back();
+    if (secret->empty()) {
+      return base::fail(ErrorCode::InvalidArgument, settings.secret + " is empty");
+    }
+    const auto signature = crypto::hmac_sha256(*secret, timestamp + "." + request.body);
+    request.fields.emplace_back("X-Larder-Signature", "sha256=" + base::to_hex(signature));
+  }
+  return request;
+}
+
+}  // namespace larder::node

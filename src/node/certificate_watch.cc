@@ -1,0 +1,316 @@
+#include "node/certificate_watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "node/revocation_look.h"
+
+namespace larder::node {
+
+namespace {
+
+constexpr std::chrono::minutes kTick{1};
+constexpr std::chrono::hours kLookPause{24};
+constexpr std::chrono::hours kLookAgain{1};  // after one that did not succeed
+constexpr std::chrono::minutes kShortestLook{1};
+constexpr std::chrono::hours kRefusalsPause{24};  // between two alerts about them
+constexpr std::chrono::hours kRecently{1};
+constexpr std::uint64_t kTrustLimit = 8 << 20;
+constexpr std::size_t kRootsLimit = 1000;
+
+std::string short_id(const std::string& id) {
+  return id.substr(0, 16);
+}
+
+std::string names_of(const crypto::Certificate& leaf) {
+  std::string text;
+  for (const auto& list : {leaf.dns_names(), leaf.addresses()}) {
+    for (const std::string& each : list) {
+      if (text.size() > 200) return text + ", ...";
+      text += (text.empty() ? "" : ", ") + each;
+    }
+  }
+  return text.empty() ? leaf.subject() : text;
+}
+
+// Names are what somebody wrote into a certificate: they go to logs, JSON and terminals.
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text;
+}
+
+std::string title(const ShownCertificate& shown) {
+  const crypto::Certificate& leaf = shown.chain.front();
+  return printable(fmt::format("certificate {} ({}) for {}", shown.name,
+                               short_id(leaf.sha256_hex()), names_of(leaf)));
+}
+
+std::string expiry_text(const std::string& what, base::WallTime end, base::WallTime now) {
+  if (end <= now) return fmt::format("{} expired on {}", what, base::to_rfc3339(end));
+  const auto days = std::chrono::floor<std::chrono::days>(end - now).count();
+  return fmt::format("{} expires on {}, in {} day{}", what, base::to_rfc3339(end), days,
+                     days == 1 ? "" : "s");
+}
+
+std::vector<crypto::Certificate> read_trust(const std::vector<std::string>& files) {
+  std::vector<crypto::Certificate> all;
+  for (const std::string& file : files) {
+    const auto text = base::read_file(file, kTrustLimit);
+    if (!text) continue;
+    if (auto found = crypto::parse_certificates(*text, kRootsLimit)) {
+      all.insert(all.end(), found->begin(), found->end());
+    }
+  }
+  return all;
+}
+
+AlertQueue open_queue(const std::string& path) {
+  auto queue = AlertQueue::open(path);
+  if (queue) return std::move(*queue);
+  base::log_error("what was told about certificates is not known and is told again",
+                  {{"reason", queue.error().message}});
+  return AlertQueue(path);
+}
+
+}  // namespace
+
+std::string_view name(CertificateWatch::Revocation::State state) {
+  switch (state) {
+    case CertificateWatch::Revocation::State::Good:
+      return "good";
+    case CertificateWatch::Revocation::State::Revoked:
+      return "revoked";
+    case CertificateWatch::Revocation::State::Unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+CertificateWatch::CertificateWatch(WatchSurroundings surroundings, const base::Clock& clock)
+    : surroundings_(std::move(surroundings)),
+      clock_(clock),
+      worker_([this](const client::HttpExchange& exchange) { return step(exchange); }) {}
+
+void CertificateWatch::handshake_failed(std::string_view address, std::string_view reason) {
+  if (handshakes_.add(address, reason, clock_.wall())) worker_.wake();
+}
+
+std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& exchange) {
+  if (!queue_) queue_.emplace(open_queue(surroundings_.state_file));
+  const std::vector<ShownCertificate> shown = surroundings_.shown();
+  const base::WallTime now = clock_.wall();
+  tell_expiry(shown, now);
+  tell_refusals(shown, now);
+  // What is known is written before anything that takes long: the process may end meanwhile.
+  const auto save = [&] {
+    if (const base::Status saved = queue_->save(); !saved) {
+      base::log_error("what was told about certificates cannot be kept",
+                      {{"reason", saved.error().message}});
+    }
+  };
+  save();
+  look_for_revocation(shown, exchange, now);
+  save();
+  deliver(exchange, now);
+  save();
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_ = queue_->waiting().size();
+  }
+  base::WallTime next = std::min(now + kTick, std::max(next_look_, now + std::chrono::seconds(1)));
+  for (const Alert& alert : queue_->waiting()) next = std::min(next, alert.next_attempt);
+  return std::chrono::ceil<std::chrono::milliseconds>(
+      std::max<std::chrono::microseconds>(next - now, std::chrono::milliseconds(500)));
+}
+
+void CertificateWatch::raise(std::string kind, std::string text, std::string certificate,
+                             base::WallTime now) {
+  text = printable(std::move(text));
+  base::log_warning("alert: " + text, {{"kind", kind}});
+  if (surroundings_.settings().webhook.url.empty()) return;
+  queue_->add({.id = base::make_uuid(now),
+               .at = now,
+               .kind = std::move(kind),
+               .text = std::move(text),
+               .certificate = std::move(certificate),
+               .attempts = 0,
+               .next_attempt = now});
+}
+
+void CertificateWatch::tell_expiry(const std::vector<ShownCertificate>& shown, base::WallTime now) {
+  std::vector<certs::WatchedCertificate> watched;
+  std::vector<std::pair<std::string, base::WallTime>> ends;
+  for (const ShownCertificate& each : shown) {
+    const crypto::Certificate& leaf = each.chain.front();
+    watched.push_back({leaf.sha256_hex(), leaf.not_after()});
+    ends.emplace_back(title(each), leaf.not_after());
+  }
+  for (const certs::DueAlert& due : certs::due_alerts(watched, queue_->told, now)) {
+    const auto index = static_cast<std::size_t>(
+        std::ranges::find(watched, due.id, &certs::WatchedCertificate::id) - watched.begin());
+    raise(due.days == 0 ? "certificate-expired" : "certificate-expires",
+          expiry_text(ends[index].first, ends[index].second, now), due.id, now);
+  }
+  queue_->told = certs::told_stages(watched, now);
+  const std::lock_guard lock(mutex_);
+  ends_ = std::move(ends);
+}
+
+void CertificateWatch::tell_refusals(const std::vector<ShownCertificate>& shown,
+                                     base::WallTime now) {
+  const auto report = handshakes_.take_report(now);
+  if (!report) return;
+  const std::string which = shown.empty() ? "the certificate" : title(shown.front());
+  const std::string text =
+      fmt::format("clients refuse {}: {} handshakes ended by \"{}\", the last from {}", which,
+                  report->refusals, report->cause, report->address);
+  const std::string id = shown.empty() ? std::string() : shown.front().chain.front().sha256_hex();
+  if (!refusals_told_ || now - *refusals_told_ >= kRefusalsPause || now < *refusals_told_) {
+    refusals_told_ = now;
+    raise("certificate-refused", text, id, now);
+  } else {
+    base::log_warning(text);
+  }
+}
+
+void CertificateWatch::tell_revoked(const Revocation& revocation, const std::string& text,
+                                    base::WallTime now) {
+  if (!queue_->revoked.insert(revocation.id).second) return;
+  raise("certificate-revoked", text, revocation.id, now);
+}
+
+void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& shown,
+                                           const client::HttpExchange& exchange,
+                                           base::WallTime now) {
+  std::vector<std::string> ids;
+  for (const ShownCertificate& each : shown) ids.push_back(each.chain.front().sha256_hex());
+  if (ids == looked_at_ && now < next_look_ && next_look_ <= now + kLookPause) return;
+  const WatchSettings settings = surroundings_.settings();
+  const auto trusted = read_trust(settings.client_trust);
+  base::WallTime next = now + kLookPause;
+  auto staples = std::make_shared<net::Staples>();
+  std::vector<Revocation> revocations;
+  std::set<std::string> still_revoked;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const RevocationLook look = node::look_for_revocation(shown[i].chain, trusted, exchange, now);
+    Revocation revocation{.name = shown[i].name,
+                          .id = ids[i],
+                          .state = Revocation::State::Unknown,
+                          .source = look.source,
+                          .error = look.error,
+                          .looked_at = now,
+                          .stapled_until = {}};
+    if (look.is_revoked) {
+      revocation.state = Revocation::State::Revoked;
+      still_revoked.insert(ids[i]);
+      tell_revoked(revocation,
+                   fmt::format("{}: \"{}\" is revoked{}, {} says", title(shown[i]), look.subject,
+                               look.reason.empty() ? "" : " (" + look.reason + ")", look.source),
+                   now);
+      // Again at each look: nobody enables a revoked certificate against the setting.
+      if (settings.disable_when_revoked &&
+          !surroundings_.disable("revoked by its issuer, as " + look.source + " says")) {
+        next = std::min(next, now + kShortestLook);
+      }
+    } else if (look.is_known) {
+      revocation.state = Revocation::State::Good;
+    }
+    if (!look.error.empty()) {
+      base::log_warning("whether a certificate is revoked cannot be found out",
+                        {{"certificate", shown[i].name}, {"reason", look.error}});
+      next = std::min(next, now + kLookAgain);
+    }
+    if (look.staple_until && *look.staple_until > now) {
+      (*staples)[ids[i]] = {look.staple, std::chrono::system_clock::time_point(
+                                             look.staple_until->time_since_epoch())};
+      revocation.stapled_until = look.staple_until;
+      // The next one is there before this one ends.
+      const auto quarter = (*look.staple_until - look.staple_from) / 4;
+      next = std::min(next, std::max(*look.staple_until - quarter, now + kShortestLook));
+    }
+    revocations.push_back(std::move(revocation));
+  }
+  // A good answer stays good for clients until its own end, whatever became of the responder.
+  if (const auto before = surroundings_.staples->get()) {
+    for (const auto& [id, staple] : *before) {
+      if (std::ranges::find(ids, id) != ids.end() && !still_revoked.contains(id)) {
+        staples->emplace(id, staple);
+      }
+    }
+  }
+  surroundings_.staples->set(std::move(staples));
+  // One that is shown no more is forgotten; one that is good again may be told again.
+  std::erase_if(queue_->revoked, [&](const std::string& id) {
+    const auto found = std::ranges::find(revocations, id, &Revocation::id);
+    return found != revocations.end() && found->state == Revocation::State::Good;
+  });
+  looked_at_ = std::move(ids);
+  next_look_ = next;
+  const std::lock_guard lock(mutex_);
+  revocations_ = std::move(revocations);
+}
+
+void CertificateWatch::deliver(const client::HttpExchange& exchange, base::WallTime now) {
+  const WebhookSettings webhook = surroundings_.settings().webhook;
+  if (webhook.url.empty()) {
+    queue_->forget();
+    return;
+  }
+  // One after the other, and no further one while the receiver is away.
+  while (const Alert* const due = queue_->due(now)) {
+    const std::string id = due->id;
+    const auto request = make_webhook_request(webhook, surroundings_.node, *due, now);
+    const auto answer = request
+                            ? exchange(*request)
+                            : base::Result<client::HttpResponse>(std::unexpected(request.error()));
+    if (answer && answer->status >= 200 && answer->status < 300) {
+      queue_->delivered(id);
+      continue;
+    }
+    const std::string reason =
+        answer ? "answered with " + std::to_string(answer->status) : answer.error().message;
+    const bool again = queue_->failed(id, now);
+    base::log_warning(again ? "an alert could not be delivered, it is tried again"
+                            : "an alert could not be delivered and is given up",
+                      {{"reason", reason}, {"id", id}});
+    if (!again) {
+      const std::lock_guard lock(mutex_);
+      ++undelivered_;
+    }
+    break;
+  }
+}
+
+CertificateWatch::Facts CertificateWatch::facts() const {
+  const base::WallTime now = clock_.wall();
+  Facts facts;
+  facts.handshakes = handshakes_.facts();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [what, end] : ends_) {
+      if (certs::alert_stage(end, now)) facts.alerts.push_back(expiry_text(what, end, now));
+    }
+    facts.revocations = revocations_;
+    facts.waiting = waiting_;
+    facts.undelivered = undelivered_;
+  }
+  for (const Revocation& each : facts.revocations) {
+    if (each.state != Revocation::State::Revoked) continue;
+    facts.alerts.push_back(fmt::format("certificate {} ({}) is revoked, {} says", each.name,
+                                       short_id(each.id), each.source));
+  }
+  if (const std::size_t count = handshakes_.refusing_clients(now - kRecently); count > 0) {
+    facts.alerts.push_back(fmt::format("{} client{} refused the certificate within the last hour",
+                                       count, count == 1 ? "" : "s"));
+  }
+  return facts;
+}
+
+}  // namespace larder::node

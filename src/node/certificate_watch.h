@@ -1,0 +1,113 @@
+// Looks after the certificates that the node shows: tells somebody before they expire, asks once a
+// day whether their issuers have revoked them, keeps OCSP answers ready for clients, and says when
+// clients refuse them.
+//
+// One thread of its own, which may block; nothing that is served waits for it. The other functions
+// may be called from any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "crypto/certificate.h"
+#include "net/stapling.h"
+#include "node/alert_queue.h"
+#include "node/alert_webhook.h"
+#include "node/handshake_failures.h"
+#include "node/link_worker.h"
+
+namespace larder::node {
+
+// A certificate that the node shows now.
+struct ShownCertificate {
+  std::string name;                        // of its key
+  std::vector<crypto::Certificate> chain;  // leaf first, never empty
+};
+
+struct WatchSettings {
+  WebhookSettings webhook;
+  bool disable_when_revoked = false;
+  std::vector<std::string> client_trust;  // CA files
+};
+
+struct WatchSurroundings {
+  std::string state_file;
+  std::string node;  // its name
+  std::function<std::vector<ShownCertificate>()> shown;
+  std::function<WatchSettings()> settings;  // in force now
+  // Ends HTTPS because of that reason; false when that did not succeed.
+  std::function<bool(const std::string& reason)> disable;
+  net::StapleBoard* staples = nullptr;  // what clients are handed; outlives the watch
+};
+
+class CertificateWatch {
+ public:
+  CertificateWatch(WatchSurroundings surroundings, const base::Clock& clock);
+
+  void start() { worker_.start(); }
+  void stop() { worker_.stop(); }
+  // Certificates or settings have changed.
+  void wake() { worker_.wake(); }
+
+  // On any thread; says so soon when the client refused a certificate.
+  void handshake_failed(std::string_view address, std::string_view reason);
+
+  struct Revocation {
+    enum class State { Good, Revoked, Unknown };
+    std::string name;
+    std::string id;  // SHA-256
+    State state = State::Unknown;
+    std::string source;  // URL that said so
+    std::string error;   // why it is not known
+    base::WallTime looked_at;
+    std::optional<base::WallTime> stapled_until;  // its OCSP answer is handed to clients
+  };
+  struct Facts {
+    std::vector<std::string> alerts;  // what is wrong now, as sentences
+    std::vector<Revocation> revocations;
+    HandshakeFailures::Facts handshakes;
+    std::size_t waiting = 0;        // for the webhook
+    std::uint64_t undelivered = 0;  // given up since the start
+  };
+  Facts facts() const;
+
+ private:
+  std::chrono::milliseconds step(const client::HttpExchange& exchange);
+  void tell_expiry(const std::vector<ShownCertificate>& shown, base::WallTime now);
+  void tell_refusals(const std::vector<ShownCertificate>& shown, base::WallTime now);
+  void look_for_revocation(const std::vector<ShownCertificate>& shown,
+                           const client::HttpExchange& exchange, base::WallTime now);
+  void tell_revoked(const Revocation& revocation, const std::string& text, base::WallTime now);
+  void deliver(const client::HttpExchange& exchange, base::WallTime now);
+  void raise(std::string kind, std::string text, std::string certificate, base::WallTime now);
+
+  const WatchSurroundings surroundings_;
+  const base::Clock& clock_;
+  HandshakeFailures handshakes_;
+
+  // Of the worker's thread.
+  std::optional<AlertQueue> queue_;
+  std::vector<std::string> looked_at_;  // ids
+  base::WallTime next_look_;
+  std::optional<base::WallTime> refusals_told_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::vector<std::pair<std::string, base::WallTime>>
+      ends_;  // sentence's beginning, end of validity
+  std::vector<Revocation> revocations_;
+  std::size_t waiting_ = 0;
+  std::uint64_t undelivered_ = 0;
+
+  LinkWorker worker_;  // the last: it uses the rest
+};
+
+std::string_view name(CertificateWatch::Revocation::State state);  // "good"
+
+}  // namespace larder::node

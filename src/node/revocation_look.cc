@@ -1,0 +1,135 @@
+#include "node/revocation_look.h"
+
+#include <algorithm>
+
+namespace larder::node {
+
+using base::Result;
+using crypto::Certificate;
+using crypto::RevocationStatus;
+
+namespace {
+
+constexpr std::chrono::seconds kTimeout{10};
+constexpr std::uint64_t kResponseLimit = 64 << 10;
+constexpr std::uint64_t kListLimit = 16 << 20;
+
+struct Said {
+  RevocationStatus status;
+  std::string source;
+  std::string staple;  // empty when it came from a list
+};
+
+Result<std::string> fetch(const client::HttpExchange& exchange, client::HttpRequest request) {
+  request.timeout = kTimeout;
+  auto answer = exchange(request);
+  if (!answer) return std::unexpected(answer.error());
+  if (answer->status != 200) {
+    return base::fail(base::ErrorCode::Unavailable,
+                      request.url + ": answered with " + std::to_string(answer->status));
+  }
+  return std::move(answer->body);
+}
+
+Result<Said> ask_responder(const std::string& url, const Certificate& certificate,
+                           const Certificate& issuer, const client::HttpExchange& exchange,
+                           base::WallTime now) {
+  auto body = crypto::make_ocsp_request(certificate, issuer);
+  if (!body) return std::unexpected(body.error());
+  client::HttpRequest request;
+  request.method = "POST";
+  request.url = url;
+  request.fields = {{"Content-Type", "application/ocsp-request"}};
+  request.body = std::move(*body);
+  request.body_limit = kResponseLimit;
+  auto response = fetch(exchange, std::move(request));
+  if (!response) return std::unexpected(response.error());
+  const auto status = crypto::read_ocsp_response(*response, certificate, issuer, now);
+  if (!status) return base::with_context(url, status.error());
+  return Said{*status, url, std::move(*response)};
+}
+
+Result<Said> read_list(const std::string& url, const Certificate& certificate,
+                       const Certificate& issuer, const client::HttpExchange& exchange,
+                       base::WallTime now) {
+  client::HttpRequest request;
+  request.url = url;
+  request.body_limit = kListLimit;
+  const auto list = fetch(exchange, std::move(request));
+  if (!list) return std::unexpected(list.error());
+  const auto status = crypto::read_revocation_list(*list, certificate, issuer, now);
+  if (!status) return base::with_context(url, status.error());
+  return Said{*status, url, {}};
+}
+
+// The first answer that can be believed; the last error, and NotFound when no place is named.
+Result<Said> status_of(const Certificate& certificate, const Certificate& issuer,
+                       const client::HttpExchange& exchange, base::WallTime now) {
+  const crypto::RevocationPlaces places = crypto::revocation_places(certificate);
+  Result<Said> last = base::fail(base::ErrorCode::NotFound, "");
+  for (const std::string& url : places.responders) {
+    last = ask_responder(url, certificate, issuer, exchange, now);
+    if (last) return last;
+  }
+  for (const std::string& url : places.lists) {
+    last = read_list(url, certificate, issuer, exchange, now);
+    if (last) return last;
+  }
+  return last;
+}
+
+const Certificate* issuer_of(const Certificate& certificate, std::span<const Certificate> chain,
+                             std::span<const Certificate> trusted) {
+  for (const std::span<const Certificate> all : {chain, trusted}) {
+    const auto found = std::ranges::find_if(all, [&](const Certificate& other) {
+      return !(other == certificate) && other.is_issuer_of(certificate);
+    });
+    if (found != all.end()) return &*found;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+RevocationLook look_for_revocation(std::span<const Certificate> chain,
+                                   std::span<const Certificate> trusted,
+                                   const client::HttpExchange& exchange, base::WallTime now) {
+  RevocationLook look;
+  for (const Certificate& certificate : chain) {
+    if (certificate.is_self_signed()) break;  // roots are taken back by taking trust away
+    const bool is_leaf = &certificate == chain.data();
+    const Certificate* const issuer = issuer_of(certificate, chain, trusted);
+    if (issuer == nullptr) {
+      if (is_leaf) look.error = "its issuer's certificate is not known here";
+      break;
+    }
+    auto said = status_of(certificate, *issuer, exchange, now);
+    if (!said) {
+      if (!said.error().message.empty() && look.error.empty()) {
+        look.error = said.error().message;
+        look.subject = certificate.subject();
+      }
+      continue;
+    }
+    if (is_leaf) {
+      look.is_known = true;
+      look.source = said->source;
+    }
+    if (said->status.is_revoked) {
+      look.is_revoked = true;
+      look.subject = certificate.subject();
+      look.source = said->source;
+      look.reason = said->status.reason;
+      look.staple.clear();
+      return look;
+    }
+    if (is_leaf && !said->staple.empty() && said->status.next_update) {
+      look.staple = std::move(said->staple);
+      look.staple_from = said->status.this_update;
+      look.staple_until = said->status.next_update;
+    }
+  }
+  return look;
+}
+
+}  // namespace larder::node

@@ -1,0 +1,33 @@
+// One look at what issuers say about a chain.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/clock.h"
+#include "client/exchange.h"
+#include "crypto/certificate.h"
+#include "crypto/revocation.h"
+
+namespace larder::node {
+
+struct RevocationLook {
+  bool is_known = false;    // at least the leaf's status is
+  bool is_revoked = false;  // one of the chain is
+  std::string subject;      // of the certificate that is revoked, or whose status is not known
+  std::string source;       // URL that said so
+  std::string reason;       // of the revocation
+  std::string error;        // why the status is not known; empty also when no place is named
+  std::string staple;       // DER of the leaf's OCSP answer, when it is good
+  base::WallTime staple_from;
+  std::optional<base::WallTime> staple_until;
+};
+
+// Asks the places that the certificates name, OCSP before lists, each for at most 10 s. `trusted`
+// are certificates that may have issued the chain's last.
+RevocationLook look_for_revocation(std::span<const crypto::Certificate> chain,
+                                   std::span<const crypto::Certificate> trusted,
+                                   const client::HttpExchange& exchange, base::WallTime now);
+
+}  // namespace larder::node

@@ -1,0 +1,147 @@
+// The watch over a node's certificates: what it looks at, and where it shows what it found.
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "node/alert_settings.h"
+#include "node/node_parts.h"
+
+namespace larder::node {
+
+using base::Json;
+
+namespace {
+
+constexpr std::uint64_t kChainLimit = 1 << 20;
+constexpr std::size_t kClientsShown = 20;
+
+std::vector<ShownCertificate> shown_certificates(const Node::Parts& parts) {
+  std::vector<ShownCertificate> shown;
+  const auto add = [&](const std::string& name, const std::string& chain_pem) {
+    auto chain = crypto::parse_certificates(chain_pem);
+    if (chain && !chain->empty()) shown.push_back({name, std::move(*chain)});
+  };
+  if (const auto inventory = parts.certificates->list()) {
+    for (const certs::KeyFacts& key : inventory->keys) {
+      for (const certs::CertificateFacts& facts : key.certificates) {
+        if (facts.state != certs::CertificateState::Active) continue;
+        if (const auto chain = base::read_file(facts.path, kChainLimit)) add(key.name, *chain);
+      }
+    }
+  }
+  const CertificateChoice choice = parts.serving.choice();
+  if (choice.delivery == CertificateSource::Site || choice.content == CertificateSource::Site) {
+    add("site-role", parts.serving.chain_of(CertificateSource::Site));
+  }
+  return shown;
+}
+
+bool disable(Node::Parts& parts, const std::string& reason) {
+  base::Status done = parts.certificates->disable(reason, parts.clock.wall());
+  if (done) done = parts.reload_certificates();
+  if (!done) {
+    base::log_error("HTTPS cannot be disabled",
+                    {{"why", reason}, {"reason", done.error().message}});
+  }
+  return done.has_value();
+}
+
+Json describe(const CertificateWatch::Facts& facts) {
+  Json revocations = Json::array();
+  for (const CertificateWatch::Revocation& each : facts.revocations) {
+    revocations.push_back(
+        {{"name", each.name},
+         {"sha256", each.id},
+         {"state", std::string(name(each.state))},
+         {"source", each.source},
+         {"error", each.error},
+         {"looked_at", base::to_rfc3339(each.looked_at)},
+         {"stapled_until",
+          each.stapled_until ? Json(base::to_rfc3339(*each.stapled_until)) : Json(nullptr)}});
+  }
+  Json clients = Json::array();
+  for (const HandshakeFailures::Client& client : facts.handshakes.clients) {
+    if (clients.size() == kClientsShown) break;
+    clients.push_back({{"address", client.address},
+                       {"cause", client.cause},
+                       {"failures", client.failures},
+                       {"last", base::to_rfc3339(client.last)}});
+  }
+  return {{"alerts", facts.alerts},
+          {"revocation", std::move(revocations)},
+          {"handshake_failures",
+           {{"by_cause", facts.handshakes.by_cause}, {"clients", std::move(clients)}}},
+          {"webhook", {{"waiting", facts.waiting}, {"undelivered", facts.undelivered}}}};
+}
+
+}  // namespace
+
+void open_watch(Node::Parts& parts) {
+  WatchSurroundings surroundings;
+  surroundings.state_file = parts.settings.state_dir + "/alerts.json";
+  surroundings.node = parts.settings.name;
+  surroundings.shown = [&parts] { return shown_certificates(parts); };
+  surroundings.settings = [&parts] {
+    const std::shared_ptr<const Policy> policy = parts.policy.get();
+    return WatchSettings{.webhook = webhook_of(policy->settings),
+                         .disable_when_revoked = policy->settings.disable_when_revoked,
+                         .client_trust = policy->settings.client_trust};
+  };
+  surroundings.disable = [&parts](const std::string& reason) { return disable(parts, reason); };
+  surroundings.staples = &parts.staples;
+  parts.watch = std::make_unique<CertificateWatch>(std::move(surroundings), parts.clock);
+}
+
+void add_watch_routes(Node::Parts& parts) {
+  parts.control_router.add(
+      "GET", "/api/v1/certificates/watch", [&parts](const server::RouteRequest&) {
+        return server::json_reply(
+            describe(parts.watch->facts()).dump(-1, ' ', false, Json::error_handler_t::replace));
+      });
+}
+
+void add_watch_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
+  const base::WallTime now = parts.clock.wall();
+  for (const ShownCertificate& each : shown_certificates(parts)) {
+    const crypto::Certificate& leaf = each.chain.front();
+    const std::string label =
+        "{key=\"" + label_text(each.name) + "\",sha256=\"" + leaf.sha256_hex() + "\"}";
+    gauges.push_back({"larder_certificate_expiry_timestamp_seconds",
+                      "End of validity of a certificate that is shown, seconds since 1970",
+                      static_cast<double>(base::to_unix_seconds(leaf.not_after())), false, label});
+    const auto left = std::chrono::floor<std::chrono::seconds>(leaf.not_after() - now);
+    gauges.push_back({"larder_certificate_days_left", "Days until then; negative: since",
+                      static_cast<double>(left.count()) / 86400, false, label});
+  }
+  const CertificateWatch::Facts facts = parts.watch->facts();
+  for (const CertificateWatch::Revocation& each : facts.revocations) {
+    const std::string label = "{key=\"" + label_text(each.name) + "\",sha256=\"" + each.id + "\"}";
+    using State = CertificateWatch::Revocation::State;
+    gauges.push_back({"larder_certificate_revoked",
+                      "1 when the issuer has revoked it, -1 when that cannot be found out",
+                      each.state == State::Revoked   ? 1.0
+                      : each.state == State::Unknown ? -1.0
+                                                     : 0.0,
+                      false, label});
+    gauges.push_back(
+        {"larder_certificate_staple_expiry_timestamp_seconds",
+         "End of the OCSP answer that clients are handed; 0: none",
+         each.stapled_until ? static_cast<double>(base::to_unix_seconds(*each.stapled_until)) : 0.0,
+         false, label});
+  }
+  for (const auto& [cause, count] : facts.handshakes.by_cause) {
+    gauges.push_back({"larder_tls_handshake_failures_by_cause_total",
+                      "TLS handshakes that failed, by the client's alert or our reason",
+                      static_cast<double>(count), true, "{cause=\"" + label_text(cause) + "\"}"});
+  }
+  gauges.push_back({"larder_alerts", "What is wrong with certificates now",
+                    static_cast<double>(facts.alerts.size()), false, ""});
+  gauges.push_back({"larder_alerts_waiting", "Alerts that wait to be delivered",
+                    static_cast<double>(facts.waiting), false, ""});
+  gauges.push_back({"larder_alerts_undelivered_total", "Alerts that were given up",
+                    static_cast<double>(facts.undelivered), true, ""});
+}
+
+}  // namespace larder::node

@@ -1,0 +1,304 @@
+"""A node says in time what nobody would notice: certificates that end, that are revoked, that clients refuse."""
+
+import hashlib
+import hmac
+import json
+import re
+import shutil
+
+import pytest
+
+from support.curl import curl
+from support.faketime import FakeTime
+from support.http_receiver import Receiver
+from support.larder import Node, origin_table
+from support.origin import Origin
+from support.ports import free_port
+from support.program import Program, run
+from support.tls import fingerprint, s_client
+from support.wait import wait_until
+
+NAME = "node1.larder.test"
+SECRET = "a-secret-between-node-and-receiver"
+
+
+@pytest.fixture
+def receiver(authority, tmp_path_factory):
+    started = Receiver(authority.issue(f"alerts{free_port()}.test", "IP:127.0.0.1", days=900), refusals=1)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def watched(tmp_path, origin, authority, receiver):
+    """Makes a node whose clock is some days ahead; the same folder each time."""
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    clock, nodes = FakeTime(tmp_path), []
+
+    def make(days=0, **settings):
+        if nodes:
+            nodes[-1].stop()
+        clock.advance(days - clock.days)
+        node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME], environment=clock.environment,
+                    client_trust=[str(authority.root)], alert_webhook=receiver.url,
+                    alert_webhook_trust=str(authority.root), alert_webhook_secret=str(tmp_path / "secret"), **settings)
+        nodes.append(node.start())
+        return node
+
+    yield make
+    if nodes:
+        nodes[-1].stop()
+
+
+def watch(node):
+    return json.loads(node.cli("cert", "list", "--json").stdout)["watch"]
+
+
+def ready(node):
+    return json.loads(node.admin("/readyz").body)
+
+
+def alerts_logged(node):
+    return re.findall(r"alert: (.*)", node.program.log.read_text())
+
+
+def test_expiry_is_told_at_each_stage_once_and_across_restarts(watched, authority, receiver):
+    node = watched()
+    node.serve_https(authority)  # for 90 days
+    assert node.is_ready() and ready(node)["alerts"] == []
+    heard = []
+    # Days ahead, and the stage that has come by then: 30, 14, 7, 1 days before the end, and the end.
+    for days, expected in ((61, 1), (61, 1), (77, 2), (84, 3), (84, 3), (89, 4), (91, 5)):
+        node = watched(days)
+        wait_until(lambda: ready(node)["alerts"], what="the node's own view")
+        wait_until(lambda: len(receiver.messages) == expected, 30, f"{expected} alerts, {days} days ahead")
+        heard.append(receiver.alerts[-1])
+    assert receiver.attempts == expected + 1, "one was refused and came again; none came twice"
+    assert [one["kind"] for one in heard] == ["certificate-expires"] * 6 + ["certificate-expired"]
+    assert len({one["id"] for one in heard}) == 5 and all(one["node"] == node.name for one in heard)
+    assert "in 29 days" in heard[0]["text"] or "in 28 days" in heard[0]["text"]
+    assert NAME in heard[0]["text"] and "expired on" in ready(node)["alerts"][0]
+    assert len(alerts_logged(node)) == 5
+    assert node.metric("larder_alerts") == 1
+    assert "alert: certificate" in node.cli("cert", "list").stdout
+
+    headers, body = receiver.messages[0]
+    signature = hmac.new(SECRET.encode(), headers["X-Larder-Timestamp"].encode() + b"." + body, hashlib.sha256)
+    assert headers["X-Larder-Signature"] == "sha256=" + signature.hexdigest()
+    assert SECRET not in node.program.log.read_text()
+
+
+def test_a_renewed_certificate_ends_the_alert(watched, authority, receiver):
+    node = watched()
+    request = node.request_certificate()
+    node.import_certificate(authority.sign(request, days=10))
+    wait_until(lambda: len(receiver.messages) == 1, 30)
+    assert ready(node)["alerts"]
+    node.import_certificate(authority.sign(request))
+    wait_until(lambda: not ready(node)["alerts"])
+    assert node.metric("larder_certificate_days_left") > 85
+
+
+def test_a_receiver_that_is_down_holds_nothing_up(tmp_path, origin, authority):
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME],
+                alert_webhook=f"https://127.0.0.1:{free_port()}/").start()
+    try:
+        chain = authority.sign(node.request_certificate(), days=5)
+        node.import_certificate(chain)
+        wait_until(lambda: node.metric("larder_alerts_waiting") == 1, 20)
+        data = origin.write("served.bin", 10_000)
+        assert node.get_tls("/served.bin", authority.root).body == data
+        wait_until(lambda: "could not be delivered" in node.program.log.read_text(), 20)
+    finally:
+        node.stop()
+    state = json.loads((node.state / "alerts.json").read_text())
+    assert len(state["waiting"]) == 1 and state["told"] == {fingerprint(chain): 7}
+
+
+def test_clients_that_refuse_are_counted_and_reported(watched, authority, receiver, origin):
+    node = watched()
+    node.serve_https(authority)
+    (other := node.folder / "other").mkdir(exist_ok=True)
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "9",
+        "-keyout", other / "key.pem", "-out", other / "ca.pem", "-subj", "/CN=Other")
+    for _ in range(3):
+        answer = node.get_tls("/x", other / "ca.pem")
+        assert answer.exit_code == 60, answer
+    wait_until(lambda: len(receiver.messages) == 1, 30)
+    alert = receiver.alerts[0]
+    assert alert["kind"] == "certificate-refused" and "unknown_ca" in alert["text"] and "127.0.0.1" in alert["text"]
+    wait_until(lambda: watch(node)["handshake_failures"]["by_cause"].get("unknown_ca") == 3)
+    client = watch(node)["handshake_failures"]["clients"][0]
+    assert (client["address"], client["cause"], client["failures"]) == ("127.0.0.1", "unknown_ca", 3)
+    assert any("refused the certificate" in text for text in ready(node)["alerts"])
+    assert 'larder_tls_handshake_failures_by_cause_total{cause="unknown_ca"} 3' in node.admin("/metrics").body.decode()
+    assert "handshake failed: 127.0.0.1, 3 times" in node.cli("cert", "list").stdout
+    assert node.is_ready(), "an alert is no failure of the node"
+
+
+def test_list_says_since_when_and_why(watched, authority):
+    node = watched()
+    chain = node.serve_https(authority)
+    one = json.loads(node.cli("cert", "list", "--json").stdout)["certificates"][0]
+    assert one["sha256"] == fingerprint(chain) and len(one["sha1"]) == 40 and one["key"] == "EC P-256"
+    assert one["state"] == "active" and one["since"].startswith("20") and one["why"]
+    assert one["not_before"] and one["not_after"] and one["days_left"] in (89, 90) and one["dns_names"] == [NAME]
+    table = node.cli("cert", "list").stdout
+    for heading in ("SINCE", "WHY", "KEY", "SHA-1", "SHA-256"):
+        assert heading in table.splitlines()[0]
+
+
+class Issuer:
+    """The test's authority as one that can be asked: an OCSP responder of openssl, a revocation list on nginx."""
+
+    def __init__(self, folder, authority):
+        self.folder, self.authority = folder, authority
+        folder.mkdir()
+        self.key = authority.folder / "intermediate.key"
+        self.index = folder / "index.txt"
+        self.index.write_text("")
+        (folder / "crlnumber").write_text("01\n")
+        self.web = Origin(folder / "web").start()
+        self.port = free_port()
+        self.responder, self.logs = None, []
+        self.config = folder / "ca.conf"
+        self.config.write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={self.index}\ncrlnumber={folder}/crlnumber\n"
+                               "default_md=sha256\ndefault_crl_days=7\n")
+        self.publish()
+
+    def extensions(self, ocsp=True, crl=True):
+        lines = [f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{self.port}/"] if ocsp else []
+        lines += [f"crlDistributionPoints=URI:{self.web.url}/issuing.crl"] if crl else []
+        return "\n".join(lines) + "\n"
+
+    def record(self, chain, revoked=None):
+        """A line of openssl's data base."""
+        printed = run("openssl", "x509", "-in", chain, "-noout", "-serial", "-enddate", "-dateopt", "iso_8601").stdout
+        serial = re.search(r"serial=(\w+)", printed)[1]
+        end = re.sub(r"\D", "", re.search(r"notAfter=(.*)", printed)[1])[2:] + "Z"
+        lines = [line for line in self.index.read_text().splitlines() if f"\t{serial}\t" not in line]
+        lines.append("\t".join(["R" if revoked else "V", end, revoked or "", serial, "unknown", f"/CN={NAME}"]))
+        self.index.write_text("\n".join(lines) + "\n")
+        self.publish()
+        if self.responder:
+            self.answer()
+
+    def publish(self):
+        pem = self.folder / "crl.pem"
+        run("openssl", "ca", "-config", self.config, "-gencrl", "-keyfile", self.key,
+            "-cert", self.authority.intermediate, "-out", pem)
+        run("openssl", "crl", "-in", pem, "-outform", "DER", "-out", self.web.files / "issuing.crl")
+
+    def answer(self):
+        """(Re)starts the responder, which reads its data base at its start."""
+        if self.responder:
+            self.responder.kill()
+        self.responder = Program(["openssl", "ocsp", "-index", self.index, "-port", self.port, "-rsigner",
+                                  self.authority.intermediate, "-rkey", self.key, "-CA", self.authority.intermediate,
+                                  "-nmin", "90", "-ignore_err"], self.folder / f"ocsp-{len(self.logs)}.log")
+        self.logs.append(self.responder.log)
+        self.responder.start()
+        # Not by a connection: it waits for ever for the request of one that sends none.
+        self.responder.wait_for(lambda: "waiting for" in self.logs[-1].read_text())
+
+    def stop(self):
+        if self.responder:
+            self.responder.kill()
+        self.web.stop()
+
+
+@pytest.fixture
+def issuer(tmp_path, authority):
+    made = Issuer(tmp_path / "issuer", authority)
+    yield made
+    made.stop()
+
+
+def revocation(node):
+    found = watch(node)["revocation"]
+    return found[0] if found else {}
+
+
+def look_again(node):
+    """A look is made at once for a certificate that was not looked at: import it, or start anew."""
+    node.stop()
+    node.start()
+
+
+def test_ocsp_answer_is_stapled(watched, authority, issuer):
+    node = watched()
+    request = node.request_certificate()
+    chain = authority.sign(request, extensions=issuer.extensions(crl=False))
+    issuer.record(chain)
+    issuer.answer()
+    node.import_certificate(chain)
+    found = wait_until(lambda: revocation(node).get("state") == "good" and revocation(node), 20)
+    assert found["source"] == f"http://127.0.0.1:{issuer.port}/" and found["stapled_until"]
+    for version in ("-tls1_2", "-tls1_3"):
+        printed = s_client(node.address, node.https_port, "-status", version, "-CAfile", authority.root,
+                           name=NAME).stdout
+        assert "OCSP Response Status: successful" in printed and "Cert Status: good" in printed
+    answer = node.get_tls("/none", authority.root, "--cert-status", host="packages.test")
+    assert answer.exit_code == 0, answer
+    assert node.metric("larder_certificate_revoked") == 0
+    assert node.metric("larder_certificate_staple_expiry_timestamp_seconds") > 1.7e9
+    issuer.responder.kill()
+    assert "Cert Status: good" in s_client(node.address, node.https_port, "-status", name=NAME).stdout
+
+
+def test_revoked_by_ocsp_is_told_once_and_not_stapled(watched, authority, issuer, receiver):
+    node = watched()
+    chain = authority.sign(node.request_certificate(), extensions=issuer.extensions())
+    issuer.record(chain, revoked="261101000000Z,keyCompromise")
+    issuer.answer()
+    node.import_certificate(chain)
+    wait_until(lambda: revocation(node).get("state") == "revoked", 20)
+    wait_until(lambda: len(receiver.messages) == 1, 30)
+    alert = receiver.alerts[0]
+    assert alert["kind"] == "certificate-revoked" and "keyCompromise" in alert["text"]
+    assert alert["certificate"] == fingerprint(chain)
+    assert any("is revoked" in text for text in ready(node)["alerts"])
+    assert node.metric("larder_certificate_revoked") == 1
+    assert "OCSP response: no response sent" in s_client(node.address, node.https_port, "-status", name=NAME).stdout
+    look_again(node)
+    wait_until(lambda: revocation(node).get("state") == "revoked", 20)
+    assert len(alerts_logged(node)) == 1 and len(receiver.messages) == 1
+    assert node.get("/none").status == 404, "nothing is disabled without the setting"
+
+
+def test_revoked_by_list_disables_where_that_is_wanted(watched, authority, issuer, receiver):
+    node = watched(disable_when_revoked=True)
+    chain = authority.sign(node.request_certificate(), extensions=issuer.extensions(ocsp=False))
+    issuer.record(chain)
+    node.import_certificate(chain)
+    wait_until(lambda: revocation(node).get("state") == "good", 20)
+    assert revocation(node)["source"].endswith("issuing.crl")
+
+    issuer.record(chain, revoked="261101000000Z")
+    look_again(node)
+    listed = wait_until(lambda: (found := json.loads(node.cli("cert", "list", "--json").stdout))["disabled"] and found, 20)
+    assert listed["certificates"][0]["state"] == "disabled"
+    assert curl(f"https://127.0.0.1:{node.https_port}/", "--insecure").exit_code == 35
+    assert node.is_ready()
+    wait_until(lambda: [one["kind"] for one in receiver.alerts] == ["certificate-revoked"], 30)
+
+
+def test_an_answer_that_nobody_may_believe(watched, authority, issuer):
+    """A list signed by somebody else says nothing about the certificate."""
+    other = issuer.folder / "other"
+    other.mkdir()
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "9",
+        "-keyout", other / "key.pem", "-out", other / "ca.pem", "-subj", "/CN=Test Issuing")
+    node = watched()
+    chain = authority.sign(node.request_certificate(), extensions=issuer.extensions(ocsp=False))
+    issuer.record(chain, revoked="261101000000Z")
+    run("openssl", "ca", "-config", issuer.config, "-gencrl", "-keyfile", other / "key.pem", "-cert", other / "ca.pem",
+        "-out", issuer.web.files / "issuing.crl")
+    node.import_certificate(chain)
+    found = wait_until(lambda: revocation(node).get("error") and revocation(node), 20)
+    assert found["state"] == "unknown" and "not signed by" in found["error"]
+    assert "not known whether delivery is revoked" in node.cli("cert", "list").stdout
+    assert re.search(r"^larder_certificate_revoked\{.*\} -1$", node.admin("/metrics").body.decode(), re.M)
+    shutil.copy(issuer.folder / "crl.pem", issuer.web.files / "issuing.crl")  # PEM is read too
+    look_again(node)
+    wait_until(lambda: revocation(node).get("state") == "revoked", 20)
