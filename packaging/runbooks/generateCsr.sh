@@ -45,8 +45,8 @@ while [ $# -gt 0 ]; do
     sanuri) names+=(--san-uri "$2") ;;
     sanemail) names+=(--san-email "$2") ;;
     sanrid) names+=(--san-rid "$2") ;;
-    sandirname) names+=(--san-dirname "$2") ;;
-    sanothername) names+=(--san-othername "$2") ;;
+    sandirname) names+=(--san-dir-name "$2") ;;
+    sanothername) names+=(--san-other-name "$2") ;;
     *) wrong_usage "unknown parameter $1." ;;
   esac
   shift 2
