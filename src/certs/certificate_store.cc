@@ -327,21 +327,26 @@ Status CertificateStore::retire(std::string_view id, const RetireOptions& option
   auto change = folder_.begin_change();
   if (!change) return std::unexpected(change.error());
   ActiveFile& active = change->active;
-  if (std::erase_if(active.choices, [&](const ActiveFile::Choice& choice) {
-        return choice.certificate_id == facts->id;
-      }) > 0) {
-    active.changed_at = now;
-    active.reason = options.reason.empty() ? "retired" : options.reason;
-    LARDER_TRY(folder_.commit(active));
-  }
+  // Put away in its record first: one that is only not served any more would be gone back to.
   auto record = folder_.read_record(facts->key_name, facts->id);
   if (!record) return std::unexpected(record.error());
   const bool was_revoked = std::ranges::find(record->history, Record::Event::Revoked,
                                              &Record::Entry::event) != record->history.end();
-  const bool was_retired = facts->state == CertificateState::Retired;
-  if (options.revoked && !was_revoked) record->add(Record::Event::Revoked, now, options.reason);
-  if (!was_retired) record->add(Record::Event::Retired, now, options.reason);
-  return folder_.write_record(facts->key_name, *record);
+  const bool note_revoked = options.revoked && !was_revoked;
+  const bool note_retired = !record->is_put_away();
+  if (note_revoked) record->add(Record::Event::Revoked, now, options.reason);
+  if (note_retired) record->add(Record::Event::Retired, now, options.reason);
+  if (note_revoked || note_retired) {
+    LARDER_TRY(folder_.write_record(facts->key_name, *record));
+  }
+  if (std::erase_if(active.choices, [&](const ActiveFile::Choice& choice) {
+        return choice.certificate_id == facts->id;
+      }) == 0) {
+    return {};
+  }
+  active.changed_at = now;
+  active.reason = options.reason.empty() ? "retired" : options.reason;
+  return folder_.commit(active);
 }
 
 Result<std::vector<Purge>> CertificateStore::purge(bool dry_run, base::WallTime now) {

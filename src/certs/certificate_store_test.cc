@@ -429,6 +429,29 @@ TEST_F(Store, RetiredCertificateIsKeptAndNotServed) {
   EXPECT_FALSE(open().retire("deadbeef", {}, kNow));
 }
 
+TEST_F(Store, RetireThatWasCutShortIsRepeated) {
+  const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
+  const std::string active_path = settings_.folder + "/active.json";
+  const std::string active = base::read_file(active_path, 65536).value();
+  ASSERT_TRUE(open().retire(id, {.reason = "key lost"}, kNow + kDay));
+  // As if the second write had been lost.
+  ASSERT_TRUE(base::write_file_atomically(active_path, active, 0640));
+  EXPECT_EQ(open().show(id)->state, CertificateState::Active);
+  ASSERT_TRUE(open().retire(id, {.reason = "key lost"}, kNow + 2 * kDay));
+  EXPECT_TRUE(open().load_active()->certificates.empty());
+  EXPECT_EQ(open().show(id)->state, CertificateState::Retired);
+  EXPECT_FALSE(open().rollback("", kNow + 3 * kDay));
+}
+
+TEST_F(Store, CertificateThatCannotBePutAwayIsStillServed) {
+  const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
+  const std::string record = settings_.folder + "/main/" + id + ".json";
+  std::filesystem::remove(record);
+  std::filesystem::create_directory(record);
+  EXPECT_FALSE(open().retire(id, {.reason = "key lost"}, kNow + kDay));
+  EXPECT_EQ(open().load_active()->certificates.size(), 1U) << "or else rollback would find it";
+}
+
 TEST_F(Store, PurgeTakesCertificateAndKeyAndWritesItDown) {
   const std::string request = make_request();
   const auto first = open().import_certificate(chain(request), {}, kNow)->id;

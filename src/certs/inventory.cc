@@ -24,19 +24,6 @@ std::string_view name(CertificateState state) {
   return "unknown";
 }
 
-namespace {
-
-// By the last word of an administrator: a revocation may be noted later.
-bool is_put_away(const std::vector<Record::Entry>& history) {
-  for (auto entry = history.rbegin(); entry != history.rend(); ++entry) {
-    if (entry->event == Record::Event::Retired) return true;
-    if (entry->event != Record::Event::Revoked) return false;
-  }
-  return false;
-}
-
-}  // namespace
-
 Result<CertificateFacts> read_facts(const CertificateFolder& folder, const std::string& key_name,
                                     const std::string& id, const ActiveFile& active) {
   const std::string path = folder.chain_path(key_name, id);
@@ -60,11 +47,15 @@ Result<CertificateFacts> read_facts(const CertificateFolder& folder, const std::
                          .not_after = leaf.not_after(),
                          .history = {}};
   if (const auto key = leaf.public_key()) facts.key_description = key->description();
-  if (auto record = folder.read_record(key_name, id)) facts.history = std::move(record->history);
+  bool is_put_away = false;
+  if (auto record = folder.read_record(key_name, id)) {
+    is_put_away = record->is_put_away();
+    facts.history = std::move(record->history);
+  }
   if (const ActiveFile::Choice* choice = active.find(id)) {
     facts.state = active.disabled ? CertificateState::Disabled : CertificateState::Active;
     facts.proven = choice->proven;
-  } else if (is_put_away(facts.history)) {
+  } else if (is_put_away) {
     facts.state = CertificateState::Retired;
   }
   return facts;

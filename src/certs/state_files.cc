@@ -155,6 +155,14 @@ bool Record::is_active() const {
   return false;
 }
 
+bool Record::is_put_away() const {
+  for (auto entry = history.rbegin(); entry != history.rend(); ++entry) {
+    if (entry->event == Event::Retired) return true;
+    if (entry->event == Event::Activated || entry->event == Event::Imported) return false;
+  }
+  return false;
+}
+
 std::string_view name(Record::Event event) {
   const auto* const known = std::ranges::find_if(
       kEvents, [&](const auto& candidate) { return candidate.first == event; });

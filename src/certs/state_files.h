@@ -56,6 +56,8 @@ struct Record {
   Event last() const { return history.back().event; }
   // Activated, and not deactivated since.
   bool is_active() const;
+  // Retired, and not chosen since. That it ceased to be served, or was revoked, may be noted later.
+  bool is_put_away() const;
 };
 
 std::string_view name(Record::Event event);  // "imported"

@@ -62,3 +62,19 @@ def test_import_is_whole_or_not_at_all(host, authority, call, trouble):
         if turn > 12 and code == 0:
             break
     assert True in states and False in states, "both sides of the switch were met"
+
+
+@pytest.mark.parametrize("call", ["rename", "fsync"])
+def test_what_was_to_be_retired_is_never_gone_back_to(host, authority, call):
+    for turn in range(1, 20):
+        served = authority.sign(host.request_path)
+        host.import_certificate(served)
+        code = disturbed(host, f"{call}:signal=KILL:when={turn}", "cert", "retire", fingerprint(served))
+        states = {one["sha256"]: one["state"] for one in certificates(host)}
+        assert states[fingerprint(served)] in ("active", "retired"), f"{call} {turn}"
+        host.cli("cert", "retire", fingerprint(served))
+        states = {one["sha256"]: one["state"] for one in certificates(host)}
+        assert states[fingerprint(served)] == "retired"
+        if code == 0:
+            break  # there is no such write any more
+    assert code == 0 and turn > 1

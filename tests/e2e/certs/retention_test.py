@@ -104,7 +104,7 @@ def test_revoked_certificate_counts_from_its_revocation(node, clock, authority):
     certificate = imported(node, clock, authority, node.request_certificate(), days=3000)
     cli(node, clock, "cert", "retire", certificate["sha256"], "--revoked", "--reason", "the laptop was stolen")
     history = listed(node, clock)[certificate["sha256"]]["history"]
-    assert [entry["event"] for entry in history][-2:] == ["revoked", "retired"]
+    assert [entry["event"] for entry in history][-3:] == ["revoked", "retired", "deactivated"]
     clock.advance(RETENTION - 5)
     assert "to be kept" in cli(node, clock, "cert", "purge").stdout
     clock.advance(7)
