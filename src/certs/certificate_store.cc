@@ -266,17 +266,35 @@ Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signe
                 std::string(signer.name()) + ": " + answer.error().message);
   }
   // A certificate of another key held here would be imported too, and be the wrong one.
-  if (std::ranges::none_of(answer->certificates,
-                           [&](const Certificate& each) { return each.matches(*key); })) {
+  const auto leaf = std::ranges::find_if(
+      answer->certificates, [&](const Certificate& each) { return each.matches(*key); });
+  if (leaf == answer->certificates.end()) {
     return fail(ErrorCode::InvalidArgument, std::string(signer.name()) +
                                                 ": the answer holds no certificate for the key " +
                                                 key_name + ": another request was signed");
   }
+  LARDER_TRY(check_newer(*leaf, key_name));
   auto outcome = import_certificate(*chain, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
   }
   return outcome;
+}
+
+Status CertificateStore::check_newer(const Certificate& leaf, const std::string& key_name) const {
+  const auto active = folder_.read_active();
+  if (!active) return std::unexpected(active.error());
+  for (const ActiveFile::Choice& choice : active->choices) {
+    if (choice.key_name != key_name) continue;
+    const auto current = load(choice);
+    if (!current || leaf.not_after() > current->chain.front().not_after()) continue;
+    return fail(ErrorCode::InvalidArgument,
+                "the signer returned a certificate that is no newer: it ends on " +
+                    base::to_rfc3339(leaf.not_after()) + ", the one in use on " +
+                    base::to_rfc3339(current->chain.front().not_after()) +
+                    "; if that is right, retire the one in use first");
+  }
+  return {};
 }
 
 Status CertificateStore::disable(const std::string& reason, base::WallTime now) {

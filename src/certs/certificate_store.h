@@ -107,8 +107,8 @@ class CertificateStore {
   base::Result<ImportOutcome> rollback(std::string_view key_name, base::WallTime now);
   // Has the signer sign the request of a key, and imports the result. FailedPrecondition, and the
   // signer is not asked, when there is no request or it leaves out a name that clients connect by;
-  // InvalidArgument when what comes back is not for this key, or with the messages of all failed
-  // checks.
+  // InvalidArgument when what comes back is not for this key or ends no later than what is in use,
+  // or with the messages of all failed checks.
   base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
                                     const base::Clock& clock);
 
@@ -146,6 +146,8 @@ class CertificateStore {
                                        const std::vector<crypto::Certificate>& chain, Source source,
                                        const ImportOptions& options, base::WallTime now);
   base::Result<ServingCertificate> load(const ActiveFile::Choice& choice) const;
+  // InvalidArgument when the one of that key that is or would be served ends as late.
+  base::Status check_newer(const crypto::Certificate& leaf, const std::string& key_name) const;
   // What goes on beside a new certificate of that key.
   struct Beside {
     std::vector<ActiveFile::Choice> choices;

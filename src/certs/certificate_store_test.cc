@@ -581,19 +581,25 @@ TEST_F(Store, OnlyOneProcessChangesAtATime) {
 
 class TestSigner final : public Signer {
  public:
-  TestSigner(const Authority& authority, bool works) : authority_(authority), works_(works) {}
+  TestSigner(const Authority& authority, bool works, Adjust adjust = {})
+      : authority_(authority), works_(works), adjust_(std::move(adjust)) {}
   std::string_view name() const override { return "test"; }
   base::Result<std::string> sign(std::string_view request_pem) override {
     if (!works_) return base::fail(ErrorCode::Unavailable, "the CA cannot be reached");
     const auto request = crypto::CertificateRequest::from_pem(request_pem).value();
-    return authority_.sign_key(request.public_key().value(), request.alternative_names()) +
+    return authority_.sign_key(request.public_key().value(), request.alternative_names(), adjust_) +
            authority_.issuing_pem();
   }
 
  private:
   const Authority& authority_;
   bool works_;
+  Adjust adjust_;
 };
+
+Adjust ends(base::WallTime end) {
+  return [end](crypto::CertificateTemplate& content) { content.not_after = end; };
+}
 
 TEST_F(Store, SignerRenewsTheSameRequest) {
   make_request();
@@ -607,6 +613,27 @@ TEST_F(Store, SignerRenewsTheSameRequest) {
   ASSERT_FALSE(failed);
   EXPECT_SAYS(failed.error().message, "test: the CA cannot be reached");
   EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, outcome->id);
+}
+
+TEST_F(Store, RenewalThatEndsNoLaterIsRefused) {
+  const std::string request = make_request();
+  const base::ManualClock clock(kNow);
+  const auto id = open().import_certificate(chain(request, ends(kNow + 30 * kDay)), {}, kNow)->id;
+  for (const int days : {29, 30}) {
+    TestSigner stale(authority_, true, ends(kNow + days * kDay));
+    const auto refused = open().renew("main", stale, clock);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::InvalidArgument);
+    EXPECT_SAYS(refused.error().message, "the signer returned a certificate that is no newer");
+    EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, id);
+  }
+  TestSigner fresh(authority_, true, ends(kNow + 31 * kDay));
+  EXPECT_TRUE(open().renew("main", fresh, clock));
+  // Who wants shorter lives from now on puts the long one away.
+  ASSERT_TRUE(
+      open().retire(open().load_active()->certificates.at(0).choice.certificate_id, {}, kNow));
+  TestSigner shorter(authority_, true, ends(kNow + 9 * kDay));
+  EXPECT_TRUE(open().renew("main", shorter, clock));
 }
 
 TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {

@@ -32,6 +32,12 @@ def wait_until(condition, seconds=10.0, what=None):
         _never.wait(0.01)
 
 
+def wait_for_the_next_second():
+    """Certificates count in whole seconds: one that is made after this ends later than one made before."""
+    now = int(time.time())
+    wait_until(lambda: int(time.time()) > now)
+
+
 def measure(condition, seconds=10.0, what=None):
     """As wait_until; returns the seconds that passed."""
     start = time.monotonic()

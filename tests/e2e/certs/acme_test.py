@@ -16,7 +16,7 @@ from support.ports import free_port
 from support.program import run
 from support.proxies import Tinyproxy
 from support.tls import alert, served_certificate
-from support.wait import wait_until
+from support.wait import wait_for_the_next_second, wait_until
 
 NAME = "node1.larder.test"
 
@@ -97,6 +97,7 @@ def test_renewal_keeps_account_and_key(tmp_path, origin, authority, running):
     wait_for_certificate(node)
     first, account = shown(node), next((node.state / "acme").glob("*/account.json")).read_text()
     key = (node.state / "certificates/delivery/key.pem").read_bytes()
+    wait_for_the_next_second()
     node.cli("cert", "renew", "delivery")
     assert shown(node) != first
     assert next((node.state / "acme").glob("*/account.json")).read_text() == account
@@ -106,6 +107,7 @@ def test_renewal_keeps_account_and_key(tmp_path, origin, authority, running):
     server.program.start()
     server.program.wait_for(lambda: server.root())
     second = shown(node)
+    wait_for_the_next_second()
     node.cli("cert", "renew", "delivery")
     assert shown(node) != second
 

@@ -10,7 +10,7 @@ import pytest
 from support.faketime import FakeTime
 from support.larder import Node, origin_table
 from support.tls import fingerprint, served_certificate
-from support.wait import wait_until
+from support.wait import wait_for_the_next_second, wait_until
 
 NAME = "node1.larder.test"
 
@@ -115,6 +115,7 @@ def test_renew_by_hand_keeps_the_key(tmp_path, origin, authority, nodes):
     nodes.append(node.start())
     wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"), 20)
     key = (node.state / "certificates" / "delivery" / "key.pem").read_bytes()
+    wait_for_the_next_second()
     assert "renewed and in effect" in node.cli("cert", "renew", "delivery").stdout
     assert shown(node) == fingerprint(issued / "1.pem")
     assert (node.state / "certificates" / "delivery" / "key.pem").read_bytes() == key
