@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -19,6 +21,7 @@ using crypto::Certificate;
 namespace {
 
 constexpr std::size_t kIdLength = 64;
+constexpr std::chrono::milliseconds kLockTick{50};
 
 bool is_id(std::string_view text) {
   return text.size() == kIdLength && text.find_first_not_of("0123456789abcdef") == text.npos;
@@ -66,8 +69,14 @@ std::string CertificateFolder::record_path(std::string_view key_name, std::strin
   return key_folder(key_name) + "/" + std::string(id) + ".json";
 }
 
-Result<base::UniqueFd> CertificateFolder::lock() const {
-  return base::lock_file(path_ + "/lock", "the certificate folder");
+Result<base::UniqueFd> CertificateFolder::lock(std::chrono::milliseconds patience) const {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    auto held = base::lock_file(path_ + "/lock", "the certificate folder");
+    const bool is_busy = !held && held.error().code == ErrorCode::FailedPrecondition;
+    if (!is_busy || std::chrono::steady_clock::now() >= deadline) return held;
+    std::this_thread::sleep_for(kLockTick);
+  }
 }
 
 Result<ActiveFile> CertificateFolder::read_active() const {

@@ -2,6 +2,7 @@
 // comes first is decided in certificate_store.cc.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,8 +40,8 @@ class CertificateFolder {
 
   std::string audit_path() const { return path_ + "/audit.jsonl"; }
 
-  // FailedPrecondition while another process changes something.
-  base::Result<base::UniqueFd> lock() const;
+  // FailedPrecondition while another process changes something, and goes on for as long as this.
+  base::Result<base::UniqueFd> lock(std::chrono::milliseconds patience = {}) const;
 
   // Without the file: nothing chosen, not disabled.
   base::Result<ActiveFile> read_active() const;

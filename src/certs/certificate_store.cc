@@ -21,6 +21,8 @@ using crypto::Certificate;
 namespace {
 
 constexpr std::size_t kShortIdLength = 8;
+// For what a signer has signed: it may have cost minutes, and one of few that it signs in a week.
+constexpr std::chrono::seconds kPatience{10};
 constexpr mode_t kFolderMode = 0750;
 constexpr mode_t kKeyFolderMode = 0700;
 
@@ -127,6 +129,13 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
 Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content,
                                                            const ImportOptions& options,
                                                            base::WallTime now) {
+  return import_within({}, content, options, now);
+}
+
+Result<ImportOutcome> CertificateStore::import_within(std::chrono::milliseconds patience,
+                                                      std::string_view content,
+                                                      const ImportOptions& options,
+                                                      base::WallTime now) {
   const auto refused = [](Check check) {
     ImportOutcome outcome;
     outcome.report.checks.push_back(std::move(check));
@@ -134,7 +143,7 @@ Result<ImportOutcome> CertificateStore::import_certificate(std::string_view cont
   };
   auto handed = read_certificates(content, options.password);
   if (!handed) return refused(std::move(handed.error()));
-  const auto held = folder_.lock();
+  const auto held = folder_.lock(patience);
   if (!held) return std::unexpected(held.error());
   const auto key = folder_.find_key_of(handed->certificates);
   if (!key && key.error().code == ErrorCode::NotFound) {
@@ -274,7 +283,7 @@ Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signe
                                                 key_name + ": another request was signed");
   }
   LARDER_TRY(check_newer(*leaf, key_name));
-  auto outcome = import_certificate(*chain, {}, clock.wall());
+  auto outcome = import_within(kPatience, *chain, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
   }

@@ -105,10 +105,11 @@ class CertificateStore {
   // name, to that of the key. A second time comes forward again. FailedPrecondition when there is
   // none that is still valid.
   base::Result<ImportOutcome> rollback(std::string_view key_name, base::WallTime now);
-  // Has the signer sign the request of a key, and imports the result. FailedPrecondition, and the
-  // signer is not asked, when there is no request or it leaves out a name that clients connect by;
-  // InvalidArgument when what comes back is not for this key or ends no later than what is in use,
-  // or with the messages of all failed checks.
+  // Has the signer sign the request of a key, and imports the result; where another process is
+  // changing something just then, once it has done so, within 10 s. Not for event loops.
+  // FailedPrecondition, and the signer is not asked, when there is no request or it leaves out a
+  // name that clients connect by; InvalidArgument when what comes back is not for this key or ends
+  // no later than what is in use, or with the messages of all failed checks.
   base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
                                     const base::Clock& clock);
 
@@ -140,6 +141,10 @@ class CertificateStore {
  private:
   explicit CertificateStore(StoreSettings settings);
 
+  // `patience`: how long another process may go on changing something.
+  base::Result<ImportOutcome> import_within(std::chrono::milliseconds patience,
+                                            std::string_view content, const ImportOptions& options,
+                                            base::WallTime now);
   // Checks a chain for a key; unless it is a dry run, commits it. Under the lock.
   enum class Source { Import, Rollback };
   base::Result<ImportOutcome> activate(const HeldKey& key,

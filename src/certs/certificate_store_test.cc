@@ -1,12 +1,15 @@
 #include "certs/certificate_store.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <thread>
 
 #include "base/file.h"
 #include "base/testing.h"
@@ -634,6 +637,25 @@ TEST_F(Store, RenewalThatEndsNoLaterIsRefused) {
       open().retire(open().load_active()->certificates.at(0).choice.certificate_id, {}, kNow));
   TestSigner shorter(authority_, true, ends(kNow + 9 * kDay));
   EXPECT_TRUE(open().renew("main", shorter, clock));
+}
+
+TEST_F(Store, WhatWasSignedWaitsForAnotherChangeToEnd) {
+  make_request();
+  const std::string lock = settings_.folder + "/lock";
+  TestSigner signer(authority_, true);
+  auto held = base::lock_file(lock, "test").value();
+  const base::UniqueFd changes(::inotify_init1(IN_CLOEXEC));
+  ASSERT_GE(::inotify_add_watch(changes.get(), lock.c_str(), IN_CLOSE_WRITE), 0);
+  // Lets go once the renewal has found the lock taken and closed it again.
+  std::jthread other([&](const std::stop_token& over) {
+    pollfd wait{changes.get(), POLLIN, 0};
+    while (::poll(&wait, 1, 50) == 0 && !over.stop_requested()) continue;
+    held.reset();
+  });
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  other.request_stop();
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->active);
 }
 
 TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {
