@@ -55,6 +55,11 @@ std::vector<std::string> request_warnings(const RequestOptions& options,
   return warnings;
 }
 
+// Clients are not helped by the names of such a one.
+bool has_ended(const ServingCertificate& certificate, base::WallTime now) {
+  return certificate.chain.front().not_after() <= now;
+}
+
 // A certificate without one of them would be refused after a signer has had the trouble.
 Status check_request_names(const crypto::CertificateRequest& request,
                            const std::vector<std::string>& connection_names) {
@@ -174,7 +179,7 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
   if (!trust) return base::with_context("client_trust", trust.error());
   auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
-  const Beside others = beside(leaf, key.name, *active);
+  const Beside others = beside(leaf, key.name, *active, now);
   ImportOutcome outcome{.key_name = key.name, .id = leaf.sha256_hex(), .report = {}};
   outcome.report = check_chain(
       chain, key.key, *trust,
@@ -209,7 +214,8 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
 
 CertificateStore::Beside CertificateStore::beside(const Certificate& next,
                                                   const std::string& key_name,
-                                                  const ActiveFile& active) const {
+                                                  const ActiveFile& active,
+                                                  base::WallTime now) const {
   Beside kept;
   for (const ActiveFile::Choice& served : active.choices) {
     if (served.key_name == key_name) continue;
@@ -217,7 +223,7 @@ CertificateStore::Beside CertificateStore::beside(const Certificate& next,
     if (other && replaces(next, other->chain.front())) continue;
     // What cannot be read is not judged: it is for the administrator to mend or retire.
     kept.choices.push_back(served);
-    if (other) kept.leaves.push_back(other->chain.front());
+    if (other && !has_ended(*other, now)) kept.leaves.push_back(other->chain.front());
   }
   return kept;
 }
@@ -259,7 +265,7 @@ Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signe
   for (const ActiveFile::Choice& choice : active->choices) {
     if (choice.key_name == key_name) continue;
     const auto other = load(choice);
-    if (!other) continue;
+    if (!other || has_ended(*other, clock.wall())) continue;
     std::erase_if(names,
                   [&](const std::string& name) { return other->chain.front().covers(name); });
   }

@@ -156,10 +156,10 @@ class CertificateStore {
   // What goes on beside a new certificate of that key.
   struct Beside {
     std::vector<ActiveFile::Choice> choices;
-    std::vector<crypto::Certificate> leaves;  // of those that can be read
+    std::vector<crypto::Certificate> leaves;  // of those that can be read and have not ended
   };
   Beside beside(const crypto::Certificate& next, const std::string& key_name,
-                const ActiveFile& active) const;
+                const ActiveFile& active, base::WallTime now) const;
 
   StoreSettings settings_;
   CertificateFolder folder_;

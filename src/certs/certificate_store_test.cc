@@ -658,6 +658,26 @@ TEST_F(Store, WhatWasSignedWaitsForAnotherChangeToEnd) {
   EXPECT_TRUE(outcome->active);
 }
 
+TEST_F(Store, NamesOfAnEndedCertificateAreNotCovered) {
+  const std::string both = make_request("both");
+  RequestOptions options;
+  options.key_name = "half";
+  options.algorithm = crypto::KeyAlgorithm::Rsa2048;
+  options.names.dns = {"node1.example.org"};
+  const std::string half = open().make_request(options, kNow)->path;
+  ASSERT_TRUE(open().import_certificate(chain(both, ends(kNow + kDay)), {}, kNow)->active);
+  const auto beside = open().import_certificate(chain(half), {.dry_run = true}, kNow).value();
+  EXPECT_TRUE(beside.report.passed()) << beside.report.failures();
+  const auto alone = open().import_certificate(chain(half), {.dry_run = true}, kNow + kDay).value();
+  EXPECT_SAYS(alone.report.failures(), "do not cover 10.0.0.5");
+  // Nor is a signer asked for what would be refused.
+  TestSigner signer(authority_, false);
+  EXPECT_SAYS(open().renew("half", signer, base::ManualClock(kNow)).error().message,
+              "cannot be reached");
+  EXPECT_SAYS(open().renew("half", signer, base::ManualClock(kNow + kDay)).error().message,
+              "10.0.0.5, which the request leaves out");
+}
+
 TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {
   make_request();
   class Stranger final : public Signer {
