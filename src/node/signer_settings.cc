@@ -119,8 +119,9 @@ SettingsSection<SignerSettings> make_signer_section() {
                "on its standard output. Exit code 75 says: not yet, ask again later; 77: refused.",
        .limits = "an absolute path, then arguments"});
   s.text("user", &SignerSettings::user,
-         {.text = "For \"command\": the user that the program runs as, when the node runs as root; "
-                  "else it runs as the node's user. Empty: the node's user."});
+         {.text = "For \"command\": the user that the program runs as. Only when the node runs as "
+                  "root: another user cannot become one, and then nothing is run. Empty: the "
+                  "node's user."});
   s.duration("timeout", &SignerSettings::timeout, milliseconds(5000), std::chrono::hours(1),
              {.text = "For one attempt in all."});
   add_acme(s);

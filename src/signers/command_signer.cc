@@ -56,11 +56,11 @@ Result<std::optional<Identity>> identity_of(const std::string& user) {
     return fail(ErrorCode::FailedPrecondition, "there is no user named " + user);
   }
   if (::geteuid() != 0) {
-    if (found->pw_uid != ::geteuid()) {
-      base::log_warning("the signing program runs as the node's own user, which may not change it",
-                        {{"wanted", user}});
-    }
-    return std::nullopt;
+    if (found->pw_uid == ::geteuid()) return std::nullopt;
+    // As the node's user it could read what was meant to be kept from it.
+    return fail(ErrorCode::FailedPrecondition,
+                "the program cannot run as " + user +
+                    ", because the node is not root: run as root, or leave `user` out");
   }
   Identity identity{.user = found->pw_uid, .group = found->pw_gid};
   int count = kGroupsLimit;

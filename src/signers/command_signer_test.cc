@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -97,6 +98,21 @@ TEST_F(CommandSignerTest, RunsAsItsUserWhenThisProcessIsRoot) {
   ASSERT_TRUE(answer) << answer.error().message;
   EXPECT_NE(answer->find("(nobody)"), std::string::npos) << *answer;
   EXPECT_EQ(answer->find("(root)"), std::string::npos) << *answer;
+}
+
+TEST_F(CommandSignerTest, NothingRunsWhenItsUserCannotBeAssumed) {
+  constexpr uid_t kNobody = 65534;
+  const bool is_root = ::geteuid() == 0;
+  CommandSettings settings;
+  settings.command = {"/usr/bin/id"};
+  settings.user = "root";
+  if (is_root) ASSERT_EQ(::seteuid(kNobody), 0);
+  const auto answer = CommandSigner(settings, [] { return false; }).sign("");
+  if (is_root) ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_FALSE(answer) << *answer;
+  EXPECT_EQ(answer.error().code, ErrorCode::FailedPrecondition);
+  EXPECT_NE(answer.error().message.find("run as root, or leave `user` out"), std::string::npos)
+      << answer.error().message;
 }
 
 TEST_F(CommandSignerTest, TooMuchOutputEndsIt) {
