@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "crypto/certificate.h"
+#include "crypto/names.h"
 #include "crypto/request.h"
 
 namespace larder::signers {
@@ -53,6 +54,15 @@ Result<std::vector<AcmeIdentifier>> identifiers_of(const crypto::CertificateRequ
   return list;
 }
 
+// Servers write names in either case, and addresses in any of their forms.
+bool is_same(const AcmeIdentifier& one, const AcmeIdentifier& other) {
+  if (one.is_address != other.is_address) return false;
+  if (!one.is_address) return base::to_lower(one.value) == base::to_lower(other.value);
+  const auto address = crypto::parse_address(one.value);
+  const auto other_address = crypto::parse_address(other.value);
+  return address && other_address && *address == *other_address;
+}
+
 bool ends_at(const std::string& chain_pem, const std::string& common_name) {
   const auto chain = crypto::parse_certificates(chain_pem);
   if (!chain) return false;
@@ -71,7 +81,7 @@ class AcmeSigner::Order {
   Result<std::string> run(const crypto::CertificateRequest& request,
                           const std::vector<AcmeIdentifier>& identifiers) {
     LARDER_TRY(begin(identifiers));
-    for (const std::string& url : order_.authorizations) LARDER_TRY(authorize(url));
+    for (const std::string& url : order_.authorizations) LARDER_TRY(authorize(url, identifiers));
     LARDER_TRY(await_order({AcmeStatus::Pending}));
     if (order_.status == AcmeStatus::Ready) {
       const Json payload = {{"csr", base::to_base64url(base::as_bytes(request.to_der()))}};
@@ -143,9 +153,16 @@ class AcmeSigner::Order {
     return {};
   }
 
-  Status authorize(const std::string& url) {
+  Status authorize(const std::string& url, const std::vector<AcmeIdentifier>& ordered) {
     auto authorization = read_authorization(url);
     if (!authorization) return std::unexpected(authorization.error());
+    // What this host proves it proves to whoever asks: only for names that it asked for itself.
+    const AcmeIdentifier identifier = authorization->identifier;
+    if (std::ranges::none_of(
+            ordered, [&](const AcmeIdentifier& each) { return is_same(each, identifier); })) {
+      return fail(ErrorCode::InvalidArgument,
+                  "the server wants a proof for " + identifier.value + ", which was not ordered");
+    }
     if (authorization->status == AcmeStatus::Valid) return {};  // proved in an earlier order
     if (authorization->status != AcmeStatus::Pending) return refused(*authorization);
     const std::string_view kind = name_of(signer_.settings_.proof);
@@ -160,8 +177,8 @@ class AcmeSigner::Order {
     }
     const auto answer = session_.key_authorization(challenge->token);
     if (!answer) return std::unexpected(answer.error());
-    const auto open = signer_.responder_.open(signer_.settings_.proof, authorization->identifier,
-                                              challenge->token, *answer);
+    const auto open =
+        signer_.responder_.open(signer_.settings_.proof, identifier, challenge->token, *answer);
     if (!open) return std::unexpected(open.error());
     if (const auto told = session_.post(challenge->url, "{}"); !told) {
       return base::with_context("the challenge for " + authorization->identifier.value,

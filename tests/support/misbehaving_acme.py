@@ -17,7 +17,7 @@ def _decode(text):
 
 class MisbehavingAcme:
     """`mistake` is one of: "" (none), "limited", "silent", "another-key", "other-names", "stale-nonce",
-    "not-json", "endless", "elsewhere"."""
+    "not-json", "endless", "elsewhere", "other-identifier"."""
 
     def __init__(self, folder, authority, mistake=""):
         self.folder, self.authority, self.mistake = pathlib.Path(folder), authority, mistake
@@ -111,6 +111,13 @@ class MisbehavingAcme:
                                                "detail": "too many certificates already issued"}, Retry_After="7200")
         if path == "finalize":
             self._csr = _decode(json.loads(_decode(message["payload"]))["csr"])
+        if path == "authorization":
+            return self._answer(handler, 200, {
+                "status": "pending", "identifier": {"type": "dns", "value": "other.test"},
+                "challenges": [{"type": "http-01", "url": f"{self.url}/challenge", "token": "token"}]})
+        if path == "newOrder" and self.mistake == "other-identifier":
+            return self._answer(handler, 201, {"status": "pending", "authorizations": [f"{self.url}/authorization"],
+                                               "finalize": f"{self.url}/finalize"}, Location=f"{self.url}/order")
         if path in ("newOrder", "order", "finalize"):
             status = "processing" if self.mistake == "endless" and self._csr else "valid" if self._csr else "ready"
             return self._answer(handler, 201, {"status": status, "authorizations": [], "finalize": f"{self.url}/finalize",

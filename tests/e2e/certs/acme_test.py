@@ -235,6 +235,7 @@ def misbehaving(tmp_path, origin, authority, running, mistake, **signer):
     ("elsewhere", "https URL"),
     ("silent", "imed out"),
     ("endless", "timeout"),
+    ("other-identifier", "a proof for other.test, which was not ordered"),
 ])
 def test_mistakes_of_a_server_change_nothing(tmp_path, origin, authority, running, mistake, words):
     node, _ = misbehaving(tmp_path, origin, authority, running, mistake, timeout="5s")
