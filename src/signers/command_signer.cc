@@ -110,7 +110,9 @@ Result<Pipe> make_pipe() {
   if (redirected && closed && changed && ::chdir("/") == 0) {
     ::execve(arguments[0], arguments, environment);
   }
-  const char* const reason = std::strerror(errno);
+  // Neither translates nor allocates, as strerror may.
+  const char* const description = ::strerrordesc_np(errno);
+  const char* const reason = description != nullptr ? description : "unknown error";
   (void)!::write(2, reason, std::strlen(reason));
   ::_exit(kCannotBeStarted);
 }
