@@ -258,12 +258,14 @@ int choose_certificates(SSL* session, void* argument) {
   return used ? 1 : 0;
 }
 
-// Before anything of a connection is chosen: another context takes it over. Tickets stay those of
-// the context for challenges: nobody comes back by one that was sealed while it was in use.
+// Before anything of a connection is chosen: another context takes it over. OpenSSL seals and opens
+// tickets by the first context all the same: it has the keys of the other one.
 int choose_context(SSL* session, int* alert, void* argument) {
   const auto& parts = *static_cast<const TlsContext::Parts*>(argument);
   std::shared_ptr<const TlsContext> chosen;
   if (asks_for_challenge(session)) chosen = parts.challenges->find(server_name_of(session));
+  // Nobody comes back to what ends with its handshake.
+  if (chosen) SSL_set_num_tickets(session, 0);
   if (!chosen) chosen = parts.others;
   if (!chosen) {
     *alert = SSL_AD_HANDSHAKE_FAILURE;
@@ -301,20 +303,24 @@ int seal_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER
   return now - key->made < TicketKeys::kUsed ? 1 : 2;
 }
 
+void use_tickets(TlsContext::Parts* parts, std::shared_ptr<TicketKeys> tickets) {
+  parts->tickets = std::move(tickets);
+  SSL_CTX_set_timeout(parts->context, std::chrono::seconds(TicketKeys::kTicketLife).count());
+  SSL_CTX_set_app_data(parts->context, parts);
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(parts->context, seal_ticket);
+}
+
 }  // namespace
 
 base::Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Settings& settings) {
   auto parts = std::make_unique<Parts>();
   SSL_CTX* const context = parts->context;
   if (context == nullptr) return tls_error("cannot make a TLS context");
-  parts->tickets = settings.tickets ? settings.tickets : std::make_shared<TicketKeys>();
   for (const Identity& identity : settings.identities) LARDER_TRY(parts->add(identity));
   LARDER_TRY(parts->use_defaults());
 
   LARDER_TRY(configure(context));
-  SSL_CTX_set_timeout(context, std::chrono::seconds(TicketKeys::kTicketLife).count());
-  SSL_CTX_set_app_data(context, parts.get());
-  SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket);
+  use_tickets(parts.get(), settings.tickets ? settings.tickets : std::make_shared<TicketKeys>());
   // A connection may outlive this object: what the callback needs is for ever.
   const std::string_view* const protocol =
       settings.answers_challenge ? &kChallengeProtocol : &kDeliveryProtocol;
@@ -338,6 +344,7 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create_for_challenge
   auto parts = std::make_unique<Parts>();
   if (parts->context == nullptr) return tls_error("cannot make a TLS context");
   LARDER_TRY(configure(parts->context));
+  if (others) use_tickets(parts.get(), others->parts_->tickets);
   parts->challenges = std::move(challenges);
   parts->others = std::move(others);
   SSL_CTX_set_client_hello_cb(parts->context, choose_context, parts.get());
