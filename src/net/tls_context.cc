@@ -357,7 +357,7 @@ void* TlsContext::native() const {
 
 void* TlsContext::new_session(int fd) const {
   SSL* const session = SSL_new(parts_->context);
-  // Never null, also for descriptor 0.
+  // A number, and never null, also for descriptor 0. NOLINTNEXTLINE(performance-no-int-to-ptr)
   SSL_set_ex_data(session, socket_index(), reinterpret_cast<void*>(std::intptr_t{fd} + 1));
   return session;
 }
