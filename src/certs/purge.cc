@@ -118,7 +118,7 @@ Result<std::vector<Purge>> purge(const CertificateFolder& folder, base::WallTime
   const auto inventory = read_inventory(folder);
   if (!inventory) return std::unexpected(inventory.error());
   for (const KeyFacts& key : inventory->keys) LARDER_TRY(remove_leftovers(folder, key.name));
-  const std::vector<Purge> due = plan_purges(*inventory, now);
+  std::vector<Purge> due = plan_purges(*inventory, now);
   for (const Purge& each : due) LARDER_TRY(purge_one(folder, each, *active, now));
   return due;
 }
