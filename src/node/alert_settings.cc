@@ -20,11 +20,13 @@ void add_alert_settings(base::SettingsSection<NodeSettings>& section) {
                {.text = "File with the secret that signs alerts (X-Larder-Signature), readable by "
                         "the node's user alone; empty: they are not signed.",
                 .effect = Effect::Live});
-  section.boolean("disable_when_revoked", &NodeSettings::disable_when_revoked,
-                  {.text = "End HTTPS when the issuer of the certificate, or of its issuer, says "
-                           "that it is revoked, as `larder cert disable` does. Off: it is only "
-                           "told.",
-                   .effect = Effect::Live});
+  section.boolean(
+      "disable_when_revoked", &NodeSettings::disable_when_revoked,
+      {.text = "Serve a certificate no more when its issuer, or the issuer of that one, "
+               "says that it is revoked, as after `larder cert retire --revoked`; when "
+               "no other is left, HTTPS ends until one is imported and `larder cert "
+               "enable` is run. Off: it is only told.",
+       .effect = Effect::Live});
 }
 
 WebhookSettings webhook_of(const NodeSettings& settings) {

@@ -214,9 +214,9 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
                    fmt::format("{}: \"{}\" is revoked{}, {} says", title(shown[i]), look.subject,
                                look.reason.empty() ? "" : " (" + look.reason + ")", look.source),
                    now);
-      // Again at each look: nobody enables a revoked certificate against the setting.
+      // Again at each look: nobody serves a revoked certificate against the setting.
       if (settings.disable_when_revoked &&
-          !surroundings_.disable("revoked by its issuer, as " + look.source + " says")) {
+          !surroundings_.withdraw(ids[i], "revoked by its issuer, as " + look.source + " says")) {
         next = std::min(next, now + kShortestLook);
       }
     } else if (look.is_known) {

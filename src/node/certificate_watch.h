@@ -42,8 +42,9 @@ struct WatchSurroundings {
   std::string node;  // its name
   std::function<std::vector<ShownCertificate>()> shown;
   std::function<WatchSettings()> settings;  // in force now
-  // Ends HTTPS because of that reason; false when that did not succeed.
-  std::function<bool(const std::string& reason)> disable;
+  // Takes a revoked certificate out of service, by its SHA-256, and ends HTTPS when none is left;
+  // false when that did not succeed.
+  std::function<bool(const std::string& id, const std::string& reason)> withdraw;
   net::StapleBoard* staples = nullptr;  // what clients are handed; outlives the watch
 };
 

@@ -144,7 +144,7 @@ struct NodeSettings {
   std::string alert_webhook;          // https URL; empty: none
   std::string alert_webhook_trust;    // PEM file; empty: the system's store
   std::string alert_webhook_secret;   // file; empty: alerts are not signed
-  bool disable_when_revoked = false;  // ends HTTPS
+  bool disable_when_revoked = false;  // serves it no more; ends HTTPS when it is the last
 
   std::string access_log;  // default: <state_dir>/log/access.log; "off": none
   base::LogLevel log_level = base::LogLevel::Info;

@@ -1,5 +1,6 @@
 // The watch over a node's certificates: what it looks at, and where it shows what it found.
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -38,12 +39,42 @@ std::vector<ShownCertificate> shown_certificates(const Node::Parts& parts) {
   return shown;
 }
 
-bool disable(Node::Parts& parts, const std::string& reason) {
-  base::Status done = parts.certificates->disable(reason, parts.clock.wall());
-  if (done) done = parts.reload_certificates();
+// False when there is none but that one to go on with. Not for the site's own, which is shown only
+// when there is no other.
+base::Result<bool> others_remain(const Node::Parts& parts, const std::string& id) {
+  const auto active = parts.certificates->load_active();
+  if (!active) return std::unexpected(active.error());
+  const base::WallTime now = parts.clock.wall();
+  return std::ranges::any_of(active->certificates, [&](const certs::ServingCertificate& each) {
+    return each.choice.certificate_id != id && each.chain.front().not_after() > now;
+  });
+}
+
+base::Status withdraw(Node::Parts& parts, const std::string& id, const std::string& reason) {
+  const base::WallTime now = parts.clock.wall();
+  const auto remain = others_remain(parts, id);
+  if (!remain) return std::unexpected(remain.error());
+  // First: without a certificate of the administrator's the site's own would be shown next.
+  if (!*remain) LARDER_TRY(parts.certificates->disable(reason, now));
+  const base::Status retired =
+      parts.certificates->retire(id, {.reason = reason, .revoked = true}, now);
+  // The site's own is not in the store.
+  if (!retired && retired.error().code != base::ErrorCode::NotFound) return retired;
+  LARDER_TRY(parts.reload_certificates());
+  base::log_warning(
+      *remain ? "a revoked certificate is not served any more, the others are: import a new one "
+                "with larder cert import"
+              : "HTTPS is disabled, because the only certificate is revoked: import a new one with "
+                "larder cert import, then run larder cert enable",
+      {{"certificate", id}, {"reason", reason}});
+  return {};
+}
+
+bool take_out_of_service(Node::Parts& parts, const std::string& id, const std::string& reason) {
+  const base::Status done = withdraw(parts, id, reason);
   if (!done) {
-    base::log_error("HTTPS cannot be disabled",
-                    {{"why", reason}, {"reason", done.error().message}});
+    base::log_error("a revoked certificate cannot be taken out of service, it is tried again",
+                    {{"certificate", id}, {"why", reason}, {"reason", done.error().message}});
   }
   return done.has_value();
 }
@@ -89,7 +120,9 @@ void open_watch(Node::Parts& parts) {
                          .disable_when_revoked = policy->settings.disable_when_revoked,
                          .client_trust = policy->settings.client_trust};
   };
-  surroundings.disable = [&parts](const std::string& reason) { return disable(parts, reason); };
+  surroundings.withdraw = [&parts](const std::string& id, const std::string& reason) {
+    return take_out_of_service(parts, id, reason);
+  };
   surroundings.staples = &parts.staples;
   parts.watch = std::make_unique<CertificateWatch>(std::move(surroundings), parts.clock);
 }

@@ -15,10 +15,10 @@ from support.larder import Node, origin_table
 from support.origin import Origin
 from support.ports import free_port
 from support.program import Program, run
-from support.tls import fingerprint, s_client
+from support.tls import fingerprint, s_client, served_certificate
 from support.wait import wait_until
 
-NAME = "node1.larder.test"
+NAME, OTHER = "node1.larder.test", "node2.larder.test"
 SECRET = "a-secret-between-node-and-receiver"
 
 
@@ -35,12 +35,12 @@ def watched(tmp_path, origin, authority, receiver):
     (tmp_path / "secret").write_text(SECRET + "\n")
     clock, nodes = FakeTime(tmp_path), []
 
-    def make(days=0, **settings):
+    def make(days=0, names=(NAME,), **settings):
         if nodes:
             nodes[-1].stop()
         clock.advance(days - clock.days)
-        node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME], environment=clock.environment,
-                    client_trust=[str(authority.root)], alert_webhook=receiver.url,
+        node = Node(tmp_path / "node", origins=[origin_table(origin)], names=list(names),
+                    environment=clock.environment, client_trust=[str(authority.root)], alert_webhook=receiver.url,
                     alert_webhook_trust=str(authority.root), alert_webhook_secret=str(tmp_path / "secret"), **settings)
         nodes.append(node.start())
         return node
@@ -177,7 +177,7 @@ class Issuer:
         serial = re.search(r"serial=(\w+)", printed)[1]
         end = re.sub(r"\D", "", re.search(r"notAfter=(.*)", printed)[1])[2:] + "Z"
         lines = [line for line in self.index.read_text().splitlines() if f"\t{serial}\t" not in line]
-        lines.append("\t".join(["R" if revoked else "V", end, revoked or "", serial, "unknown", f"/CN={NAME}"]))
+        lines.append("\t".join(["R" if revoked else "V", end, revoked or "", serial, "unknown", f"/CN={serial}"]))
         self.index.write_text("\n".join(lines) + "\n")
         self.publish()
         if self.responder:
@@ -277,10 +277,41 @@ def test_revoked_by_list_disables_where_that_is_wanted(watched, authority, issue
     issuer.record(chain, revoked="261101000000Z")
     look_again(node)
     listed = wait_until(lambda: (found := json.loads(node.cli("cert", "list", "--json").stdout))["disabled"] and found, 20)
-    assert listed["certificates"][0]["state"] == "disabled"
+    assert listed["certificates"][0]["state"] == "retired"
     assert curl(f"https://127.0.0.1:{node.https_port}/", "--insecure").exit_code == 35
+    wait_until(lambda: "then run larder cert enable" in node.program.log.read_text())
     assert node.is_ready()
     wait_until(lambda: [one["kind"] for one in receiver.alerts] == ["certificate-revoked"], 30)
+
+    # What the log says to do.
+    good = authority.sign(node.request_certificate("next"), extensions=issuer.extensions(ocsp=False))
+    issuer.record(good)
+    node.import_certificate(good)
+    node.cli("cert", "enable")
+    assert served_certificate(node.address, node.https_port, NAME) == fingerprint(good)
+
+
+def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, authority, issuer):
+    node = watched(names=(NAME, OTHER), disable_when_revoked=True)
+    chains = {}
+    for name in (NAME, OTHER):
+        request = node.request_certificate(name.split(".")[0], common_name=name, dns=[name])
+        chains[name] = authority.sign(request, extensions=issuer.extensions(ocsp=False))
+        issuer.record(chains[name])
+        node.import_certificate(chains[name], "--partial")
+    wait_until(lambda: [one["state"] for one in watch(node)["revocation"]] == ["good", "good"], 20)
+
+    issuer.record(chains[NAME], revoked="261101000000Z")
+    look_again(node)
+
+    def states():
+        listed = json.loads(node.cli("cert", "list", "--json").stdout)
+        return listed["disabled"], {one["sha256"]: one["state"] for one in listed["certificates"]}
+
+    wait_until(lambda: states() == (False, {fingerprint(chains[NAME]): "retired",
+                                            fingerprint(chains[OTHER]): "active"}), 20)
+    for name in (OTHER, NAME):
+        assert served_certificate(node.address, node.https_port, name) == fingerprint(chains[OTHER])
 
 
 def test_an_answer_that_nobody_may_believe(watched, authority, issuer):
