@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kPlacesLimit = 4;
 constexpr std::size_t kUrlLimit = 2048;
 constexpr std::chrono::minutes kSkew{5};  // between the issuer's clock and ours
+// How long something holds that does not say so itself.
+constexpr std::chrono::days kLongestWithoutEnd{7};
 
 using OcspRequestHandle = Handle<OCSP_REQUEST, OCSP_REQUEST_free>;
 using OcspResponseHandle = Handle<OCSP_RESPONSE, OCSP_RESPONSE_free>;
@@ -30,6 +32,7 @@ using UrlsHandle =
 using PointsHandle =
     std::unique_ptr<STACK_OF(DIST_POINT),
                     decltype([](STACK_OF(DIST_POINT) * points) { CRL_DIST_POINTS_free(points); })>;
+using DistributionPointHandle = Handle<ISSUING_DIST_POINT, ISSUING_DIST_POINT_free>;
 using BorrowedChain =
     std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * chain) { sk_X509_free(chain); })>;
 
@@ -57,6 +60,78 @@ base::Status check_times(base::WallTime this_update, std::optional<base::WallTim
   if (next_update && *next_update + kSkew < now) {
     return fail(ErrorCode::FailedPrecondition,
                 "it is out of date since " + base::to_rfc3339(*next_update));
+  }
+  if (!next_update && this_update + kLongestWithoutEnd < now) {
+    return fail(ErrorCode::FailedPrecondition,
+                "it does not say how long it holds, and is more than 7 days old: it is of " +
+                    base::to_rfc3339(this_update));
+  }
+  return {};
+}
+
+bool names_url(const DIST_POINT_NAME& point, std::string_view url) {
+  if (point.type != 0) return false;  // relative to the issuer's name, which no URL is
+  for (int i = 0; i < sk_GENERAL_NAME_num(point.name.fullname); ++i) {
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(point.name.fullname, i);
+    if (name->type != GEN_URI) continue;
+    const ASN1_IA5STRING* const uri = name->d.uniformResourceIdentifier;
+    if (url == std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)),
+                                static_cast<std::size_t>(ASN1_STRING_length(uri)))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// What a list leaves out says nothing about whom it is silent about.
+base::Status check_distribution_point(const ISSUING_DIST_POINT& point,
+                                      const Certificate& certificate, std::string_view url) {
+  const auto beside = [](const char* what) {
+    return fail(ErrorCode::FailedPrecondition, std::string("the revocation list ") + what);
+  };
+  if (point.onlyattr > 0) return beside("is about attribute certificates only");
+  if (point.onlyuser > 0 && certificate.is_ca()) return beside("is not about certificates of CAs");
+  if (point.onlyCA > 0 && !certificate.is_ca()) return beside("is about certificates of CAs only");
+  if (point.onlysomereasons != nullptr) return beside("is about some reasons only");
+  if (point.indirectCRL > 0) return beside("is about certificates of several issuers");
+  if (point.distpoint != nullptr && !names_url(*point.distpoint, url)) {
+    return beside("is meant for another distribution point than the one it was fetched from");
+  }
+  return {};
+}
+
+// A list with a critical extension that is not understood may not be used to decide that a
+// certificate is good (RFC 5280 section 5.2); so one that says only what has changed.
+base::Status check_extensions(const X509_CRL* list, const Certificate& certificate,
+                              std::string_view url) {
+  for (int i = 0; i < X509_CRL_get_ext_count(list); ++i) {
+    X509_EXTENSION* const extension = X509_CRL_get_ext(list, i);
+    const int kind = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+    if (kind == NID_delta_crl) {
+      return fail(ErrorCode::FailedPrecondition, "it lists only what changed since another list");
+    }
+    if (kind == NID_issuing_distribution_point) {
+      const DistributionPointHandle point(
+          static_cast<ISSUING_DIST_POINT*>(X509V3_EXT_d2i(extension)));
+      if (!point) {
+        return fail_openssl(ErrorCode::InvalidArgument,
+                            "the revocation list's distribution point cannot be read");
+      }
+      LARDER_TRY(check_distribution_point(*point, certificate, url));
+    } else if (X509_EXTENSION_get_critical(extension) != 0) {
+      return fail(ErrorCode::FailedPrecondition,
+                  "the revocation list has a critical extension that is not understood");
+    }
+  }
+  // The same of an entry, whosever it is: it may change whom the next ones are about.
+  STACK_OF(X509_REVOKED)* const entries = X509_CRL_get_REVOKED(const_cast<X509_CRL*>(list));
+  for (int i = 0; i < sk_X509_REVOKED_num(entries); ++i) {
+    const X509_REVOKED* const entry = sk_X509_REVOKED_value(entries, i);
+    if (X509_REVOKED_get_ext_by_critical(entry, 1, -1) >= 0) {
+      return fail(ErrorCode::FailedPrecondition,
+                  "an entry of the revocation list has a critical extension that is not "
+                  "understood");
+    }
   }
   return {};
 }
@@ -173,7 +248,7 @@ Result<RevocationStatus> read_ocsp_response(std::string_view der, const Certific
                           .next_update = *until};
 }
 
-Result<RevocationStatus> read_revocation_list(std::string_view content,
+Result<RevocationStatus> read_revocation_list(std::string_view content, std::string_view url,
                                               const Certificate& certificate,
                                               const Certificate& issuer, base::WallTime now) {
   const auto list = parse_list(content);
@@ -191,6 +266,7 @@ Result<RevocationStatus> read_revocation_list(std::string_view content,
     return fail(ErrorCode::InvalidArgument, "the revocation list's times cannot be read");
   }
   LARDER_TRY(check_times(*from, *until, now));
+  LARDER_TRY(check_extensions(list->get(), certificate, url));
   RevocationStatus status{.is_revoked = false,
                           .revoked_at = {},
                           .reason = {},

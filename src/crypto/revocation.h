@@ -34,13 +34,16 @@ base::Result<std::string> make_ocsp_request(const Certificate& certificate,
 
 // What a responder's answer (DER) says about the certificate. Unauthenticated when neither the
 // issuer nor a responder that it delegated to has signed it; FailedPrecondition when it is not
-// about this certificate, is out of date at `now`, or says that nobody knows the certificate.
+// about this certificate, is out of date at `now`, or says that nobody knows the certificate. One
+// that does not say how long it holds is out of date after 7 days.
 base::Result<RevocationStatus> read_ocsp_response(std::string_view der,
                                                   const Certificate& certificate,
                                                   const Certificate& issuer, base::WallTime now);
 
-// The same for a list (DER or PEM) of the issuer.
-base::Result<RevocationStatus> read_revocation_list(std::string_view content,
+// The same for a list (DER or PEM) of the issuer that was fetched from `url`. FailedPrecondition
+// also when the list is not about all that the certificate could be revoked for, only says what has
+// changed, or has a critical extension that is not understood.
+base::Result<RevocationStatus> read_revocation_list(std::string_view content, std::string_view url,
                                                     const Certificate& certificate,
                                                     const Certificate& issuer, base::WallTime now);
 

@@ -1,7 +1,10 @@
 #include "crypto/revocation.h"
 
 #include <gtest/gtest.h>
+#include <openssl/ocsp.h>
+#include <openssl/x509v3.h>
 
+#include "crypto/handles.h"
 #include "crypto/testing.h"
 
 namespace larder::crypto {
@@ -13,6 +16,8 @@ using testing::kDay;
 using testing::kNow;
 using testing::make_leaf;
 using testing::make_root;
+
+constexpr std::string_view kUrl = "http://ca.test/list.crl";
 
 std::string list_of(const testing::Pair& issuer, std::span<const RevokedCertificate> revoked) {
   return issue_crl({.number = 1,
@@ -30,18 +35,19 @@ TEST(Revocation, ListSaysWhoIsRevokedWhenAndWhy) {
   const std::vector<RevokedCertificate> revoked{
       {leaf.serial_hex(), kNow - kDay, RevocationReason::KeyCompromise}};
   const std::string list = list_of(root, revoked);
-  const auto status = read_revocation_list(list, leaf, root.certificate, kNow).value();
+  const auto status = read_revocation_list(list, kUrl, leaf, root.certificate, kNow).value();
   EXPECT_TRUE(status.is_revoked);
   EXPECT_EQ(status.reason, "keyCompromise");
   EXPECT_EQ(status.revoked_at, kNow - kDay);
-  EXPECT_FALSE(read_revocation_list(list, other, root.certificate, kNow)->is_revoked);
+  EXPECT_FALSE(read_revocation_list(list, kUrl, other, root.certificate, kNow)->is_revoked);
 }
 
 TEST(Revocation, ListOfSomebodyElseSaysNothing) {
   const auto root = make_root();
   const auto stranger = make_root();  // of the same name
   const auto [key, leaf] = make_leaf(root);
-  const auto status = read_revocation_list(list_of(stranger, {}), leaf, root.certificate, kNow);
+  const auto status =
+      read_revocation_list(list_of(stranger, {}), kUrl, leaf, root.certificate, kNow);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::Unauthenticated);
 }
@@ -50,17 +56,110 @@ TEST(Revocation, OldListsAndNoiseSayNothing) {
   const auto root = make_root();
   const auto [key, leaf] = make_leaf(root);
   const std::string list = list_of(root, {});
-  EXPECT_TRUE(read_revocation_list(list, leaf, root.certificate, kNow));
+  EXPECT_TRUE(read_revocation_list(list, kUrl, leaf, root.certificate, kNow));
   for (const auto when : {kNow + 2 * kDay, kNow - 2 * kDay}) {
-    const auto status = read_revocation_list(list, leaf, root.certificate, when);
+    const auto status = read_revocation_list(list, kUrl, leaf, root.certificate, when);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, ErrorCode::FailedPrecondition);
   }
   for (const std::string_view noise : {std::string_view(), std::string_view("noise"),
                                        std::string_view(list).substr(0, list.size() / 2)}) {
-    EXPECT_FALSE(read_revocation_list(noise, leaf, root.certificate, kNow));
+    EXPECT_FALSE(read_revocation_list(noise, kUrl, leaf, root.certificate, kNow));
     EXPECT_FALSE(read_ocsp_response(noise, leaf, root.certificate, kNow));
   }
+}
+
+// An empty list of a day ago with an extension in openssl's notation; without nextUpdate where
+// `ends` is false.
+std::string list_with(const testing::Pair& issuer, int kind, const std::string& value,
+                      bool ends = true) {
+  const CrlHandle list(X509_CRL_new());
+  X509_CRL_set_version(list.get(), X509_CRL_VERSION_2);
+  X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(issuer.certificate.native()));
+  const Asn1TimeHandle from(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow - kDay)));
+  const Asn1TimeHandle until(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow + kDay)));
+  X509_CRL_set1_lastUpdate(list.get(), from.get());
+  if (ends) X509_CRL_set1_nextUpdate(list.get(), until.get());
+  if (kind != NID_undef) {
+    const Handle<X509_EXTENSION, X509_EXTENSION_free> extension(
+        X509V3_EXT_conf_nid(nullptr, nullptr, kind, value.c_str()));
+    EXPECT_TRUE(extension) << value;
+    X509_CRL_add_ext(list.get(), extension.get(), -1);
+  }
+  EXPECT_GT(X509_CRL_sign(list.get(), issuer.key.native(), EVP_sha256()), 0);
+  unsigned char* der = nullptr;
+  const int length = i2d_X509_CRL(list.get(), &der);
+  std::string text(reinterpret_cast<char*>(der), static_cast<std::size_t>(length));
+  OPENSSL_free(der);
+  return text;
+}
+
+TEST(Revocation, ListThatDoesNotSayUntilWhenHoldsAWeek) {
+  const auto root = make_root();
+  const auto [key, leaf] = make_leaf(root);
+  const std::string list = list_with(root, NID_undef, "", false);
+  EXPECT_TRUE(read_revocation_list(list, kUrl, leaf, root.certificate, kNow + 5 * kDay));
+  const auto old = read_revocation_list(list, kUrl, leaf, root.certificate, kNow + 7 * kDay);
+  ASSERT_FALSE(old);
+  EXPECT_EQ(old.error().code, ErrorCode::FailedPrecondition);
+}
+
+std::string answer_without_end(const testing::Pair& issuer, const Certificate& leaf) {
+  const Handle<OCSP_BASICRESP, OCSP_BASICRESP_free> basic(OCSP_BASICRESP_new());
+  const Handle<OCSP_CERTID, OCSP_CERTID_free> id(
+      OCSP_cert_to_id(EVP_sha1(), leaf.native(), issuer.certificate.native()));
+  const Asn1TimeHandle from(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow - kDay)));
+  OCSP_basic_add1_status(basic.get(), id.get(), V_OCSP_CERTSTATUS_GOOD, 0, nullptr, from.get(),
+                         nullptr);
+  EXPECT_EQ(OCSP_basic_sign(basic.get(), issuer.certificate.native(), issuer.key.native(),
+                            EVP_sha256(), nullptr, 0),
+            1);
+  const Handle<OCSP_RESPONSE, OCSP_RESPONSE_free> response(
+      OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()));
+  unsigned char* der = nullptr;
+  const int length = i2d_OCSP_RESPONSE(response.get(), &der);
+  std::string text(reinterpret_cast<char*>(der), static_cast<std::size_t>(length));
+  OPENSSL_free(der);
+  return text;
+}
+
+TEST(Revocation, AnswerThatDoesNotSayUntilWhenHoldsAWeek) {
+  const auto root = make_root();
+  const auto [key, leaf] = make_leaf(root);
+  const std::string answer = answer_without_end(root, leaf);
+  const auto fresh = read_ocsp_response(answer, leaf, root.certificate, kNow + 5 * kDay);
+  ASSERT_TRUE(fresh) << fresh.error().message;
+  EXPECT_FALSE(fresh->is_revoked);
+  const auto old = read_ocsp_response(answer, leaf, root.certificate, kNow + 7 * kDay);
+  ASSERT_FALSE(old);
+  EXPECT_EQ(old.error().code, ErrorCode::FailedPrecondition);
+}
+
+TEST(Revocation, ListThatLeavesSomethingOutSaysNothing) {
+  const auto root = make_root();
+  const auto [key, leaf] = make_leaf(root);
+  const auto says = [&](const Certificate& about, int kind, const std::string& value) {
+    const auto status =
+        read_revocation_list(list_with(root, kind, value), kUrl, about, root.certificate, kNow);
+    if (!status) EXPECT_EQ(status.error().code, ErrorCode::FailedPrecondition) << value;
+    return status.has_value();
+  };
+  constexpr int kPoint = NID_issuing_distribution_point;
+  for (const char* good :
+       {"critical,onlyuser:TRUE", "critical,fullname:URI:http://ca.test/list.crl"}) {
+    EXPECT_TRUE(says(leaf, kPoint, good)) << good;
+  }
+  for (const char* bad :
+       {"critical,onlyCA:TRUE", "critical,onlyAA:TRUE", "critical,indirectCRL:TRUE", "onlyCA:TRUE",
+        "critical,onlysomereasons:keyCompromise", "critical,fullname:URI:http://ca.test/other.crl",
+        "critical,fullname:URI:http://ca.test/list.crl,onlyCA:TRUE"}) {
+    EXPECT_FALSE(says(leaf, kPoint, bad)) << bad;
+  }
+  EXPECT_FALSE(says(root.certificate, kPoint, "critical,onlyuser:TRUE")) << "of a CA";
+  EXPECT_TRUE(says(root.certificate, kPoint, "critical,onlyCA:TRUE")) << "of a CA";
+  EXPECT_FALSE(says(leaf, NID_delta_crl, "critical,DER:020101"));
+  EXPECT_FALSE(says(leaf, NID_netscape_comment, "critical,unknown"));
+  EXPECT_TRUE(says(leaf, NID_netscape_comment, "unknown")) << "not critical";
 }
 
 TEST(Revocation, PlacesAreThoseOfTheCertificate) {

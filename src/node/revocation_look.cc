@@ -57,7 +57,7 @@ Result<Said> read_list(const std::string& url, const Certificate& certificate,
   request.body_limit = kListLimit;
   const auto list = fetch(exchange, std::move(request));
   if (!list) return std::unexpected(list.error());
-  const auto status = crypto::read_revocation_list(*list, certificate, issuer, now);
+  const auto status = crypto::read_revocation_list(*list, url, certificate, issuer, now);
   if (!status) return base::with_context(url, status.error());
   return Said{*status, url, {}};
 }
