@@ -1,5 +1,7 @@
 #include "node/alert_webhook.h"
 
+#include <sys/stat.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
@@ -55,6 +57,13 @@ Result<client::HttpRequest> make_webhook_request(const WebhookSettings& settings
     request.trust = std::move(*trust);
   }
   if (!settings.secret.empty()) {
+    struct stat status{};
+    if (::stat(settings.secret.c_str(), &status) == 0 &&
+        (status.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
+      return base::fail(ErrorCode::PermissionDenied,
+                        "[node] alert_webhook_secret: " + settings.secret +
+                            ": others may read or change it; chmod 0600 it");
+    }
     auto secret = base::read_file(settings.secret, kSecretLimit);
     if (!secret) return std::unexpected(secret.error());
     while (secret->ends_with('\n') || secret->ends_with('\r')) secret->pop_back();

@@ -1,6 +1,7 @@
 #include "node/alert_webhook.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/testing.h"
@@ -28,6 +29,22 @@ TEST(AlertWebhook, OnlyHttpsWithoutUserInformation) {
         "https://alerts.test/a b", "https://alerts.test/#x", "https://a_b c/"}) {
     EXPECT_FALSE(parse_webhook_url(bad)) << bad;
   }
+}
+
+TEST(AlertWebhook, SecretThatOthersMayReadIsRefused) {
+  const base::TemporaryFolder folder;
+  const std::string secret = folder.path() + "/secret";
+  const WebhookSettings settings{.url = "https://alerts.test/", .trust = {}, .secret = secret};
+  for (const mode_t mode : {0644U, 0660U, 0602U}) {
+    ASSERT_TRUE(base::write_file_atomically(secret, "key\n", mode));
+    ASSERT_EQ(::chmod(secret.c_str(), mode), 0);
+    const auto request = make_webhook_request(settings, "node1", kAlert, kNow);
+    ASSERT_FALSE(request) << mode;
+    EXPECT_EQ(request.error().code, base::ErrorCode::PermissionDenied);
+    EXPECT_NE(request.error().message.find("chmod 0600"), std::string::npos);
+  }
+  ASSERT_EQ(::chmod(secret.c_str(), 0400), 0);
+  EXPECT_TRUE(make_webhook_request(settings, "node1", kAlert, kNow));
 }
 
 TEST(AlertWebhook, IsSignedWithTheSecret) {

@@ -33,6 +33,7 @@ def receiver(authority, tmp_path_factory):
 def watched(tmp_path, origin, authority, receiver):
     """Makes a node whose clock is some days ahead; the same folder each time."""
     (tmp_path / "secret").write_text(SECRET + "\n")
+    (tmp_path / "secret").chmod(0o600)
     clock, nodes = FakeTime(tmp_path), []
 
     def make(days=0, names=(NAME,), **settings):
