@@ -102,7 +102,13 @@ void CertificateWatch::handshake_failed(std::string_view address, std::string_vi
   if (handshakes_.add(address, reason, clock_.wall())) worker_.wake();
 }
 
-std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& exchange) {
+std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& direct) {
+  const client::HttpExchange exchange =
+      [&](const client::HttpRequest& request) -> base::Result<client::HttpResponse> {
+    client::HttpRequest routed = request;
+    LARDER_TRY(surroundings_.route(routed));
+    return direct(routed);
+  };
   if (!queue_) queue_.emplace(open_queue(surroundings_.state_file));
   const std::vector<ShownCertificate> shown = surroundings_.shown();
   const base::WallTime now = clock_.wall();

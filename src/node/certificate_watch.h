@@ -42,6 +42,8 @@ struct WatchSurroundings {
   std::string node;  // its name
   std::function<std::vector<ShownCertificate>()> shown;
   std::function<WatchSettings()> settings;  // in force now
+  // Sets the way by which a request leaves.
+  std::function<base::Status(client::HttpRequest&)> route;
   // Takes a revoked certificate out of service, by its SHA-256, and ends HTTPS when none is left;
   // false when that did not succeed.
   std::function<bool(const std::string& id, const std::string& reason)> withdraw;

@@ -5,10 +5,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "crypto/digest.h"
-#include "http/target.h"
 #include "node/node_parts.h"
-#include "node/origin_pool_settings.h"
-#include "node/origin_route.h"
+#include "node/request_route.h"
 #include "node/signer_settings.h"
 #include "signers/acme_signer.h"
 #include "signers/command_signer.h"
@@ -25,13 +23,6 @@ constexpr std::uint64_t kTrustLimit = 8 << 20;  // bytes
 // One account for each server: the certificates of a node share it.
 std::string account_folder(const Node::Parts& parts, const std::string& directory) {
   return parts.settings.state_dir + "/acme/" + crypto::sha256_hex(directory).substr(0, 16);
-}
-
-// The host of an https URL, in lower case.
-std::string host_of(const std::string& url) {
-  const std::string rest = url.substr(std::string_view("https://").size());
-  const auto authority = http::parse_authority(rest.substr(0, rest.find('/')));
-  return authority ? std::string(authority->host()) : std::string();
 }
 
 Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
@@ -54,13 +45,7 @@ Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
     if (!roots) return std::unexpected(roots.error());
     settings.server.request.trust = std::move(*roots);
   }
-  const auto pool = origin_pool_settings(policy->settings);
-  if (!pool) return std::unexpected(pool.error());
-  if (pool->proxy && !bypasses_proxy(host_of(signer.directory), policy->settings.no_proxy)) {
-    settings.server.request.proxy = pool->proxy->url;
-    settings.server.request.proxy_user = pool->proxy->user;
-    settings.server.request.proxy_password = pool->proxy->password;
-  }
+  LARDER_TRY(set_request_proxy(settings.server.request, signer.directory, policy->settings));
   settings.proof = signer.challenge == AcmeChallengeType::Http01
                        ? signers::AcmeProofKind::Http01
                        : signers::AcmeProofKind::TlsAlpn01;

@@ -181,7 +181,8 @@ SettingsSection<NodeSettings> make_node_section() {
   s.optional_value(
       "proxy", &NodeSettings::proxy, parse_origin_url,
       [](const OriginUrl& url) { return to_text(url); },
-      {.text = "HTTP proxy on the way to origins and ACME servers. It resolves their names and so "
+      {.text = "HTTP proxy on the way to origins, ACME servers, the places that say whether a "
+               "certificate is revoked, and the receiver of alerts. It resolves their names and so "
                "judges their addresses; its own address is not checked.",
        .limits = "http://host[:port] or https://host[:port]"});
   s.text("proxy_credentials", &NodeSettings::proxy_credentials,
@@ -189,7 +190,7 @@ SettingsSection<NodeSettings> make_node_section() {
                   "alone."});
   s.values("no_proxy", &NodeSettings::no_proxy, parse_proxy_exception,
            [](const ProxyException& exception) { return to_text(exception); },
-           {.text = "Origins and ACME servers that are asked directly. Ranges are compared with "
+           {.text = "What of these is asked directly. Ranges are compared with "
                     "addresses in hosts "
                     "and url, not with what names resolve to.",
             .limits = "hosts, \"*.suffix\", CIDR",

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "node/alert_settings.h"
 #include "node/node_parts.h"
+#include "node/request_route.h"
 
 namespace larder::node {
 
@@ -119,6 +120,10 @@ void open_watch(Node::Parts& parts) {
     return WatchSettings{.webhook = webhook_of(policy->settings),
                          .disable_when_revoked = policy->settings.disable_when_revoked,
                          .client_trust = policy->settings.client_trust};
+  };
+  surroundings.route = [&parts](client::HttpRequest& request) {
+    const auto policy = parts.policy.get();
+    return set_request_proxy(request, request.url, policy->settings);
   };
   surroundings.withdraw = [&parts](const std::string& id, const std::string& reason) {
     return take_out_of_service(parts, id, reason);

@@ -15,6 +15,7 @@ from support.larder import Node, origin_table
 from support.origin import Origin
 from support.ports import free_port
 from support.program import Program, run
+from support.proxies import Tinyproxy
 from support.tls import fingerprint, s_client, served_certificate
 from support.wait import wait_until
 
@@ -313,6 +314,29 @@ def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, author
                                             fingerprint(chains[OTHER]): "active"}), 20)
     for name in (OTHER, NAME):
         assert served_certificate(node.address, node.https_port, name) == fingerprint(chains[OTHER])
+
+
+def test_looks_and_alerts_go_through_the_proxy(watched, authority, issuer, receiver, tmp_path):
+    """It alone can be asked: no_proxy names other hosts."""
+    proxy = Tinyproxy(tmp_path / "proxy", "127.0.0.1", free_port(), None).start()
+    try:
+        node = watched(proxy=proxy.url, no_proxy=["direct.test"])
+        chain = authority.sign(node.request_certificate(), days=10, extensions=issuer.extensions())
+        issuer.record(chain)
+        node.import_certificate(chain)  # nobody answers where the certificate says: the list is asked next
+        wait_until(lambda: revocation(node).get("state") == "good", 20)
+        wait_until(lambda: len(receiver.messages) == 1, 30)
+        asked = "\n".join(proxy.requests())
+        assert f"POST http://127.0.0.1:{issuer.port}/" in asked
+        assert f"GET {issuer.web.url}/issuing.crl" in asked
+        assert f"CONNECT {receiver.url.split('/')[2]}" in asked
+
+        before = len(proxy.requests())
+        node = watched(proxy=proxy.url, no_proxy=["127.0.0.0/8"])
+        wait_until(lambda: revocation(node).get("state") == "good", 20)
+        assert len(proxy.requests()) == before
+    finally:
+        proxy.stop()
 
 
 def test_an_answer_that_nobody_may_believe(watched, authority, issuer):
