@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <set>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "node/revocation_look.h"
@@ -20,8 +19,6 @@ constexpr std::chrono::hours kLookAgain{1};  // after one that did not succeed
 constexpr std::chrono::minutes kShortestLook{1};
 constexpr std::chrono::hours kRefusalsPause{24};  // between two alerts about them
 constexpr std::chrono::hours kRecently{1};
-constexpr std::uint64_t kTrustLimit = 8 << 20;
-constexpr std::size_t kRootsLimit = 1000;
 
 std::string short_id(const std::string& id) {
   return id.substr(0, 16);
@@ -57,18 +54,6 @@ std::string expiry_text(const std::string& what, base::WallTime end, base::WallT
   const auto days = std::chrono::floor<std::chrono::days>(end - now).count();
   return fmt::format("{} expires on {}, in {} day{}", what, base::to_rfc3339(end), days,
                      days == 1 ? "" : "s");
-}
-
-std::vector<crypto::Certificate> read_trust(const std::vector<std::string>& files) {
-  std::vector<crypto::Certificate> all;
-  for (const std::string& file : files) {
-    const auto text = base::read_file(file, kTrustLimit);
-    if (!text) continue;
-    if (auto found = crypto::parse_certificates(*text, kRootsLimit)) {
-      all.insert(all.end(), found->begin(), found->end());
-    }
-  }
-  return all;
 }
 
 AlertQueue open_queue(const std::string& path) {
@@ -199,7 +184,7 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
   for (const ShownCertificate& each : shown) ids.push_back(each.chain.front().sha256_hex());
   if (ids == looked_at_ && now < next_look_ && next_look_ <= now + kLookPause) return;
   const WatchSettings settings = surroundings_.settings();
-  const auto trusted = read_trust(settings.client_trust);
+  const auto trusted = read_trusted(settings.client_trust);
   base::WallTime next = now + kLookPause;
   auto staples = std::make_shared<net::Staples>();
   std::vector<Revocation> revocations;

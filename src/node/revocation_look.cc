@@ -1,6 +1,9 @@
 #include "node/revocation_look.h"
 
 #include <algorithm>
+#include <cstdlib>
+
+#include "base/file.h"
 
 namespace larder::node {
 
@@ -12,6 +15,9 @@ namespace {
 
 constexpr std::chrono::seconds kTimeout{10};
 constexpr std::uint64_t kResponseLimit = 64 << 10;
+constexpr std::uint64_t kTrustLimit = 8 << 20;
+constexpr std::size_t kRootsLimit = 1000;
+constexpr const char* kSystemBundle = "/etc/ssl/certs/ca-certificates.crt";
 constexpr std::uint64_t kListLimit = 16 << 20;
 
 struct Said {
@@ -78,6 +84,11 @@ Result<Said> status_of(const Certificate& certificate, const Certificate& issuer
   return last;
 }
 
+bool names_places(const Certificate& certificate) {
+  const crypto::RevocationPlaces places = crypto::revocation_places(certificate);
+  return !places.responders.empty() || !places.lists.empty();
+}
+
 const Certificate* issuer_of(const Certificate& certificate, std::span<const Certificate> chain,
                              std::span<const Certificate> trusted) {
   for (const std::span<const Certificate> all : {chain, trusted}) {
@@ -91,6 +102,22 @@ const Certificate* issuer_of(const Certificate& certificate, std::span<const Cer
 
 }  // namespace
 
+std::vector<Certificate> read_trusted(std::vector<std::string> files) {
+  if (files.empty()) {
+    const char* const given = std::getenv("SSL_CERT_FILE");  // as OpenSSL takes it
+    files.emplace_back(given != nullptr ? given : kSystemBundle);
+  }
+  std::vector<Certificate> all;
+  for (const std::string& file : files) {
+    const auto text = base::read_file(file, kTrustLimit);
+    if (!text) continue;
+    if (auto found = crypto::parse_certificates(*text, kRootsLimit)) {
+      all.insert(all.end(), found->begin(), found->end());
+    }
+  }
+  return all;
+}
+
 RevocationLook look_for_revocation(std::span<const Certificate> chain,
                                    std::span<const Certificate> trusted,
                                    const client::HttpExchange& exchange, base::WallTime now) {
@@ -100,7 +127,11 @@ RevocationLook look_for_revocation(std::span<const Certificate> chain,
     const bool is_leaf = &certificate == chain.data();
     const Certificate* const issuer = issuer_of(certificate, chain, trusted);
     if (issuer == nullptr) {
-      if (is_leaf) look.error = "its issuer's certificate is not known here";
+      if (look.error.empty() && (is_leaf || names_places(certificate))) {
+        look.error = "its issuer's certificate is not known here: \"" + certificate.issuer() +
+                     "\"; import it with the chain, or add it to client_trust";
+        look.subject = certificate.subject();
+      }
       break;
     }
     auto said = status_of(certificate, *issuer, exchange, now);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "client/exchange.h"
@@ -23,6 +24,10 @@ struct RevocationLook {
   base::WallTime staple_from;
   std::optional<base::WallTime> staple_until;
 };
+
+// The certificates of the files, as far as they can be read; no files: those of the system's store,
+// which the import proves chains by then.
+std::vector<crypto::Certificate> read_trusted(std::vector<std::string> files);
 
 // Asks the places that the certificates name, OCSP before lists, each for at most 10 s. `trusted`
 // are certificates that may have issued the chain's last.
