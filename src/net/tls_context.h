@@ -31,7 +31,7 @@ class TlsContext {
     // Shared with the contexts before and after this one, so that clients come back over a change
     // of certificates; never between listeners that ask for certificates and those that do not.
     std::shared_ptr<TicketKeys> tickets = nullptr;
-    bool answers_challenge = false;  // ALPN is acme-tls/1 instead of http/1.1
+    bool answers_challenge = false;        // ALPN is acme-tls/1 instead of http/1.1
     const StapleBoard* staples = nullptr;  // OCSP answers for clients; outlives all connections
   };
   // TLS 1.2 and 1.3, ALPN http/1.1, session tickets.
