@@ -203,9 +203,8 @@ Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request
   // What is on its way is purged, too: it was asked for before. Noted first, so that what the store
   // does not find yet is found outdated when it comes.
   Invalidations& invalidations = parts.delivery->invalidations;
-  const base::WallTime now = parts.clock.wall();
   if (what->first == "origin") {
-    invalidations.note_origin(what->second, now);
+    invalidations.note_origin(what->second);
     LARDER_TRY(parts.store->purge_group(what->second));
     return Json::object();
   }
@@ -214,10 +213,10 @@ Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request
   std::uint64_t found = 0;
   for (std::size_t i = 0; i < keys->keys.size(); ++i) {
     if (what->first == "prefix") {
-      invalidations.note_prefix(keys->names[i], now);
+      invalidations.note_prefix(keys->names[i]);
       LARDER_TRY(parts.store->purge_prefix(keys->names[i]));
     } else {
-      invalidations.note({&keys->keys[i], 1}, now);
+      invalidations.note({&keys->keys[i], 1});
       found += parts.store->contains(keys->keys[i]) ? 1 : 0;
       parts.store->remove(keys->keys[i]);
     }

@@ -1,58 +1,63 @@
 #include "node/invalidations.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace larder::node {
 
-// False when there is no room: everything counts as changed then. Requires: the lock.
+// Forgets the older half when there is no room. Requires: the lock.
 template <typename Table>
-bool Invalidations::make_room(Table& table, std::size_t more, base::WallTime now) {
-  if (table.size() + more <= kMost) return true;
-  const base::WallTime oldest = now - kKept;
-  if (std::erase_if(table, [oldest](const auto& entry) { return entry.second < oldest; }) > 0) {
-    all_ = std::max(all_, oldest);
-  }
-  if (table.size() + more <= kMost) return true;
-  table.clear();
-  all_ = std::max(all_, now);
-  return false;
+void Invalidations::make_room(Table& table, std::size_t more) {
+  if (table.empty() || table.size() + more <= kMost) return;
+  std::vector<Moment> moments;
+  moments.reserve(table.size());
+  for (const auto& entry : table) moments.push_back(entry.second);
+  const auto middle = moments.begin() + static_cast<std::ptrdiff_t>(moments.size() / 2);
+  std::ranges::nth_element(moments, middle);
+  forgotten_ = std::max(forgotten_, *middle);
+  std::erase_if(table, [last = *middle](const auto& entry) { return entry.second <= last; });
 }
 
-void Invalidations::note(std::span<const store::Key> urls, base::WallTime now) {
+Invalidations::Moment Invalidations::note(std::span<const store::Key> urls) {
   const std::lock_guard lock(mutex_);
-  if (!make_room(urls_, urls.size(), now)) return;
-  for (const store::Key& url : urls) {
-    base::WallTime& noted = urls_.try_emplace(url, now).first->second;
-    noted = std::max(noted, now);  // who notes later may have looked at the clock earlier
-  }
+  make_room(urls_, urls.size());
+  const Moment moment = now_ + 1;
+  for (const store::Key& url : urls) urls_.insert_or_assign(url, moment);
+  now_.store(moment, std::memory_order_release);
+  return moment;
 }
 
-void Invalidations::note_name(Names& names, std::string_view name, base::WallTime now) {
+Invalidations::Moment Invalidations::note_name(Names& names, std::string_view name) {
   const std::lock_guard lock(mutex_);
+  const Moment moment = now_ + 1;
   if (const auto found = names.find(name); found != names.end()) {
-    found->second = std::max(found->second, now);
-  } else if (make_room(names, 1, now)) {
-    names.emplace(name, now);
+    found->second = moment;
+  } else {
+    make_room(names, 1);
+    names.emplace(name, moment);
   }
+  now_.store(moment, std::memory_order_release);
+  return moment;
 }
 
-void Invalidations::note_prefix(std::string_view prefix, base::WallTime now) {
-  note_name(prefixes_, prefix, now);
+Invalidations::Moment Invalidations::note_prefix(std::string_view prefix) {
+  return note_name(prefixes_, prefix);
 }
 
-void Invalidations::note_origin(std::string_view origin, base::WallTime now) {
-  note_name(origins_, origin, now);
+Invalidations::Moment Invalidations::note_origin(std::string_view origin) {
+  return note_name(origins_, origin);
 }
 
-bool Invalidations::since(const StoredPlace& place, base::WallTime sent) const {
+bool Invalidations::since(const StoredPlace& place, Moment moment) const {
+  if (now() == moment) return false;  // as a rule
   const std::lock_guard lock(mutex_);
-  if (all_ >= sent) return true;
+  if (forgotten_ > moment) return true;
   const auto url = urls_.find(place.url);
-  if (url != urls_.end() && url->second >= sent) return true;
+  if (url != urls_.end() && url->second > moment) return true;
   const auto origin = origins_.find(place.origin);
-  if (origin != origins_.end() && origin->second >= sent) return true;
+  if (origin != origins_.end() && origin->second > moment) return true;
   return std::ranges::any_of(prefixes_, [&](const auto& prefix) {
-    return prefix.second >= sent && place.name.starts_with(prefix.first);
+    return prefix.second > moment && place.name.starts_with(prefix.first);
   });
 }
 

@@ -2,10 +2,13 @@
 // change must not be stored after it, and so outlive it. Whoever stores an answer looks here once
 // more when it is stored, because the change may have come between.
 //
-// Thread-safe. Bounded: when too much changes at once, everything counts as changed.
+// Before and after are told by a count of the changes, not by a clock. Thread-safe. Bounded: what
+// was changed long before is forgotten, and counts as a change of everything.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <span>
@@ -13,7 +16,6 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "base/clock.h"
 #include "store/object.h"
 
 namespace larder::node {
@@ -27,30 +29,34 @@ struct StoredPlace {
 
 class Invalidations {
  public:
-  static constexpr std::size_t kMost = 1024;  // of each kind
-  // What is older may be forgotten: whatever was asked for before then counts as changed.
-  static constexpr std::chrono::minutes kKept{5};
+  static constexpr std::size_t kMost = 1024;  // of each kind; at one call no more than half of it
+  // How many changes there were before.
+  using Moment = std::uint64_t;
 
-  void note(std::span<const store::Key> urls, base::WallTime now);
-  void note_prefix(std::string_view prefix, base::WallTime now);
-  void note_origin(std::string_view origin, base::WallTime now);
-  // Whether the place was changed at that time or later.
-  bool since(const StoredPlace& place, base::WallTime sent) const;
+  // To be taken before an answer is asked for.
+  Moment now() const { return now_.load(std::memory_order_acquire); }
+  // Each returns the moment just after the change.
+  Moment note(std::span<const store::Key> urls);
+  Moment note_prefix(std::string_view prefix);
+  Moment note_origin(std::string_view origin);
+  // Whether the place was changed after that moment.
+  bool since(const StoredPlace& place, Moment moment) const;
 
  private:
   struct Hash {
     std::size_t operator()(const store::Key& key) const { return key.low; }
   };
-  using Names = std::map<std::string, base::WallTime, std::less<>>;
+  using Names = std::map<std::string, Moment, std::less<>>;
   template <typename Table>
-  bool make_room(Table& table, std::size_t more, base::WallTime now);
-  void note_name(Names& names, std::string_view name, base::WallTime now);
+  void make_room(Table& table, std::size_t more);
+  Moment note_name(Names& names, std::string_view name);
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::unordered_map<store::Key, base::WallTime, Hash> urls_;
+  std::atomic<Moment> now_ = 0;
+  mutable std::mutex mutex_;  // guards what follows; now_ moves only under it
+  std::unordered_map<store::Key, Moment, Hash> urls_;
   Names prefixes_;
   Names origins_;
-  base::WallTime all_ = base::WallTime::min();
+  Moment forgotten_ = 0;  // the latest change that is not in the tables
 };
 
 }  // namespace larder::node

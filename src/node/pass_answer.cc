@@ -363,12 +363,10 @@ std::optional<cache::StoredResponse> RequestPath::kept_as(Work& work,
 
 // Whether what the work has asked for was purged or changed since, by others.
 bool RequestPath::is_outdated(const Work& work) const {
-  const base::WallTime since =
-      work.own_change ? *work.own_change + std::chrono::microseconds(1) : work.now;
   return work.was_outdated || delivery_.invalidations.since({.url = work.url_key,
                                                              .name = work.target.key_text,
                                                              .origin = work.target.origin->name},
-                                                            since);
+                                                            work.own_change.value_or(work.began));
 }
 
 net::Task<void> RequestPath::store_answer(Work& work, cache::StoredResponse response,

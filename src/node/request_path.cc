@@ -161,6 +161,7 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
   Work work(exchange, loop_->policy);
   loop_->name_request(exchange);
   work.now = delivery_.clock.wall();
+  work.began = delivery_.invalidations.now();
   work.asked = exchange.start();
   const http::RequestHead& head = exchange.head();
   if (is_for_challenge(head) && co_await answer_challenge(work)) co_return;

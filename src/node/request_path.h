@@ -47,11 +47,12 @@ class RequestPath final : public server::Handler {
     std::vector<cache::NominatedField> vary{};
     int attempt = 0;
     base::WallTime now;
+    Invalidations::Moment began = 0;                // before anything was looked up or asked for
     base::SteadyTime asked{};                       // the request was complete
     std::shared_ptr<const StoredObject> head_of{};  // a HEAD is forwarded that may tell of it
     // An unsafe request that has succeeded: when it invalidated its URL, and whether somebody else
     // had done so after it was sent.
-    std::optional<base::WallTime> own_change{};
+    std::optional<Invalidations::Moment> own_change{};
     bool was_outdated = false;
     // What is stored must not be used before the origin has confirmed it.
     bool must_validate = false;

@@ -74,7 +74,7 @@ cache::OpeningJudge judge_opening(OpeningFacts opening_facts, const Delivery& de
     opening.reason = decision.reason;
     if (!decision.store) return opening;
     opening.is_outdated = [shared, &delivery] {
-      return delivery.invalidations.since(shared->place(), shared->sent);
+      return delivery.invalidations.since(shared->place(), shared->began);
     };
     if (opening.is_outdated()) {
       opening.reason = "changed meanwhile";

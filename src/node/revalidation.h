@@ -22,6 +22,7 @@ struct OpeningFacts {
   cache::FillRequest request;
   cache::StorePolicy policy;
   base::WallTime sent;
+  Invalidations::Moment began = 0;  // before it was sent
   store::Key url_key;
   bool is_variant = false;  // under a variant's key
   // Of the object that the new one replaces: its further variants stay reachable when the new one

@@ -92,6 +92,7 @@ OpeningFacts RequestPath::opening_facts(const Work& work) const {
   facts.request = cache::describe_fill(work.exchange.head(), work.target.policy.fill);
   facts.policy = work.target.policy;
   facts.sent = work.now;
+  facts.began = work.began;
   facts.url_key = work.url_key;
   facts.is_variant = work.target.key != work.url_key;
   facts.variant_epoch = work.variant_epoch;
@@ -116,10 +117,8 @@ net::Task<void> RequestPath::invalidate(Work& work, const http::ResponseHead& an
       keys.push_back(key_of_target(work.target, https, target, secret));
     }
   }
-  const base::WallTime now = delivery_.clock.wall();
   work.was_outdated = is_outdated(work);
-  work.own_change = now;
-  delivery_.invalidations.note(keys, *work.own_change);
+  work.own_change = delivery_.invalidations.note(keys);
   store::Store& store = delivery_.store;
   const base::Status removed = co_await delivery_.disk.run([&]() -> base::Status {
     for (const store::Key& key : keys) store.remove(key);
