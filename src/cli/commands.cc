@@ -8,6 +8,7 @@ Command make_commands() {
   add_node_commands(root);
   add_site_commands(root);
   add_cert_commands(root);
+  add_signer_commands(root);
   add_token_commands(root);
   add_client_commands(root);
   add_content_commands(root);

@@ -13,6 +13,7 @@ void add_up_command(Command& root);     // site and node in one process
 void add_node_run_command(Command& node);
 void add_site_run_command(Command& site);
 void add_cert_commands(Command& root);       // certificates of a host
+void add_signer_commands(Command& root);     // the other end of a signing socket
 void add_token_commands(Command& root);      // join and registration tokens
 void add_client_commands(Command& root);     // list, block, unblock at the site
 void add_register_command(Command& client);  // this device

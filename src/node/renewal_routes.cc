@@ -10,6 +10,7 @@
 #include "node/signer_settings.h"
 #include "signers/acme_signer.h"
 #include "signers/command_signer.h"
+#include "signers/socket_signer.h"
 
 namespace larder::node {
 
@@ -60,6 +61,10 @@ Result<std::unique_ptr<certs::Signer>> make_signer(Node::Parts& parts, const Sig
                                                    const SigningThread& thread) {
   if (signer.type == SignerType::Acme) return make_acme_signer(parts, signer, thread);
   const auto ending = [pause = thread.pause] { return !pause(std::chrono::milliseconds(0)); };
+  if (!signer.socket.empty()) {
+    return std::make_unique<signers::SocketSigner>(
+        signers::SocketSettings{signer.socket, signer.user, signer.timeout}, ending);
+  }
   return std::make_unique<signers::CommandSigner>(
       signers::CommandSettings{signer.command, signer.user, signer.timeout}, ending);
 }

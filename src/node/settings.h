@@ -95,7 +95,8 @@ struct SignerSettings {
   SignerType type = SignerType::Command;
   std::chrono::milliseconds timeout{600'000};
   std::vector<std::string> command;  // an absolute path, then arguments
-  std::string user;                  // empty: the node's own
+  std::string socket;                // path; in place of a command
+  std::string user;                  // empty: the node's own, or root behind the socket
   // Of ACME servers.
   std::string directory;  // https URL
   std::vector<std::string> contact;

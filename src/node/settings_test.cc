@@ -236,6 +236,18 @@ TEST(NodeSettings, SignersAreReadAndChecked) {
                             "command = [\"sign\"]\n")
                 .find("no absolute path"),
             std::string::npos);
+  const std::string socket =
+      "[[node.signer]]\ncertificate = \"d\"\ntype = \"command\"\nsocket = \"/run/s\"\n";
+  EXPECT_EQ(good(node + socket).signers.at(0).socket, "/run/s");
+  EXPECT_NE(mistakes(node + socket + "command = [\"/s\"]\n").find("one of them, not both"),
+            std::string::npos);
+  EXPECT_NE(mistakes(node + "[[node.signer]]\ncertificate = \"d\"\ntype = \"command\"\n"
+                            "socket = \"s\"\n")
+                .find("no absolute path"),
+            std::string::npos);
+  EXPECT_NE(mistakes(node + "[[node.signer]]\ncertificate = \"d\"\ntype = \"command\"\n")
+                .find("both empty"),
+            std::string::npos);
   const std::string table =
       "[[node.signer]]\ncertificate = \"d\"\ntype = \"command\"\ncommand = [\"/s\"]\n";
   EXPECT_NE(mistakes(node + table + table).find("d has two signers"), std::string::npos);

@@ -44,14 +44,16 @@ Result<std::string> parse_contact(std::string_view text) {
                     "is no contact like \"mailto:admin@example.org\"");
 }
 
+constexpr std::size_t kSocketPathLimit = 107;  // bytes, of the kernel's
+
 void check_acme(const SignerSettings& signer, int line, SettingsErrors& errors) {
   const auto wrong = [&](const std::string& what) { errors.add(line, "[[node.signer]] " + what); };
   if (signer.directory.empty()) wrong("directory: missing; name the server's directory URL");
   if (signer.external_key_id.empty() != signer.external_key_file.empty()) {
     wrong("external_key_id, external_key_file: both or none");
   }
-  if (!signer.command.empty() || !signer.user.empty()) {
-    wrong("command, user: only for the type \"command\"");
+  if (!signer.command.empty() || !signer.socket.empty() || !signer.user.empty()) {
+    wrong("command, socket, user: only for the type \"command\"");
   }
 }
 
@@ -59,8 +61,13 @@ void check_signer(const SignerSettings& signer, int line, SettingsErrors& errors
   const auto wrong = [&](const std::string& what) { errors.add(line, "[[node.signer]] " + what); };
   if (signer.type == SignerType::Acme) return check_acme(signer, line, errors);
   if (!signer.directory.empty()) wrong("directory: only for the type \"acme\"");
-  if (signer.command.empty()) {
-    wrong("command: empty; name the program");
+  if (!signer.socket.empty()) {
+    if (!signer.command.empty()) wrong("command, socket: one of them, not both");
+    if (!signer.socket.starts_with('/') || signer.socket.size() > kSocketPathLimit) {
+      wrong("socket: \"" + signer.socket + "\" is no absolute path of at most 107 bytes");
+    }
+  } else if (signer.command.empty()) {
+    wrong("command, socket: both empty; name the program, or the socket of larder-signer.socket");
   } else if (!signer.command.front().starts_with('/')) {
     wrong("command: \"" + signer.command.front() + "\" is no absolute path");
   }
@@ -118,10 +125,18 @@ SettingsSection<SignerSettings> make_signer_section() {
                "request (PEM) is on its standard input, the chain (PEM, leaf first) is expected "
                "on its standard output. Exit code 75 says: not yet, ask again later; 77: refused.",
        .limits = "an absolute path, then arguments"});
+  s.text(
+      "socket", &SignerSettings::socket,
+      {.text = "For \"command\", in place of `command`: the unix socket behind which the program "
+               "runs as a user of its own, as larder-signer.socket and larder-signer@.service "
+               "of the package have it. That is how a node that is not root keeps its keys from "
+               "the program.",
+       .limits = "an absolute path, at most 107 bytes"});
   s.text("user", &SignerSettings::user,
          {.text = "For \"command\": the user that the program runs as. Only when the node runs as "
                   "root: another user cannot become one, and then nothing is run. Empty: the "
-                  "node's user."});
+                  "node's user. With `socket`: the user that may listen there besides root, as "
+                  "whom the service manager does."});
   s.duration("timeout", &SignerSettings::timeout, milliseconds(5000), std::chrono::hours(1),
              {.text = "For one attempt in all."});
   add_acme(s);

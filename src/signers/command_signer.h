@@ -30,7 +30,7 @@ inline constexpr std::size_t kCommandErrorsLimit = 4 << 10;   // bytes of standa
 
 struct CommandSettings {
   std::vector<std::string> command;  // an absolute path, then arguments
-  std::string user;                  // empty: that of this process
+  std::string user = {};             // empty: that of this process
   std::chrono::milliseconds timeout{600'000};
 };
 

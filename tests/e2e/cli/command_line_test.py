@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from support.larder import PROGRAM, larder
-from support.program import ROOT
+from support.program import ROOT, run
 
 EXAMPLE = ROOT / "packaging/larder.toml"
 
@@ -77,6 +77,26 @@ def test_units_are_well_formed_and_hardened(role, tmp_path):
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False,
                           env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
     assert unit.name not in done.stderr, done.stderr
+    assert_is_hardened(unit)
+
+
+def assert_is_hardened(unit):
     done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=20", unit],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_units_of_the_signing_socket_fit_together(tmp_path):
+    """The socket finds its service, the service's command is one that this program understands."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    units = [tmp_path / "larder-signer.socket", tmp_path / "larder-signer@.service"]
+    for unit in units:
+        unit.write_text((ROOT / "packaging/systemd" / unit.name).read_text().replace("/usr/bin/larder", str(PROGRAM)))
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False,
+                          env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
+    assert "larder-signer" not in done.stderr, done.stderr
+    assert_is_hardened(units[1])
+    command = next(line for line in units[1].read_text().splitlines() if line.startswith("ExecStart="))
+    done = run(*command.removeprefix("ExecStart=").split(), check=False)
+    assert done.returncode == 1 and "unix socket" in done.stderr, done.stderr
