@@ -69,13 +69,18 @@ std::string CertificateFolder::record_path(std::string_view key_name, std::strin
   return key_folder(key_name) + "/" + std::string(id) + ".json";
 }
 
-Result<base::UniqueFd> CertificateFolder::lock(std::chrono::milliseconds patience) const {
+Result<base::UniqueFd> CertificateFolder::lock(std::chrono::milliseconds patience,
+                                               const Pause& pause) const {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {
     auto held = base::lock_file(path_ + "/lock", "the certificate folder");
     const bool is_busy = !held && held.error().code == ErrorCode::FailedPrecondition;
     if (!is_busy || std::chrono::steady_clock::now() >= deadline) return held;
-    std::this_thread::sleep_for(kLockTick);
+    if (!pause) {
+      std::this_thread::sleep_for(kLockTick);
+    } else if (!pause(kLockTick)) {
+      return fail(ErrorCode::Unavailable, "waiting for " + path_ + "/lock was ended");
+    }
   }
 }
 

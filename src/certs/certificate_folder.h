@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,9 @@ inline constexpr std::size_t kKeysLimit = 100;
 inline constexpr std::size_t kChainFileLimit = 1024 * 1024;  // bytes of a .crt
 inline constexpr std::size_t kSmallFileLimit = 256 * 1024;   // bytes of a .csr or .json
 inline constexpr mode_t kFileMode = 0640;
+
+// Waits; false when nobody wants what is waited for any more. Empty: sleeps.
+using Pause = std::function<bool(std::chrono::milliseconds)>;
 
 struct HeldKey {
   std::string name;
@@ -40,8 +44,10 @@ class CertificateFolder {
 
   std::string audit_path() const { return path_ + "/audit.jsonl"; }
 
-  // FailedPrecondition while another process changes something, and goes on for as long as this.
-  base::Result<base::UniqueFd> lock(std::chrono::milliseconds patience = {}) const;
+  // FailedPrecondition while another process, or another thread of this one, changes something, and
+  // goes on for as long as this; Unavailable when the waiting was ended.
+  base::Result<base::UniqueFd> lock(std::chrono::milliseconds patience = {},
+                                    const Pause& pause = {}) const;
 
   // Without the file: nothing chosen, not disabled.
   base::Result<ActiveFile> read_active() const;

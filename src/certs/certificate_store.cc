@@ -89,14 +89,14 @@ Result<CertificateStore> CertificateStore::open(StoreSettings settings) {
 }
 
 Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& options,
-                                                      base::WallTime now) {
+                                                      base::WallTime now, const Pause& pause) {
   LARDER_TRY(check_key_name(options.key_name));
   crypto::AlternativeNames names = options.names;
   if (names.empty()) names = names_from(settings_.connection_names);
   if (names.empty() && crypto::check_dns_name(options.subject.common_name, false)) {
     names.dns.push_back(options.subject.common_name);
   }
-  const auto held = folder_.lock();
+  const auto held = folder_.lock(pause ? kPatience : std::chrono::seconds(0), pause);
   if (!held) return std::unexpected(held.error());
   const std::string folder = folder_.key_folder(options.key_name);
   const std::string request_path = folder_.request_path(options.key_name);
@@ -134,11 +134,11 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
 Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content,
                                                            const ImportOptions& options,
                                                            base::WallTime now) {
-  return import_within({}, content, options, now);
+  return import_within({}, {}, content, options, now);
 }
 
 Result<ImportOutcome> CertificateStore::import_within(std::chrono::milliseconds patience,
-                                                      std::string_view content,
+                                                      const Pause& pause, std::string_view content,
                                                       const ImportOptions& options,
                                                       base::WallTime now) {
   const auto refused = [](Check check) {
@@ -148,7 +148,7 @@ Result<ImportOutcome> CertificateStore::import_within(std::chrono::milliseconds 
   };
   auto handed = read_certificates(content, options.password);
   if (!handed) return refused(std::move(handed.error()));
-  const auto held = folder_.lock(patience);
+  const auto held = folder_.lock(patience, pause);
   if (!held) return std::unexpected(held.error());
   const auto key = folder_.find_key_of(handed->certificates);
   if (!key && key.error().code == ErrorCode::NotFound) {
@@ -246,7 +246,7 @@ Result<ImportOutcome> CertificateStore::rollback(std::string_view key_name, base
 }
 
 Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signer& signer,
-                                              const base::Clock& clock) {
+                                              const base::Clock& clock, const Pause& pause) {
   LARDER_TRY(check_key_name(key_name));
   const std::string path = folder_.request_path(key_name);
   if (!file_exists(path)) {
@@ -289,7 +289,7 @@ Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signe
                                                 key_name + ": another request was signed");
   }
   LARDER_TRY(check_newer(*leaf, key_name));
-  auto outcome = import_within(kPatience, *chain, {}, clock.wall());
+  auto outcome = import_within(kPatience, pause, *chain, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
   }

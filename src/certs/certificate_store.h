@@ -93,8 +93,10 @@ class CertificateStore {
   static base::Result<CertificateStore> open(StoreSettings settings);
 
   // Makes a key and its request. AlreadyExists when the name has a request: a renewal signs that
-  // one again, a new key takes a new name.
-  base::Result<RequestOutcome> make_request(const RequestOptions& options, base::WallTime now);
+  // one again, a new key takes a new name. With `pause`, where another change is going on, after
+  // it.
+  base::Result<RequestOutcome> make_request(const RequestOptions& options, base::WallTime now,
+                                            const Pause& pause = {});
 
   // Checks the content against a key held here and, when every check passes, serves it from now on,
   // in place of what it replaces (serving_set.h). A failed check is no error but stands in the
@@ -105,13 +107,14 @@ class CertificateStore {
   // name, to that of the key. A second time comes forward again. FailedPrecondition when there is
   // none that is still valid.
   base::Result<ImportOutcome> rollback(std::string_view key_name, base::WallTime now);
-  // Has the signer sign the request of a key, and imports the result; where another process is
-  // changing something just then, once it has done so, within 10 s. Not for event loops.
+  // Has the signer sign the request of a key, and imports the result; where another change is going
+  // on just then, once that is done: within 10 s, or until `pause` says that nobody waits any more.
+  // Not for event loops.
   // FailedPrecondition, and the signer is not asked, when there is no request or it leaves out a
   // name that clients connect by; InvalidArgument when what comes back is not for this key or ends
   // no later than what is in use, or with the messages of all failed checks.
   base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
-                                    const base::Clock& clock);
+                                    const base::Clock& clock, const Pause& pause = {});
 
   // HTTPS ends; key, request and certificates stay. Also without a certificate: then it keeps the
   // site's own from being served.
@@ -141,8 +144,8 @@ class CertificateStore {
  private:
   explicit CertificateStore(StoreSettings settings);
 
-  // `patience`: how long another process may go on changing something.
-  base::Result<ImportOutcome> import_within(std::chrono::milliseconds patience,
+  // `patience`: how long another change may go on.
+  base::Result<ImportOutcome> import_within(std::chrono::milliseconds patience, const Pause& pause,
                                             std::string_view content, const ImportOptions& options,
                                             base::WallTime now);
   // Checks a chain for a key; unless it is a dry run, commits it. Under the lock.

@@ -658,6 +658,24 @@ TEST_F(Store, WhatWasSignedWaitsForAnotherChangeToEnd) {
   EXPECT_TRUE(outcome->active);
 }
 
+TEST_F(Store, WaitingForAnotherChangeEndsWhenNobodyWantsItAnyMore) {
+  make_request();
+  TestSigner signer(authority_, true);
+  const auto held = base::lock_file(settings_.folder + "/lock", "test").value();
+  int pauses = 0;
+  const Pause thrice = [&](std::chrono::milliseconds) { return ++pauses < 3; };
+  EXPECT_EQ(open().renew("main", signer, base::ManualClock(kNow), thrice).error().code,
+            ErrorCode::Unavailable);
+  EXPECT_EQ(pauses, 3);
+  RequestOptions options;
+  options.key_name = "second";
+  pauses = 0;
+  EXPECT_EQ(open().make_request(options, kNow, thrice).error().code, ErrorCode::Unavailable);
+  EXPECT_EQ(pauses, 3);
+  EXPECT_EQ(open().make_request(options, kNow).error().code, ErrorCode::FailedPrecondition)
+      << "a command does not wait";
+}
+
 TEST_F(Store, NamesOfAnEndedCertificateAreNotCovered) {
   const std::string both = make_request("both");
   RequestOptions options;
