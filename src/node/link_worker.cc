@@ -28,13 +28,15 @@ void LinkWorker::interrupt() {
   changed_.notify_all();
 }
 
+void LinkWorker::ask_to_stop() {
+  const std::scoped_lock lock(mutex_);
+  stopping_ = true;
+  if (client_) client_->cancel();
+  changed_.notify_all();
+}
+
 void LinkWorker::stop() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-    if (client_) client_->cancel();
-    changed_.notify_all();
-  }
+  ask_to_stop();
   if (thread_.joinable()) thread_.join();
 }
 

@@ -28,7 +28,9 @@ class LinkWorker {
   void wake();
   // Wakes, and fails the exchange that runs now. Any thread.
   void interrupt();
-  // Fails the exchange that runs now and joins the thread. Idempotent. Not from the step.
+  // Fails the exchange that runs now, and lets the thread end after its step. Any thread.
+  void ask_to_stop();
+  // That, and joins the thread. Idempotent. Not from the step.
   void stop();
   // From the step: waits; false at once when the worker is to stop.
   bool pause(std::chrono::milliseconds time);

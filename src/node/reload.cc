@@ -136,7 +136,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   parts.origin->apply(next->settings);
   parts.origins->set_own_ports(pool->own_ports);
   set_quotas(*parts.store, next->settings);
-  parts.renewals->wake();
+  parts.renewals->follow_settings();
   parts.watch->wake();
   base::configure_log({next->settings.log_level, next->settings.log_json});
   if (const base::Status set =

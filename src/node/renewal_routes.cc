@@ -101,7 +101,7 @@ void add_renewal_routes(Node::Parts& parts) {
              [&parts](const server::RouteRequest& request) { return ask(parts, request.body); });
   router.add("GET", "/api/v1/certificates/renewals", [&parts](const server::RouteRequest&) {
     Json list = Json::array();
-    for (const Renewals::Facts& facts : parts.renewals->facts()) {
+    for (const RenewalFacts& facts : parts.renewals->facts()) {
       list.push_back({{"name", facts.certificate},
                       {"running", facts.running},
                       {"finished", facts.finished},

@@ -31,23 +31,38 @@ class Refusal final : public certs::Signer {
   std::optional<certs::RenewalRecord>& seen_;
 };
 
+// A signer that answers only when the node stops.
+class Hanging final : public certs::Signer {
+ public:
+  Hanging(std::function<bool(std::chrono::milliseconds)> pause, std::atomic<int>& hanging)
+      : pause_(std::move(pause)), hanging_(hanging) {}
+  std::string_view name() const override { return "test"; }
+  base::Result<std::string> sign(std::string_view) override {
+    ++hanging_;
+    while (pause_(std::chrono::hours(1))) continue;
+    --hanging_;
+    return base::fail(base::ErrorCode::Unavailable, "ended");
+  }
+
+ private:
+  const std::function<bool(std::chrono::milliseconds)> pause_;
+  std::atomic<int>& hanging_;
+};
+
 class RenewalsTest : public base::FolderTest {
  protected:
-  void SetUp() override {
-    const auto settings = std::make_shared<NodeSettings>();
-    settings->connection_names = {"node1.example.org"};
-    SignerSettings signer;
-    signer.certificate = "main";
-    signer.type = SignerType::Command;
-    settings->signers.push_back(signer);
-    settings_ = settings;
-  }
+  void SetUp() override { use_signers({"main"}); }
 
   std::unique_ptr<Renewals> start() {
     RenewalSurroundings surroundings;
     surroundings.folder = folder_;
-    surroundings.settings = [this] { return settings_; };
-    surroundings.make_signer = [this](const SignerSettings&, const SigningThread&) {
+    surroundings.settings = [this] { return settings_.load(); };
+    surroundings.make_signer = [this](
+                                   const SignerSettings& signer,
+                                   const SigningThread& thread) -> std::unique_ptr<certs::Signer> {
+      if (signer.certificate.starts_with("hangs")) {
+        return std::make_unique<Hanging>(thread.pause, hanging_);
+      }
       return std::make_unique<Refusal>(folder_, asked_, seen_);
     };
     surroundings.take_over = [] { return base::Status(); };
@@ -56,18 +71,30 @@ class RenewalsTest : public base::FolderTest {
     return renewals;
   }
   // The facts once an attempt by hand is over.
-  static Renewals::Facts attempt(Renewals& renewals) {
-    const std::uint64_t number = renewals.ask("main").value();
+  static RenewalFacts attempt(Renewals& renewals, const std::string& certificate = "main") {
+    const std::uint64_t number = renewals.ask(certificate).value();
     for (;;) {
-      for (const Renewals::Facts& facts : renewals.facts()) {
-        if (facts.finished >= number) return facts;
+      for (const RenewalFacts& facts : renewals.facts()) {
+        if (facts.certificate == certificate && facts.finished >= number) return facts;
       }
       std::this_thread::yield();
     }
   }
+  void use_signers(const std::vector<std::string>& certificates) {
+    const auto settings = std::make_shared<NodeSettings>();
+    settings->connection_names = {"node1.example.org"};
+    for (const std::string& certificate : certificates) {
+      SignerSettings signer;
+      signer.certificate = certificate;
+      signer.type = SignerType::Command;
+      settings->signers.push_back(signer);
+    }
+    settings_.store(settings);
+  }
 
   const base::ManualClock clock_{kNow};
-  std::shared_ptr<const NodeSettings> settings_;
+  std::atomic<std::shared_ptr<const NodeSettings>> settings_;
+  std::atomic<int> hanging_{0};
   std::atomic<int> asked_{0};
   std::optional<certs::RenewalRecord> seen_;  // of the worker's thread, until an attempt is over
 };
@@ -104,6 +131,41 @@ TEST_F(RenewalsTest, AttemptThatTheNodeDidNotLiveToEndIsAFailure) {
   ASSERT_TRUE(certs::write_renewal_record(folder_, "main", record));
   const auto renewals = start();
   EXPECT_EQ(attempt(*renewals).failures, 6U);
+}
+
+TEST_F(RenewalsTest, SignersThatHangHoldUpNobodyElse) {
+  use_signers({"hangs-1", "hangs-2", "main"});
+  const auto renewals = start();
+  while (hanging_ < 2) std::this_thread::yield();
+  EXPECT_EQ(attempt(*renewals).error, "test: not today");
+  renewals->stop();
+  EXPECT_EQ(hanging_, 0);
+  EXPECT_EQ(certs::read_renewal_record(folder_, "hangs-1")->attempts.failures, 0U)
+      << "that the node stops is nobody's failure";
+}
+
+TEST_F(RenewalsTest, SignersComeAndGoWithTheSettings) {
+  use_signers({"hangs-1"});
+  const auto renewals = start();
+  while (hanging_ < 1) std::this_thread::yield();
+  EXPECT_EQ(renewals->ask("main").error().code, base::ErrorCode::NotFound);
+  use_signers({"main"});
+  renewals->follow_settings();
+  EXPECT_EQ(hanging_, 0) << "its attempt ended with its table";
+  EXPECT_EQ(renewals->ask("hangs-1").error().code, base::ErrorCode::NotFound);
+  EXPECT_EQ(attempt(*renewals).error, "test: not today");
+  EXPECT_EQ(renewals->facts().size(), 1U);
+}
+
+TEST_F(RenewalsTest, WaitingForTheFolderEndsWithTheNode) {
+  std::filesystem::create_directories(path("main"));
+  const auto held = base::lock_file(path("lock"), "test").value();
+  const auto renewals = start();
+  renewals->ask("main").value();
+  while (renewals->facts().empty() || !renewals->facts()[0].running) std::this_thread::yield();
+  renewals->stop();
+  EXPECT_EQ(certs::read_renewal_record(folder_, "main")->attempts.failures, 0U);
+  EXPECT_EQ(asked_, 0);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "certs/certificate_folder.h"
 #include "certs/state_files.h"
 #include "signers/acme_messages.h"
 
@@ -174,6 +175,9 @@ Result<std::string> read_external_key(const std::string& path) {
 }
 
 void check_signers(const std::vector<SignerSettings>& signers, int line, SettingsErrors& errors) {
+  if (signers.size() > certs::kKeysLimit) {
+    errors.add(line, "[[node.signer]]: more than 100 of them; a host has at most 100 keys");
+  }
   std::set<std::string> seen;
   for (const SignerSettings& signer : signers) {
     if (!signer.certificate.empty() && !seen.insert(signer.certificate).second) {

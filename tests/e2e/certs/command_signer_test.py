@@ -192,6 +192,25 @@ def test_a_program_that_hangs_is_ended_with_the_node(tmp_path, origin, nodes):
     assert not pathlib.Path(f"/proc/{pid}").exists()
 
 
+def test_a_signer_that_hangs_holds_up_no_other(tmp_path, origin, authority, nodes):
+    hanging = write_script(tmp_path / "hang", f"echo $$ > {tmp_path}/pid; exec sleep 1000")
+    script, issued = signing_script(authority, tmp_path)
+    signers = [{"certificate": name, "type": "command", "command": [str(program)]}
+               for name, program in (("a-first", hanging), ("delivery", script))]
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME], signers=signers)
+    nodes.append(node.start())
+    pid = int(wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"), 20)
+    wait_for_the_next_second()
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) == fingerprint(issued / "1.pem")
+    assert pathlib.Path(f"/proc/{pid}").exists(), "it hangs all the same"
+    node.config.write_text(node.config.read_text().replace('certificate = "a-first"', 'certificate = "b-second"'))
+    node.cli("node", "reload")
+    wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), what="ended with its table")
+    assert node.stop() == 0
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the program runs as another user")
 def test_the_program_runs_as_its_own_user_and_sees_no_secret(tmp_path, origin, nodes):
     tmp_path.chmod(0o755)

@@ -1,0 +1,259 @@
+#include "node/renewal_turn.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "certs/renewal_target.h"
+
+namespace larder::node {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using certs::RenewalRecord;
+using std::chrono::milliseconds;
+
+namespace {
+
+// The wall clock is looked at this often, because it may be set.
+constexpr milliseconds kTick{5000};
+// The files are looked at this often, because others may have changed them.
+constexpr std::chrono::minutes kLookAgain{5};
+constexpr std::size_t kCommonNameLimit = 64;
+
+std::optional<certs::Lifetime> lifetime_of(const certs::CertificateFacts* facts) {
+  if (facts == nullptr) return std::nullopt;
+  return certs::lifetime_of(facts->not_before, facts->not_after, facts->id);
+}
+
+bool has_request(const certs::Inventory& inventory, const std::string& key_name) {
+  return std::ranges::any_of(inventory.keys, [&](const certs::KeyFacts& key) {
+    return key.name == key_name && !key.request_path.empty();
+  });
+}
+
+certs::RequestOptions own_request(const std::string& key_name,
+                                  const std::vector<std::string>& names) {
+  certs::RequestOptions options;
+  options.key_name = key_name;
+  for (const std::string& name : names) {
+    if (crypto::parse_address(name) || name.size() > kCommonNameLimit) continue;
+    options.subject.common_name = name;
+    break;
+  }
+  return options;
+}
+
+std::string_view name_of(SignerType type) {
+  return type == SignerType::Command ? "command" : "acme";
+}
+
+}  // namespace
+
+RenewalTurn::RenewalTurn(const RenewalSurroundings& surroundings, std::string certificate,
+                         const base::Clock& clock)
+    : surroundings_(surroundings),
+      certificate_(std::move(certificate)),
+      clock_(clock),
+      worker_([this](const client::HttpExchange& exchange) { return step(exchange); }) {
+  facts_.certificate = certificate_;
+}
+
+void RenewalTurn::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    changed_ = true;
+  }
+  worker_.wake();
+}
+
+std::uint64_t RenewalTurn::ask() {
+  std::uint64_t finished = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted_ = true;
+    changed_ = true;
+    finished = facts_.finished + (facts_.running ? 2 : 1);
+  }
+  worker_.wake();
+  return finished;
+}
+
+RenewalFacts RenewalTurn::facts() const {
+  const std::lock_guard lock(mutex_);
+  return facts_;
+}
+
+Result<certs::CertificateStore> RenewalTurn::open_store(const NodeSettings& settings) const {
+  return certs::CertificateStore::open(
+      {surroundings_.folder, settings.connection_names, settings.client_trust});
+}
+
+milliseconds RenewalTurn::step(const client::HttpExchange& exchange) {
+  const auto settings = surroundings_.settings();
+  const auto signer =
+      std::ranges::find(settings->signers, certificate_, &SignerSettings::certificate);
+  if (signer == settings->signers.end()) return kTick;  // about to be ended
+  bool changed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    changed = std::exchange(changed_, false);
+  }
+  if (!changed && clock_.wall() < next_ && clock_.steady() < look_again_) return kTick;
+  look_again_ = clock_.steady() + kLookAgain;
+  const auto store = open_store(*settings);
+  const auto inventory =
+      store ? store->list() : Result<certs::Inventory>(std::unexpected(store.error()));
+  if (!inventory) {
+    base::log_error("a certificate cannot be renewed",
+                    {{"certificate", certificate_}, {"reason", inventory.error().message}});
+    next_ = clock_.wall() + kLookAgain;
+    return kTick;
+  }
+  const SigningThread thread{exchange, [this](milliseconds time) { return worker_.pause(time); }};
+  next_ = look_after(*signer, *inventory, *settings, thread);
+  return kTick;
+}
+
+base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
+                                       const certs::Inventory& inventory,
+                                       const NodeSettings& settings, const SigningThread& thread) {
+  const certs::RenewalTarget target = certs::renewal_target(inventory, signer.certificate);
+  auto decision =
+      certs::decide_renewal(lifetime_of(target.current), record().attempts, clock_.wall());
+  bool wished = false;
+  {
+    const std::lock_guard lock(mutex_);
+    wished = std::exchange(wanted_, false);
+  }
+  if (!wished && (!decision.due || !target.against.empty())) {
+    note_plan(signer, decision.at, target.against);
+    return target.against.empty() ? decision.at : base::WallTime::max();
+  }
+  base::log_info("a certificate is to be renewed",
+                 {{"certificate", signer.certificate},
+                  {"signer", std::string(name_of(signer.type))},
+                  {"reason", wished ? "by command" : decision.reason}});
+  {
+    const std::lock_guard lock(mutex_);
+    facts_.running = true;
+  }
+  attempt(signer, settings, thread, decision.emergency);
+  {
+    const std::lock_guard lock(mutex_);
+    facts_.running = false;
+    facts_.failures = record().attempts.failures;
+    facts_.error = record().reason;
+    ++facts_.finished;
+  }
+  return record().next;
+}
+
+void RenewalTurn::note_plan(const SignerSettings& signer, base::WallTime next,
+                            const std::string& against) {
+  RenewalRecord& plan = record();
+  const RenewalRecord before = plan;
+  plan.signer = name_of(signer.type);
+  plan.next = std::chrono::floor<std::chrono::seconds>(next);
+  if (plan.attempts.failures == 0 || !against.empty()) plan.reason = against;
+  if (!against.empty()) plan.attempts.failures = 0;
+  if (print(plan) == print(before)) return;
+  write_down();
+}
+
+void RenewalTurn::attempt(const SignerSettings& signer, const NodeSettings& settings,
+                          const SigningThread& thread, bool emergency) {
+  RenewalRecord& kept = record();
+  const RenewalRecord earlier = kept;
+  kept.signer = name_of(signer.type);
+  kept.attempts.last = clock_.wall();
+  std::chrono::seconds asked_to_wait{0};
+  const auto renewed = [&]() -> Result<certs::ImportOutcome> {
+    auto store = open_store(settings);
+    if (!store) return std::unexpected(store.error());
+    const auto before = store->list();
+    if (!before) return std::unexpected(before.error());
+    if (!has_request(*before, signer.certificate)) {
+      const auto made = store->make_request(
+          own_request(signer.certificate, settings.connection_names), clock_.wall(), thread.pause);
+      if (!made) return base::with_context("cannot make a request", made.error());
+    }
+    auto made = surroundings_.make_signer(signer, thread);
+    if (!made) return std::unexpected(made.error());
+    LARDER_TRY(write_beginning());
+    auto outcome = store->renew(signer.certificate, **made, clock_, thread.pause);
+    asked_to_wait = outcome ? std::chrono::seconds(0) : (*made)->asked_to_wait();
+    return outcome;
+  }();
+  if (!renewed && !thread.pause(milliseconds(0))) {  // the node stops: no failure
+    kept = earlier;
+    write_down();
+    return;
+  }
+  kept.attempts.last = clock_.wall();
+  kept.attempts.asked_to_wait = asked_to_wait;
+  std::optional<certs::Lifetime> lifetime;
+  if (renewed) {
+    kept.attempts.failures = 0;
+    kept.reason.clear();
+    if (const base::Status taken = surroundings_.take_over(); !taken) {
+      base::log_error("the renewed certificate cannot be served",
+                      {{"certificate", signer.certificate}, {"reason", taken.error().message}});
+      kept.reason = taken.error().message;
+    }
+  } else {
+    ++kept.attempts.failures;
+    kept.reason = renewed.error().message;
+    // The last tenth of its life is when somebody has to look.
+    base::log_event(emergency ? base::LogLevel::Error : base::LogLevel::Warning,
+                    "a certificate could not be renewed",
+                    {{"certificate", signer.certificate},
+                     {"failures", std::to_string(kept.attempts.failures)},
+                     {"reason", kept.reason}});
+  }
+  if (const auto store = open_store(settings)) {
+    if (const auto after = store->list()) {
+      lifetime = lifetime_of(certs::renewal_target(*after, signer.certificate).current);
+    }
+  }
+  kept.next = certs::decide_renewal(lifetime, kept.attempts, clock_.wall()).at;
+  write_down();
+}
+
+RenewalRecord& RenewalTurn::record() {
+  if (record_) return *record_;
+  record_.emplace();
+  // One that cannot be read is begun anew: an attempt too many does less harm than none.
+  if (auto read = certs::read_renewal_record(surroundings_.folder, certificate_)) {
+    record_ = std::move(*read);
+    if (std::exchange(record_->is_running, false)) {
+      ++record_->attempts.failures;
+      record_->reason = "the node ended during the attempt";
+    }
+  }
+  return *record_;
+}
+
+base::Status RenewalTurn::write_beginning() const {
+  RenewalRecord begun = *record_;
+  begun.is_running = true;
+  if (const base::Status written =
+          certs::write_renewal_record(surroundings_.folder, certificate_, begun);
+      !written) {
+    return base::with_context("the attempt cannot be written down, so nobody was asked to sign",
+                              written.error());
+  }
+  return {};
+}
+
+void RenewalTurn::write_down() const {
+  if (const base::Status written =
+          certs::write_renewal_record(surroundings_.folder, certificate_, *record_);
+      !written) {
+    base::log_warning("what became of a renewal cannot be written",
+                      {{"certificate", certificate_}, {"reason", written.error().message}});
+  }
+}
+
+}  // namespace larder::node
