@@ -1,6 +1,7 @@
 #include "client/address_policy.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -51,9 +52,42 @@ const std::vector<base::AddressRange>& special_ranges() {
   return ranges;
 }
 
+const std::vector<base::AddressRange>& private_ranges() {
+  static const std::vector<base::AddressRange> ranges =
+      parse_all({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"});
+  return ranges;
+}
+
+const std::vector<base::AddressRange>& unique_local() {
+  static const std::vector<base::AddressRange> ranges = parse_all({"fc00::/7"});
+  return ranges;
+}
+
+// Unique local, yet no machine of the organisation's: whoever asks there is told the secrets of the
+// machine that asks.
+const std::vector<base::AddressRange>& cloud_ranges() {
+  static const std::vector<base::AddressRange> ranges = parse_all({
+      "fd00:ec2::/32",  // Amazon's
+      "fd20:ce::/32",   // Google's
+  });
+  return ranges;
+}
+
 bool is_in(const std::vector<base::AddressRange>& ranges, const std::string& address) {
   return std::any_of(ranges.begin(), ranges.end(),
                      [&](const base::AddressRange& range) { return range.contains(address); });
+}
+
+bool is_own_address(const std::string& address) {
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return true;  // cannot tell: refuse
+  bool own = false;
+  for (const ifaddrs* entry = list; entry != nullptr && !own; entry = entry->ifa_next) {
+    own = entry->ifa_addr != nullptr && address_text(*entry->ifa_addr) == address;
+  }
+  ::freeifaddrs(list);
+  return own || address.starts_with("127.") || address == "::1" || address == "0.0.0.0" ||
+         address == "::";
 }
 
 }  // namespace
@@ -66,6 +100,29 @@ bool is_public_address(const std::string& address) {
   return !is_in(special_ranges(), address);
 }
 
+bool is_private_address(const std::string& address) {
+  const bool ipv6 = address.find(':') != std::string::npos;
+  if (ipv6) return is_in(unique_local(), address) && !is_in(cloud_ranges(), address);
+  return is_in(private_ranges(), address);
+}
+
+base::Status judge_address(const std::string& address, std::uint16_t port,
+                           const AddressRules& rules, std::span<const std::uint16_t> own_ports) {
+  const auto refuse = [](const std::string& what) {
+    return base::fail(base::ErrorCode::PermissionDenied, what);
+  };
+  const bool own = is_own_address(address);
+  if (own && std::ranges::find(own_ports, port) != own_ports.end()) {
+    return refuse("the address " + address + " is this node itself");
+  }
+  if (is_in(rules.allowed, address)) return {};
+  if (own) return refuse("the address " + address + " is this machine's own and not allowed");
+  if (is_public_address(address)) return {};
+  if (rules.private_too && is_private_address(address)) return {};
+  return refuse("the address " + address + " is not public" +
+                (rules.private_too ? ", not private" : "") + " and not allowed");
+}
+
 std::string address_text(const sockaddr& address) {
   char text[INET6_ADDRSTRLEN] = "";
   if (address.sa_family == AF_INET) {
@@ -76,6 +133,12 @@ std::string address_text(const sockaddr& address) {
                 sizeof text);
   }
   return text;
+}
+
+std::uint16_t port_of(const sockaddr& address) {
+  return ntohs(address.sa_family == AF_INET
+                   ? reinterpret_cast<const sockaddr_in&>(address).sin_port
+                   : reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
 }
 
 }  // namespace larder::client

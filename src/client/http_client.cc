@@ -36,6 +36,7 @@ struct Exchange {
   const HttpRequest* request = nullptr;
   HttpResponse response;
   std::optional<Error> error;  // set by a callback that stopped the transfer
+  base::Status refused;        // the last address; another one of the name may have been good
   std::size_t head_size = 0;
   bool head_announced = false;
   base::UniqueFd upload;
@@ -146,6 +147,34 @@ std::size_t on_read(char* data, std::size_t size, std::size_t count, void* user)
 int on_seek(void* user, curl_off_t offset, int origin) {
   auto& exchange = *static_cast<Exchange*>(user);
   return ::lseek(exchange.upload.get(), offset, origin) < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
+}
+
+curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  exchange.refused = judge_address(address_text(address->addr), port_of(address->addr),
+                                   *exchange.request->addresses);
+  if (!exchange.refused) return CURL_SOCKET_BAD;
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+// Before the request goes out, also on a connection that an earlier request, with other rules, has
+// left open.
+int check_connection(void* user, char* address, char* /*own_address*/, int port, int /*own_port*/) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  const base::Status good =
+      judge_address(address, static_cast<std::uint16_t>(port), *exchange.request->addresses);
+  if (good) return CURL_PREREQFUNC_OK;
+  exchange.stop(good.error());
+  return CURL_PREREQFUNC_ABORT;
+}
+
+void set_addresses(CURL* easy, const HttpRequest& request, Exchange& exchange) {
+  if (!request.addresses || !request.proxy.empty()) return;
+  curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &exchange);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, check_connection);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, &exchange);
 }
 
 ErrorCode code_of(CURLcode code) {
@@ -415,6 +444,7 @@ Result<HttpResponse> HttpClient::perform(const HttpRequest& request) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange);
   set_tls(easy, request);
   set_proxy(easy, request);
+  set_addresses(easy, request, exchange);
   set_limits(easy, request);
   LARDER_TRY(set_body(easy, request, exchange));
 
@@ -423,6 +453,9 @@ Result<HttpResponse> HttpClient::perform(const HttpRequest& request) {
   if (exchange.error) return base::with_context(public_name(request), std::move(*exchange.error));
   if (code == CURLE_ABORTED_BY_CALLBACK) {
     return fail(ErrorCode::Unavailable, public_name(request) + ": cancelled");
+  }
+  if (code != CURLE_OK && !exchange.refused) {
+    return base::with_context(public_name(request), exchange.refused.error());
   }
   if (code != CURLE_OK) {
     return fail(code_of(code), public_name(request) + ": " +

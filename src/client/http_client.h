@@ -1,14 +1,17 @@
 // Requests of ours to a site, a control socket or a peer: blocking, one at a time per object, with
 // connections kept. (Fills of the cache use the origin thread, see client/origin_pool.h.)
 //
-// Redirects are never followed. TLS is verified unless `pinned_fetch` says that the caller checks
-// what it gets by hash. An HttpClient belongs to one thread; cancel() may be called from any.
+// Redirects are never followed; where a request has address rules, what is really connected is
+// checked by them at every connect, after every resolution. TLS is verified unless `pinned_fetch`
+// says that the caller checks what it gets by hash. An HttpClient belongs to one thread; cancel()
+// may be called from any.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +19,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/address_policy.h"
 
 namespace larder::client {
 
@@ -28,7 +32,10 @@ struct HttpRequest {
   std::string body_file;    // path; sent as the body instead of `body`
   std::string unix_socket;  // path; the URL's host is then only a name
   std::string connect_to;  // address to connect to instead of the URL's host; then no proxy is used
-  std::string trust;       // PEM roots; empty: the system's store
+  // Where it may go; nothing: anywhere. Not for what goes through `proxy`, which resolves names;
+  // the environment's proxy is not used then.
+  std::optional<AddressRules> addresses;
+  std::string trust;        // PEM roots; empty: the system's store
   std::string certificate;  // PEM chain of the client certificate; empty: none
   std::string key;          // PEM of its key; secret, never logged
   std::string proxy;        // "http://proxy.example.org:3128"; empty: what the environment says

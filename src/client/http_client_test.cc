@@ -20,11 +20,13 @@ namespace {
 using base::ErrorCode;
 
 // Answers each connection with the next text of a list, after it has read a whole request (head and
-// Content-Length bytes), and keeps what it read. An empty text leaves the connection open, silent.
+// Content-Length bytes), and keeps what it read. An empty text leaves the connection open, silent;
+// where connections are kept, so do the others.
 class TextServer {
  public:
-  TextServer(std::vector<std::string> answers, const std::string& unix_path = "")
-      : answers_(std::move(answers)) {
+  TextServer(std::vector<std::string> answers, const std::string& unix_path = "",
+             bool keeps_connections = false)
+      : answers_(std::move(answers)), keeps_connections_(keeps_connections) {
     if (unix_path.empty()) {
       listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
       sockaddr_in address{};
@@ -69,7 +71,7 @@ class TextServer {
       if (!peer) return;
       requests_.push_back(read_request(peer.get()));
       (void)!::write(peer.get(), answer.data(), answer.size());
-      if (answer.empty()) open_.push_back(std::move(peer));
+      if (answer.empty() || keeps_connections_) open_.push_back(std::move(peer));
     }
   }
 
@@ -92,6 +94,7 @@ class TextServer {
   }
 
   std::vector<std::string> answers_;
+  const bool keeps_connections_;
   std::vector<std::string> requests_;
   std::vector<base::UniqueFd> open_;
   base::UniqueFd listener_;
@@ -254,6 +257,39 @@ TEST_F(HttpClientTest, IsCancelledFromAnotherThread) {
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().code, ErrorCode::Unavailable);
   EXPECT_FALSE(client_.perform(request));
+}
+
+TEST_F(HttpClientTest, ConnectsOnlyWhereTheRulesAllow) {
+  const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  TextServer server({answer});
+  HttpRequest request = get(server, "/asked");
+  request.addresses = AddressRules{.private_too = true, .allowed = {}};
+  for (const std::string host : {"127.0.0.1", "localhost"}) {
+    HttpRequest refused = request;
+    refused.url.replace(refused.url.find("127.0.0.1"), 9, host);
+    const auto response = client_.perform(refused);
+    ASSERT_FALSE(response);
+    EXPECT_EQ(response.error().code, ErrorCode::PermissionDenied) << response.error().message;
+    EXPECT_NE(response.error().message.find("own and not allowed"), std::string::npos)
+        << response.error().message;
+  }
+  request.addresses->allowed = {*base::parse_address_range("127.0.0.1")};
+  const auto response = client_.perform(request);
+  ASSERT_TRUE(response) << response.error().message;
+  ASSERT_EQ(server.requests().size(), 1U);
+  EXPECT_TRUE(server.requests().front().starts_with("GET /asked "));
+}
+
+// A connection is kept, but not for those who may not use it.
+TEST_F(HttpClientTest, RulesHoldOnConnectionsThatAreOpen) {
+  const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  TextServer server({answer}, "", true);
+  HttpRequest request = get(server, "/");
+  ASSERT_TRUE(client_.perform(request));
+  request.addresses = AddressRules{};
+  const auto response = client_.perform(request);
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().code, ErrorCode::PermissionDenied) << response.error().message;
 }
 
 TEST_F(HttpClientTest, SpeaksOverAUnixSocket) {

@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/address.h"
 #include "base/error.h"
+#include "client/address_policy.h"
 #include "client/rate_limit.h"
 #include "http/response_head.h"
 
@@ -44,10 +44,9 @@ struct OriginFetch {
   std::string body;
   // Caps that it shares with others; all of them count.
   std::vector<std::shared_ptr<RateLimit>> limits;
-  std::vector<base::AddressRange>
-      allow_addresses;  // that may be connected although they are not public
-  std::string ca_file;  // the only roots trusted; empty: the system's store
-  bool direct = false;  // not through the proxy
+  AddressRules addresses;  // that it may be connected to
+  std::string ca_file;     // the only roots trusted; empty: the system's store
+  bool direct = false;     // not through the proxy
   // Nobody has got a byte because of it: it ends when no connection is free for `patience`.
   bool is_first = false;
   RedirectRule redirect;  // empty: redirects are answers like others

@@ -1,7 +1,6 @@
 #include "client/origin_transfer.h"
 
 #include <curl/curl.h>
-#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,24 +17,6 @@ namespace {
 constexpr std::size_t kMostHops = 5;
 // A redirect's body is read up to here, so that its connection can be used again.
 constexpr std::size_t kMostDiscarded = 64 * 1024;
-
-bool is_own_address(const std::string& address) {
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return true;  // cannot tell: refuse
-  bool own = false;
-  for (const ifaddrs* entry = list; entry != nullptr && !own; entry = entry->ifa_next) {
-    own = entry->ifa_addr != nullptr && address_text(*entry->ifa_addr) == address;
-  }
-  ::freeifaddrs(list);
-  return own || address.starts_with("127.") || address == "::1" || address == "0.0.0.0" ||
-         address == "::";
-}
-
-std::uint16_t port_of(const sockaddr& address) {
-  return ntohs(address.sa_family == AF_INET
-                   ? reinterpret_cast<const sockaddr_in&>(address).sin_port
-                   : reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-}
 
 std::string bracketed(const std::string& host) {
   const bool bare_ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
@@ -54,26 +35,6 @@ std::string authority_of(const OriginFetch& fetch) {
 
 std::string url_of(const OriginFetch& fetch) {
   return (fetch.https ? "https://" : "http://") + authority_of(fetch) + fetch.target;
-}
-
-base::Status judge_address(const OriginFetch& fetch, const OriginPoolSettings& settings,
-                           const sockaddr& address) {
-  const std::string text = address_text(address);
-  const bool own = is_own_address(text);
-  if (own && std::find(settings.own_ports.begin(), settings.own_ports.end(), port_of(address)) !=
-                 settings.own_ports.end()) {
-    return base::fail(base::ErrorCode::PermissionDenied,
-                      "the origin's address is this node itself");
-  }
-  const bool listed =
-      std::any_of(fetch.allow_addresses.begin(), fetch.allow_addresses.end(),
-                  [&](const base::AddressRange& range) { return range.contains(text); });
-  if (listed) return {};
-  if (own || !is_public_address(text)) {
-    return base::fail(base::ErrorCode::PermissionDenied,
-                      "the origin's address " + text + " is not public and not allowed");
-  }
-  return {};
 }
 
 // What a proxy says for itself is no answer of the origin: as a 4xx it would keep Delivery
@@ -111,7 +72,9 @@ struct TransferCallbacks {
     transfer.has_begun_ = true;
     // A proxy is the administrator's own choice, and resolves the origin's name itself.
     if (!transfer.uses_proxy()) {
-      if (base::Status good = judge_address(transfer.fetch_, transfer.settings_, address->addr);
+      if (base::Status good =
+              judge_address(address_text(address->addr), port_of(address->addr),
+                            transfer.fetch_.addresses, transfer.settings_.own_ports);
           !good) {
         transfer.refused_address_ = std::move(good);
         return CURL_SOCKET_BAD;

@@ -88,11 +88,21 @@ void CertificateWatch::handshake_failed(std::string_view address, std::string_vi
 }
 
 std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& direct) {
-  const client::HttpExchange exchange =
-      [&](const client::HttpRequest& request) -> base::Result<client::HttpResponse> {
+  const auto leave = [&](const client::HttpRequest& request,
+                         UrlSource source) -> base::Result<client::HttpResponse> {
     client::HttpRequest routed = request;
-    LARDER_TRY(surroundings_.route(routed));
-    return direct(routed);
+    LARDER_TRY(surroundings_.route(routed, source));
+    return with_advice(direct(routed));
+  };
+  const client::HttpExchange look =
+      [&](const client::HttpRequest& request) -> base::Result<client::HttpResponse> {
+    if (const auto list = surroundings_.own_list(request.url)) {
+      return client::HttpResponse{.status = 200, .fields = {}, .body = *list};
+    }
+    return leave(request, UrlSource::Certificate);
+  };
+  const client::HttpExchange tell = [&](const client::HttpRequest& request) {
+    return leave(request, UrlSource::Settings);
   };
   if (!queue_) queue_.emplace(open_queue(surroundings_.state_file));
   const std::vector<ShownCertificate> shown = surroundings_.shown();
@@ -107,9 +117,9 @@ std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& dir
     }
   };
   save();
-  look_for_revocation(shown, exchange, now);
+  look_for_revocation(shown, look, now);
   save();
-  deliver(exchange, now);
+  deliver(tell, now);
   save();
   {
     const std::lock_guard lock(mutex_);

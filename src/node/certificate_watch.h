@@ -22,6 +22,7 @@
 #include "node/alert_webhook.h"
 #include "node/handshake_failures.h"
 #include "node/link_worker.h"
+#include "node/request_route.h"
 
 namespace larder::node {
 
@@ -42,8 +43,11 @@ struct WatchSurroundings {
   std::string node;  // its name
   std::function<std::vector<ShownCertificate>()> shown;
   std::function<WatchSettings()> settings;  // in force now
-  // Sets the way by which a request leaves.
-  std::function<base::Status(client::HttpRequest&)> route;
+  // Sets the way by which a request leaves, and what it may reach.
+  std::function<base::Status(client::HttpRequest&, UrlSource)> route;
+  // A revocation list of the node's own site, which is known here: its address leads to this node.
+  // Null for every other address.
+  std::function<std::shared_ptr<const std::string>(std::string_view url)> own_list;
   // Takes a revoked certificate out of service, by its SHA-256, and ends HTTPS when none is left;
   // false when that did not succeed.
   std::function<bool(const std::string& id, const std::string& reason)> withdraw;

@@ -2,6 +2,7 @@
 
 #include "http/target.h"
 #include "node/request_path.h"
+#include "node/site_link.h"
 
 namespace larder::node {
 
@@ -40,12 +41,8 @@ net::Task<void> RequestPath::answer_locally(Work& work) {
     co_await work.exchange.send(std::move(out));
     co_return;
   }
-  constexpr std::string_view kPki = "/.larder/pki/";
-  constexpr std::string_view kList = ".crl";
-  if (path.starts_with(kPki) && path.ends_with(kList) && path.size() > kPki.size() + kList.size()) {
-    const auto list = delivery_.revocation_list(
-        path.substr(kPki.size(), path.size() - kPki.size() - kList.size()));
-    if (list) {
+  if (const std::string_view issuer = issuer_of_list(path); !issuer.empty()) {
+    if (const auto list = delivery_.revocation_list(issuer)) {
       work.exchange.outcome.status = 200;
       work.exchange.outcome.cache = "local";
       const std::string text = "HTTP/1.1 200 OK\r\nDate: " + std::string(server::http_date_now()) +

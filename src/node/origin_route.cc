@@ -45,7 +45,7 @@ bool goes_direct(std::string_view host, const OriginSettings& origin,
 
 void set_route(client::OriginFetch& fetch, const OriginSettings& origin,
                const std::vector<ProxyException>& no_proxy) {
-  fetch.allow_addresses = origin.allow_addresses;
+  fetch.addresses.allowed = origin.allow_addresses;
   fetch.ca_file = origin.ca_file;
   fetch.connect_to.reset();
   if (origin.url) fetch.connect_to = {origin.url->host, origin.url->port};

@@ -55,7 +55,7 @@ TEST_F(OriginRoute, RedirectsAreFollowedInsideTheAllowList) {
   EXPECT_EQ(follow("http://fixed.test/x"), "http://fixed.test/x");
   ASSERT_TRUE(next_.connect_to);
   EXPECT_EQ(next_.connect_to->first, "10.0.0.5");
-  EXPECT_EQ(next_.allow_addresses.size(), 1U);
+  EXPECT_EQ(next_.addresses.allowed.size(), 1U);
   EXPECT_EQ(next_.ca_file, "/ca.pem");
 }
 

@@ -46,14 +46,18 @@ Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
     if (!roots) return std::unexpected(roots.error());
     settings.server.request.trust = std::move(*roots);
   }
-  LARDER_TRY(set_request_proxy(settings.server.request, signer.directory, policy->settings));
+  LARDER_TRY(set_request_route(settings.server.request, signer.directory, UrlSource::Settings,
+                               policy->settings));
   settings.proof = signer.challenge == AcmeChallengeType::Http01
                        ? signers::AcmeProofKind::Http01
                        : signers::AcmeProofKind::TlsAlpn01;
   settings.preferred_chain = signer.preferred_chain;
   settings.timeout = signer.timeout;
   LARDER_TRY(base::make_directories(parts.settings.state_dir + "/acme", 0700));
-  return std::make_unique<signers::AcmeSigner>(std::move(settings), thread.exchange, thread.pause,
+  const client::HttpExchange exchange = [direct = thread.exchange](const auto& request) {
+    return with_advice(direct(request));
+  };
+  return std::make_unique<signers::AcmeSigner>(std::move(settings), exchange, thread.pause,
                                                parts.challenges, parts.clock);
 }
 

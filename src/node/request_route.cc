@@ -8,26 +8,61 @@ namespace larder::node {
 
 namespace {
 
-// In lower case; empty when there is none.
-std::string host_of(std::string_view url) {
+using base::ErrorCode;
+
+// Of the whole URL, without user information, which no such URL has.
+std::optional<http::Authority> authority_of(std::string_view url) {
   const std::size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return {};
+  if (scheme == std::string_view::npos) return std::nullopt;
   const std::string_view rest = url.substr(scheme + 3);
-  const auto authority = http::parse_authority(rest.substr(0, rest.find_first_of("/?")));
-  return authority ? std::string(authority->host()) : std::string();
+  return http::parse_authority(rest.substr(0, rest.find_first_of("/?#")));
+}
+
+std::string without_brackets(std::string_view host) {
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return std::string(host);
+}
+
+base::Error advised(base::Error error) {
+  if (error.code == ErrorCode::PermissionDenied) {
+    error.message += "; list it in request_allow_addresses of [node] if that is meant";
+  }
+  return error;
 }
 
 }  // namespace
 
-base::Status set_request_proxy(client::HttpRequest& request, const std::string& url,
-                               const NodeSettings& settings) {
-  if (!settings.proxy || bypasses_proxy(host_of(url), settings.no_proxy)) return {};
+base::Status set_request_route(client::HttpRequest& request, const std::string& url,
+                               UrlSource source, const NodeSettings& settings) {
+  const auto authority = authority_of(url);
+  if (!authority) {
+    return base::fail(ErrorCode::InvalidArgument,
+                      url.substr(0, url.find_first_of("?#")) + ": its host cannot be read");
+  }
+  const std::string host = without_brackets(authority->host());
+  client::AddressRules rules{.private_too = true, .allowed = settings.request_allow_addresses};
+  if (authority->is_address() && source == UrlSource::Settings) {
+    if (const auto range = base::parse_address_range(host)) rules.allowed.push_back(*range);
+  }
+  // Here as well as at the connect, because a proxy would be asked for anything.
+  if (authority->is_address()) {
+    if (const auto good = client::judge_address(host, authority->port(), rules); !good) {
+      return base::with_context(url.substr(0, url.find_first_of("?#")), advised(good.error()));
+    }
+  }
+  request.addresses = std::move(rules);
+  if (!settings.proxy || bypasses_proxy(authority->host(), settings.no_proxy)) return {};
   const auto pool = origin_pool_settings(settings);
   if (!pool) return std::unexpected(pool.error());
   request.proxy = pool->proxy->url;
   request.proxy_user = pool->proxy->user;
   request.proxy_password = pool->proxy->password;
   return {};
+}
+
+base::Result<client::HttpResponse> with_advice(base::Result<client::HttpResponse> answer) {
+  if (!answer) return std::unexpected(advised(std::move(answer).error()));
+  return answer;
 }
 
 }  // namespace larder::node

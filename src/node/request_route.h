@@ -10,9 +10,19 @@
 
 namespace larder::node {
 
-// Sends requests to the URL (http or https) through `proxy` of [node], unless `no_proxy` names its
-// host. Reads the file of the proxy's credentials; errors are those of origin_pool_settings.
-base::Status set_request_proxy(client::HttpRequest& request, const std::string& url,
-                               const NodeSettings& settings);
+// Who wrote an address that the node is to ask. What the administrator wrote as a number he meant;
+// what a certificate says is somebody else's.
+enum class UrlSource { Settings, Certificate };
+
+// Lets requests to the URL (http or https) go to public and private addresses and to those of
+// `request_allow_addresses`, or through `proxy` of [node] unless `no_proxy` names the host.
+// PermissionDenied when the URL names an address that is not allowed, InvalidArgument when its host
+// cannot be read. Reads the file of the proxy's credentials; its errors are those of
+// origin_pool_settings.
+base::Status set_request_route(client::HttpRequest& request, const std::string& url,
+                               UrlSource source, const NodeSettings& settings);
+
+// What an exchange said about such a request: one that was refused names the setting.
+base::Result<client::HttpResponse> with_advice(base::Result<client::HttpResponse> answer);
 
 }  // namespace larder::node

@@ -16,13 +16,13 @@ client::HttpRequest route(const std::string& url, const std::string& more = {}) 
       "larder.toml");
   EXPECT_TRUE(settings) << settings.error().message;
   client::HttpRequest request;
-  EXPECT_TRUE(set_request_proxy(request, url, *settings));
+  EXPECT_TRUE(set_request_route(request, url, UrlSource::Settings, *settings));
   return request;
 }
 
 TEST(RequestRoute, GoesThroughTheProxyUnlessTheHostIsNamed) {
   for (const char* url : {"http://ocsp.test", "http://ocsp.test:8080/x?y", "https://alerts.test/?a",
-                          "https://10.test/", "http://192.0.2.1/list.crl"}) {
+                          "https://10.test/", "http://8.8.8.8/list.crl"}) {
     EXPECT_EQ(route(url).proxy, "http://proxy.test:3128") << url;
   }
   for (const char* url :
@@ -39,6 +39,52 @@ TEST(RequestRoute, CarriesTheProxysCredentials) {
   const auto request = route("http://ocsp.test/", "proxy_credentials = \"" + file + "\"\n");
   EXPECT_EQ(request.proxy_user, "user");
   EXPECT_EQ(request.proxy_password, "a:secret");
+}
+
+base::Status judged(const std::string& url, UrlSource source, const std::string& more = {}) {
+  const auto settings = parse_node_settings("[node]\nname = \"n\"\n" + more, "larder.toml");
+  EXPECT_TRUE(settings) << settings.error().message;
+  client::HttpRequest request;
+  const base::Status status = set_request_route(request, url, source, *settings);
+  EXPECT_EQ(status.has_value(), request.addresses.has_value());
+  return status;
+}
+
+TEST(RequestRoute, RefusesAddressesInCertificatesThatNobodyAllowed) {
+  for (const char* url :
+       {"http://127.0.0.1/", "http://127.0.0.1:8090/metrics", "http://[::1]/", "http://0.0.0.0/",
+        "http://169.254.169.254/latest/meta-data", "http://[fe80::1]/", "http://224.0.0.1/",
+        "http://[fd00:ec2::254]/", "http://[::ffff:127.0.0.1]/"}) {
+    // Through a proxy no connect of ours would show it.
+    for (const char* more : {"", "proxy = \"http://proxy.test:3128\"\n"}) {
+      const auto status = judged(url, UrlSource::Certificate, more);
+      ASSERT_FALSE(status) << url;
+      EXPECT_EQ(status.error().code, base::ErrorCode::PermissionDenied) << url;
+      EXPECT_NE(status.error().message.find("request_allow_addresses"), std::string::npos);
+    }
+  }
+  for (const char* url : {"http://127.1/", "http://0x7f000001/", "http://2130706433/",
+                          "http://a@127.0.0.1/", "http:///x", "nothing"}) {
+    const auto status = judged(url, UrlSource::Certificate);
+    ASSERT_FALSE(status) << url;
+    EXPECT_EQ(status.error().code, base::ErrorCode::InvalidArgument) << url;
+  }
+  for (const char* url : {"http://ocsp.test/", "http://8.8.8.8/x.crl", "http://10.213.1.2:8080/",
+                          "http://[fd12::5]/"}) {
+    EXPECT_TRUE(judged(url, UrlSource::Certificate)) << url;
+  }
+  EXPECT_TRUE(judged("http://127.0.0.1/", UrlSource::Certificate,
+                     "request_allow_addresses = [\"127.0.0.1\"]\n"));
+}
+
+TEST(RequestRoute, TakesAddressesInSettingsAsTheyAreMeant) {
+  EXPECT_TRUE(judged("https://127.0.0.1:9000/alerts", UrlSource::Settings));
+  EXPECT_TRUE(judged("https://[::1]/directory", UrlSource::Settings));
+  const auto settings = parse_node_settings("[node]\nname = \"n\"\n", "larder.toml");
+  client::HttpRequest request;
+  ASSERT_TRUE(set_request_route(request, "https://127.0.0.1/", UrlSource::Settings, *settings));
+  ASSERT_EQ(request.addresses->allowed.size(), 1U);
+  EXPECT_EQ(base::to_text(request.addresses->allowed.front()), "127.0.0.1/32");
 }
 
 }  // namespace

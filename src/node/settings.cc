@@ -183,7 +183,7 @@ SettingsSection<NodeSettings> make_node_section() {
       [](const OriginUrl& url) { return to_text(url); },
       {.text = "HTTP proxy on the way to origins, ACME servers, the places that say whether a "
                "certificate is revoked, and the receiver of alerts. It resolves their names and so "
-               "judges their addresses; its own address is not checked.",
+               "judges where they lead; its own address is not checked.",
        .limits = "http://host[:port] or https://host[:port]"});
   s.text("proxy_credentials", &NodeSettings::proxy_credentials,
          {.text = "File with the proxy's user:password in one line, readable by the node's user "
@@ -194,6 +194,15 @@ SettingsSection<NodeSettings> make_node_section() {
                     "addresses in hosts "
                     "and url, not with what names resolve to.",
             .limits = "hosts, \"*.suffix\", CIDR",
+            .effect = Effect::Live});
+  s.values("request_allow_addresses", &NodeSettings::request_allow_addresses,
+           base::parse_address_range,
+           [](const base::AddressRange& range) { return base::to_text(range); },
+           {.text = "Addresses that the node's own requests may reach although they are neither "
+                    "public nor private (RFC 1918, fc00::/7), or are this machine's: where its "
+                    "certificates say that revocation is published, ACME servers, the receiver of "
+                    "alerts. An address in `alert_webhook` or `directory` need not be here.",
+            .limits = "CIDR",
             .effect = Effect::Live});
   s.text("origin_ca_file", &NodeSettings::origin_ca_file,
          {.text = "PEM roots that origins are verified with beside the system's store: those of a "

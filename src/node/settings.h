@@ -125,6 +125,8 @@ struct NodeSettings {
   std::optional<OriginUrl> proxy;  // on the way to origins
   std::string proxy_credentials;   // file with one line, "user:password"
   std::vector<ProxyException> no_proxy;
+  // That the node's own requests may reach although they are neither public nor private.
+  std::vector<base::AddressRange> request_allow_addresses;
   std::string origin_ca_file;          // PEM roots beside the system's
   client::RateSchedule upstream_rate;  // bytes a second from all origins
 

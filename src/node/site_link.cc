@@ -175,4 +175,13 @@ SiteLinkStatus SiteLink::status() const {
   return impl_->steps->status();
 }
 
+std::string_view issuer_of_list(std::string_view path) {
+  constexpr std::string_view kFolder = "/.larder/pki/";
+  constexpr std::string_view kList = ".crl";
+  if (!path.starts_with(kFolder) || !path.ends_with(kList)) return {};
+  path.remove_prefix(kFolder.size());
+  return path.size() > kList.size() ? path.substr(0, path.size() - kList.size())
+                                    : std::string_view();
+}
+
 }  // namespace larder::node

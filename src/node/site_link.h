@@ -78,4 +78,8 @@ class SiteLink {
   std::unique_ptr<Impl> impl_;
 };
 
+// The issuer in the path of a site's revocation list, "/.larder/pki/<issuer>.crl"; empty for every
+// other path.
+std::string_view issuer_of_list(std::string_view path);
+
 }  // namespace larder::node

@@ -121,9 +121,15 @@ void open_watch(Node::Parts& parts) {
                          .disable_when_revoked = policy->settings.disable_when_revoked,
                          .client_trust = policy->settings.client_trust};
   };
-  surroundings.route = [&parts](client::HttpRequest& request) {
+  surroundings.route = [&parts](client::HttpRequest& request, UrlSource source) {
     const auto policy = parts.policy.get();
-    return set_request_proxy(request, request.url, policy->settings);
+    return set_request_route(request, request.url, source, policy->settings);
+  };
+  surroundings.own_list = [&parts](std::string_view url) {
+    const std::size_t path = url.find('/', url.find("://") + 3);
+    const std::string_view issuer =
+        path == std::string_view::npos ? "" : issuer_of_list(url.substr(path));
+    return issuer.empty() ? nullptr : parts.link->revocation_list(issuer);
   };
   surroundings.withdraw = [&parts](const std::string& id, const std::string& reason) {
     return take_out_of_service(parts, id, reason);

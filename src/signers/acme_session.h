@@ -26,7 +26,7 @@ struct AcmeServer {
   bool accept_terms = false;
   std::string external_key_id;  // external account binding; empty: none
   std::string external_key;     // bytes; secret
-  client::HttpRequest request;  // what all requests have in common: trust, proxy
+  client::HttpRequest request;  // what all requests have in common: trust, proxy, addresses
 };
 
 class AcmeSession {

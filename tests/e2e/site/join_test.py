@@ -51,6 +51,11 @@ def test_node_answers_where_its_certificate_says_the_revocation_list_is(site, jo
     head = curl(f"http://127.0.0.1:{joined.http_port}/nothing", "--head")
     assert head.status == 404
 
+    # The node does not ask itself to know what it says.
+    joined.cli("node", "reload")
+    found = wait_until(lambda: json.loads(joined.cli("cert", "list", "--json").stdout)["watch"]["revocation"])
+    assert [(one["name"], one["state"], one["source"]) for one in found] == [("site-role", "good", url)]
+
 
 def test_second_node_joins_and_appears(site, joined, make_node):
     second = make_node("node2")
