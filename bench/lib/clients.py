@@ -7,7 +7,7 @@ from support.program import run
 
 
 # Beyond OpenSSL.
-LIBRARIES = {"hits": ["-lIPSec_MB"]}
+LIBRARIES = {"hits": ["-lIPSec_MB"], "seal": ["-lIPSec_MB"]}
 
 
 def client(name):

@@ -1,16 +1,20 @@
 """Hits: server CPU time per request beside every peer."""
 
-from lib import rounds
+import statistics
+
+from lib import peers, rounds
+from lib.clients import client
 from lib.figures import Figure, machine_facts
 from lib.load import load
 from lib.scene import BIG, SMALL, Scene
+from support.program import run as run_program
 
-# name: what it is, path, TLS, connections, how many times nginx's efficiency; over HTTP ahead of every peer, too
+# name: what it is, path, TLS, connections, how many times nginx's efficiency, ahead of whom
 WORKS = {
-    "small-http": ("4 KiB hits over HTTP", SMALL, False, 64, 2.2),
-    "range-http": ("random 1 MiB ranges of a hot object over HTTP", BIG, False, 16, 1.4),
-    "small-https": ("4 KiB hits over HTTPS", SMALL, True, 64, 2.2),
-    "range-https": ("random 1 MiB ranges of a hot object over HTTPS", BIG, True, 16, 1.6),
+    "small-http": ("4 KiB hits over HTTP", SMALL, False, 64, 2.2, peers.ALL),
+    "range-http": ("random 1 MiB ranges of a hot object over HTTP", BIG, False, 16, 1.4, peers.ALL),
+    "small-https": ("4 KiB hits over HTTPS", SMALL, True, 64, 2.2, ()),
+    "range-https": ("random 1 MiB ranges of a hot object over HTTPS", BIG, True, 16, 1.6, ("h2o",)),
 }
 
 
@@ -29,7 +33,7 @@ def run(works, options):
 
 
 def _measure(scene, servers, work, options):
-    what, path, tls, connections, target = WORKS[work]
+    what, path, tls, connections, target, ahead_of = WORKS[work]
     beside = [server for server in servers if server.https_port or not tls]
     asked = len(scene.origin.requests())
     rows = rounds.interleave(beside, options.rounds,
@@ -37,19 +41,28 @@ def _measure(scene, servers, work, options):
     if further := scene.origin.requests()[asked:]:
         raise SystemExit(f"{work}: the origin was asked {len(further)} times while hits were measured, "
                          f"first by {further[0]}")
-    return [figure(f"{what}, CPU per request", rows, target, ahead_of_all=not tls)], rows
+    kept = figure(f"{what}, CPU per request", rows, target, ahead_of)
+    if tls and path == BIG:
+        # Of the node's time, what sealing 1 MiB takes if nothing else has to be done: the rest is all that can be gained.
+        alone = statistics.median(float(run_program("taskset", "-c", "0", client("seal"), 0.2).stdout) for _ in range(7)) / 1000
+        share = alone / rounds.medians(rows, "cpu_us_per_request")["larder"]
+        kept.measured += f"; {share:.0%} of the limit that AES-GCM sets ({alone:.1f} us)"
+    return [kept], rows
 
 
-def figure(what, rows, target, ahead_of_all=False):
-    """CPU time per request: at least `target` times less than nginx; ahead of every peer if that is wanted."""
+def figure(what, rows, target, ahead_of=()):
+    """CPU time per request: at least `target` times less than nginx, and less than each of `ahead_of`. A peer that did not
+    run beside the node proves nothing: the target is not kept then."""
     middle = rounds.medians(rows, "cpu_us_per_request")
-    kept, wanted, measured = True, [], []
+    missing = [name for name in dict.fromkeys(("nginx", *ahead_of)) if name not in middle]
+    kept, wanted, measured = not missing, [f"at least {target}x nginx"], []
     if "nginx" in middle:
         ratio, low, high = rounds.ratio(rows, "cpu_us_per_request", "nginx")
-        kept = ratio >= target
-        wanted.append(f"at least {target}x nginx")
+        kept = kept and ratio >= target
         measured.append(f"{ratio:.2f}x nginx ({low:.2f} to {high:.2f})")
-    if ahead_of_all:
-        kept = kept and min(middle, key=middle.get) == "larder"
-        wanted.append("ahead of every peer")
+    if ahead_of:
+        kept = kept and all(middle["larder"] < middle[name] for name in ahead_of)
+        wanted.append("ahead of " + ", ".join(ahead_of))
+    if missing:
+        measured.append("did not run: " + ", ".join(missing))
     return Figure(what, ", ".join(wanted), "; ".join([*measured, rounds.in_words(middle, "us")]), kept)
