@@ -271,7 +271,10 @@ int choose_context(SSL* session, int* alert, void* argument) {
     *alert = SSL_AD_HANDSHAKE_FAILURE;
     return SSL_CLIENT_HELLO_ERROR;
   }
-  SSL_set_SSL_CTX(session, static_cast<SSL_CTX*>(chosen->native()));
+  auto* const context = static_cast<SSL_CTX*>(chosen->native());
+  SSL_set_SSL_CTX(session, context);
+  // What OpenSSL does not take over with it: whether the client is asked for a certificate.
+  SSL_set_verify(session, SSL_CTX_get_verify_mode(context), SSL_CTX_get_verify_callback(context));
   return SSL_CLIENT_HELLO_SUCCESS;
 }
 

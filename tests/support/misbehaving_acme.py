@@ -17,7 +17,7 @@ def _decode(text):
 
 class MisbehavingAcme:
     """`mistake` is one of: "" (none), "limited", "silent", "another-key", "other-names", "stale-nonce",
-    "not-json", "endless", "elsewhere", "other-identifier"."""
+    "not-json", "endless", "elsewhere", "other-identifier", "never-looks" (at the answer to its challenge)."""
 
     def __init__(self, folder, authority, mistake=""):
         self.folder, self.authority, self.mistake = pathlib.Path(folder), authority, mistake
@@ -112,10 +112,14 @@ class MisbehavingAcme:
         if path == "finalize":
             self._csr = _decode(json.loads(_decode(message["payload"]))["csr"])
         if path == "authorization":
+            name = "other.test" if self.mistake == "other-identifier" else "node1.larder.test"
             return self._answer(handler, 200, {
-                "status": "pending", "identifier": {"type": "dns", "value": "other.test"},
-                "challenges": [{"type": "http-01", "url": f"{self.url}/challenge", "token": "token"}]})
-        if path == "newOrder" and self.mistake == "other-identifier":
+                "status": "pending", "identifier": {"type": "dns", "value": name},
+                "challenges": [{"type": kind, "url": f"{self.url}/challenge", "token": "token"}
+                               for kind in ("http-01", "tls-alpn-01")]})
+        if path == "challenge":
+            return self._answer(handler, 200, {})
+        if path == "newOrder" and self.mistake in ("other-identifier", "never-looks"):
             return self._answer(handler, 201, {"status": "pending", "authorizations": [f"{self.url}/authorization"],
                                                "finalize": f"{self.url}/finalize"}, Location=f"{self.url}/order")
         if path in ("newOrder", "order", "finalize"):

@@ -15,7 +15,7 @@ from support.misbehaving_acme import MisbehavingAcme
 from support.ports import free_port
 from support.program import run
 from support.proxies import Tinyproxy
-from support.tls import alert, served_certificate
+from support.tls import alert, s_client, served_certificate
 from support.wait import wait_for_the_next_second, wait_until
 
 NAME = "node1.larder.test"
@@ -261,3 +261,24 @@ def test_a_nonce_that_comes_twice_is_used_once(tmp_path, origin, authority, runn
     node, server = misbehaving(tmp_path, origin, authority, running, "stale-nonce")
     wait_for_certificate(node)
     assert server.bad_nonces == 0
+
+
+def test_an_open_challenge_changes_nothing_for_other_clients(tmp_path, origin, authority, running):
+    """Neither on the port that asks for certificates nor on the one that must not."""
+    node, server = misbehaving(tmp_path, origin, authority, running, "never-looks", challenge="tls-alpn-01")
+    chain = authority.sign(node.request_certificate("other"))
+    node.import_certificate(chain)
+    wait_until(lambda: server.asked.count("authorization") >= 3, 30)
+
+    def challenge_shown():
+        printed = s_client(node.address, node.https_port, "-alpn", "acme-tls/1", name=NAME).stdout
+        return "ALPN protocol: acme-tls/1" in printed
+
+    wait_until(challenge_shown)
+    for version in ("-tls1_2", "-tls1_3"):
+        usual = s_client(node.address, node.https_port, version, "-CAfile", authority.root, name=NAME).stdout
+        assert "Verify return code: 0 (ok)" in usual and "No client certificate CA names sent" in usual
+        assert "Client Certificate Types" not in usual and "Requested Signature Algorithms" not in usual
+        asked = s_client(node.address, node.content_port, version, "-CAfile", authority.root, name=NAME).stdout
+        assert "Verify return code: 0 (ok)" in asked and "Requested Signature Algorithms" in asked
+    assert challenge_shown(), "it was open all the time"
