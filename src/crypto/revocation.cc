@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::size_t kPlacesLimit = 4;
 constexpr std::size_t kUrlLimit = 2048;
-constexpr std::chrono::minutes kSkew{5};  // between the issuer's clock and ours
+// By which the issuer's clock and ours may differ, at each time that is compared.
+constexpr std::chrono::minutes kSkew{5};
 // How long something holds that does not say so itself.
 constexpr std::chrono::days kLongestWithoutEnd{7};
 
@@ -61,7 +62,7 @@ base::Status check_times(base::WallTime this_update, std::optional<base::WallTim
     return fail(ErrorCode::FailedPrecondition,
                 "it is out of date since " + base::to_rfc3339(*next_update));
   }
-  if (!next_update && this_update + kLongestWithoutEnd < now) {
+  if (!next_update && this_update + kLongestWithoutEnd + kSkew < now) {
     return fail(ErrorCode::FailedPrecondition,
                 "it does not say how long it holds, and is more than 7 days old: it is of " +
                     base::to_rfc3339(this_update));

@@ -104,13 +104,15 @@ TEST(Revocation, ListThatDoesNotSayUntilWhenHoldsAWeek) {
   EXPECT_EQ(old.error().code, ErrorCode::FailedPrecondition);
 }
 
-std::string answer_without_end(const testing::Pair& issuer, const Certificate& leaf) {
+// A good one of a day ago; without nextUpdate where `ends` is false.
+std::string answer_of(const testing::Pair& issuer, const Certificate& leaf, bool ends) {
   const Handle<OCSP_BASICRESP, OCSP_BASICRESP_free> basic(OCSP_BASICRESP_new());
   const Handle<OCSP_CERTID, OCSP_CERTID_free> id(
       OCSP_cert_to_id(EVP_sha1(), leaf.native(), issuer.certificate.native()));
   const Asn1TimeHandle from(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow - kDay)));
+  const Asn1TimeHandle until(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow + kDay)));
   OCSP_basic_add1_status(basic.get(), id.get(), V_OCSP_CERTSTATUS_GOOD, 0, nullptr, from.get(),
-                         nullptr);
+                         ends ? until.get() : nullptr);
   EXPECT_EQ(OCSP_basic_sign(basic.get(), issuer.certificate.native(), issuer.key.native(),
                             EVP_sha256(), nullptr, 0),
             1);
@@ -126,13 +128,48 @@ std::string answer_without_end(const testing::Pair& issuer, const Certificate& l
 TEST(Revocation, AnswerThatDoesNotSayUntilWhenHoldsAWeek) {
   const auto root = make_root();
   const auto [key, leaf] = make_leaf(root);
-  const std::string answer = answer_without_end(root, leaf);
+  const std::string answer = answer_of(root, leaf, false);
   const auto fresh = read_ocsp_response(answer, leaf, root.certificate, kNow + 5 * kDay);
   ASSERT_TRUE(fresh) << fresh.error().message;
   EXPECT_FALSE(fresh->is_revoked);
   const auto old = read_ocsp_response(answer, leaf, root.certificate, kNow + 7 * kDay);
   ASSERT_FALSE(old);
   EXPECT_EQ(old.error().code, ErrorCode::FailedPrecondition);
+}
+
+// Both kinds of statement are of a day before kNow, and end a day after it where they say so.
+TEST(Revocation, ClocksMayDifferByFiveMinutesAtEachEdge) {
+  constexpr std::chrono::minutes kSkew{5};
+  constexpr std::chrono::seconds kTick{1};
+  auto root = make_root();
+  auto older = content(true);
+  older.not_before -= kDay;  // it signs for somebody with another clock too
+  root.certificate = issue_self_signed(older, root.key).value();
+  const auto [key, leaf] = make_leaf(root);
+  const auto check = [&](const auto& holds_at, bool ends) {
+    const auto from = kNow - kDay;
+    const auto until = ends ? kNow + kDay : from + 7 * kDay;
+    EXPECT_FALSE(holds_at(from - kSkew - kTick)) << ends;
+    EXPECT_TRUE(holds_at(from - kSkew)) << ends;
+    EXPECT_TRUE(holds_at(from)) << ends;
+    EXPECT_TRUE(holds_at(until)) << ends;
+    EXPECT_TRUE(holds_at(until + kSkew)) << ends;
+    EXPECT_FALSE(holds_at(until + kSkew + kTick)) << ends;
+  };
+  for (const bool ends : {true, false}) {
+    const std::string list = list_with(root, NID_undef, "", ends);
+    const std::string answer = answer_of(root, leaf, ends);
+    check(
+        [&](base::WallTime now) {
+          return read_revocation_list(list, kUrl, leaf, root.certificate, now).has_value();
+        },
+        ends);
+    check(
+        [&](base::WallTime now) {
+          return read_ocsp_response(answer, leaf, root.certificate, now).has_value();
+        },
+        ends);
+  }
 }
 
 TEST(Revocation, ListThatLeavesSomethingOutSaysNothing) {
