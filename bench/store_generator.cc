@@ -176,12 +176,12 @@ int main(int argc, char** argv) {
       const std::string tail = tail_of(object, slice);
       const std::uint64_t end = slice * kSliceSize + store::slice_length_of(kLength, slice);
       write(tail, store::data_offset(at) + end - kTail);
-      slices.checksums[slice] = checksums.of(slice, tail);
+      slices.values[slice] = checksums.of(slice, tail);
       if (is_compacted) continue;
       journal.add({.type = store::RecordType::Slice,
                    .generation = id,
                    .slice = slice,
-                   .checksum = slices.checksums[slice]});
+                   .checksum = slices.values[slice]});
     }
     if (is_compacted) journal.add(slices);
   }

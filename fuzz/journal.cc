@@ -18,7 +18,7 @@ using larder::store::RecordType;
 // Small numbers, so that records name each other's generations.
 Record any_record(FuzzedDataProvider& input) {
   Record record;
-  record.type = static_cast<RecordType>(input.ConsumeIntegralInRange<int>(1, 7));
+  record.type = static_cast<RecordType>(input.ConsumeIntegralInRange<int>(1, 8));
   record.generation = input.ConsumeIntegralInRange<std::uint64_t>(0, 7);
   const bool is_creation = record.type == RecordType::Large || record.type == RecordType::Packed;
   if (is_creation) {
@@ -37,7 +37,13 @@ Record any_record(FuzzedDataProvider& input) {
     record.slice = input.ConsumeIntegralInRange<std::uint32_t>(0, 6);
     record.count = input.ConsumeIntegralInRange<std::uint32_t>(1, larder::store::kSlicesPerRecord);
     for (std::uint32_t i = 0; i < record.count; ++i)
-      record.checksums[i] = input.ConsumeIntegral<std::uint64_t>();
+      record.values[i] = input.ConsumeIntegral<std::uint64_t>();
+  }
+  if (record.type == RecordType::Uses) {
+    record.generation = 0;
+    record.count = input.ConsumeIntegralInRange<std::uint32_t>(1, larder::store::kUsesPerRecord);
+    for (std::uint32_t i = 0; i < record.count; ++i)
+      record.values[i] = input.ConsumeIntegralInRange<std::uint64_t>(0, 8);
   }
   if (record.type == RecordType::Packed) {
     record.location.segment = input.ConsumeIntegralInRange<std::uint32_t>(0, 2);

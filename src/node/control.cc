@@ -217,6 +217,8 @@ std::string Node::Parts::metrics() const {
        false, ""},
       {"larder_cache_evicted_bytes_total", "Bytes evicted",
        static_cast<double>(cache.evicted_bytes), true, ""},
+      {"larder_cache_unrecorded_uses", "Objects whose last hit is not yet in a journal",
+       static_cast<double>(cache.unrecorded_uses), false, ""},
       {"larder_cache_lost_slices_total", "Slices with a wrong checksum",
        static_cast<double>(cache.lost_slices), true, ""},
       {"larder_cache_write_errors_total", "Writes the drives refused",

@@ -131,6 +131,7 @@ std::string_view RequestPath::repeat(std::string_view received, base::SteadyTime
   RecentAnswer* const answer = recent_answers().find(received, now);
   repeated_ = answer;
   if (answer == nullptr) return {};
+  delivery_.store.note_use(*answer->stored->object);
   loop_->write_request_id(answer->bytes.data() + answer->request_id_at);
   return answer->bytes;
 }

@@ -182,6 +182,7 @@ Statistics Store::statistics() const {
                  .slices = index.slices(),
                  .bytes = index.bytes(),
                  .pinned = index.pinned_cost(),
+                 .unrecorded_uses = index.unrecorded_uses(),
                  .scrub = parts_->keeper.scrub_statistics()};
   for (const auto& drive : parts_->drives) {
     const DriveCounters& counters = drive->counters();

@@ -29,9 +29,9 @@ struct Entry {
   std::uint64_t is_taken : 1;
   std::uint64_t is_recorded : 1;  // its creation is in the journal
   std::uint64_t is_pinned : 1;
-  std::uint64_t has_slice : 1;  // packed: the one slice is stored
-  std::uint64_t was_hit : 1;    // ever since it was created
-  std::uint64_t : 1;
+  std::uint64_t has_slice : 1;     // packed: the one slice is stored
+  std::uint64_t was_hit : 1;       // ever since it was created
+  std::uint64_t is_use_noted : 1;  // of the last use the journal knows, or will soon
   union {
     std::uint64_t checksum;  // packed: of the one slice
     StoredSlice* slices;     // large: `number` of them

@@ -6,6 +6,10 @@
 // gives up what is older. So what was hit lately stays, the least recently used goes first, and a
 // hit costs no more than writing down the epoch. What was never hit since it came counts as twice
 // as old: one pass over many objects does not drive out what is asked for often.
+//
+// The journals learn of uses as well, so that it is the same after a restart: the index remembers
+// what was used, once in kEpochsPerNote epochs for each generation, and the upkeep of its drive
+// writes it down.
 #pragma once
 
 #include <array>
@@ -20,6 +24,9 @@ struct Entry;
 struct Removed;
 
 inline constexpr std::uint32_t kEpochsPerTurn = 64;
+// The journal learns of uses once in so many epochs of each generation: what a restart forgets is
+// less than what one look at all entries sorts out.
+inline constexpr std::uint32_t kEpochsPerNote = 4;
 
 // Ages as eviction sees them: 0 to 255.
 std::uint32_t eviction_age(std::uint16_t epochs, bool was_hit);

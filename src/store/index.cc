@@ -1,21 +1,75 @@
 #include "store/index.h"
 
+#include <utility>
+
 #include "store/generation.h"
 #include "store/object_state.h"
 
 namespace larder::store {
+namespace {
 
-void Index::note_use(Entry& entry) const {
-  // Written only when it changes: the line of a hot entry is shared by all loops.
-  const std::uint16_t now = now_.load(std::memory_order_relaxed);
-  if (entry.stamp != now) entry.stamp = now;
-  if (!entry.was_hit) entry.was_hit = 1;
+// Uses taken under one lock.
+constexpr std::size_t kUsesAtOnce = 64;
+
+}  // namespace
+
+void Index::set_drives(std::vector<Drive*> drives) {
+  drives_ = std::move(drives);
+  for (Shard& shard : shards_) shard.uses.resize(drives_.size());
 }
 
-void Index::advance(std::uint64_t bytes) {
+void Index::note_use(Shard& shard, std::uint32_t slot) {
+  Entry& entry = shard.entries.at(slot);
+  // Written only when it changes: the line of a hot entry is shared by all loops.
+  const std::uint16_t now = now_.load(std::memory_order_relaxed);
+  if (entry.stamp != now) {
+    if (entry.stamp / kEpochsPerNote != now / kEpochsPerNote) entry.is_use_noted = 0;
+    entry.stamp = now;
+  }
+  if (!entry.was_hit) entry.was_hit = 1;
+  if (entry.is_use_noted || !entry.is_recorded) return;
+  std::vector<std::uint32_t>& uses = shard.uses[entry.drive];
+  if (uses.size() >= kUsesLimit) return;
+  uses.push_back(slot);
+  entry.is_use_noted = 1;
+  ++unrecorded_uses_;
+}
+
+void Index::note_use(const Object& object) {
+  const std::uint16_t now = now_.load(std::memory_order_relaxed);
+  std::atomic<std::uint16_t>& last = object.state_->last_use;
+  if (last.load(std::memory_order_relaxed) == now) return;
+  last.store(now, std::memory_order_relaxed);
+  const Generation& generation = *object.generation_;
+  Shard& shard = shard_of(generation.key);
+  const std::lock_guard lock(shard.mutex);
+  if (!generation.was_removed) note_use(shard, shard.live.find(generation.key)->slot);
+}
+
+void Index::take_uses(std::uint32_t number, std::uint32_t drive, std::vector<std::uint64_t>& out) {
+  Shard& shard = shards_[number];
+  for (bool is_empty = false; !is_empty;) {
+    const std::lock_guard lock(shard.mutex);
+    std::vector<std::uint32_t>& uses = shard.uses[drive];
+    for (std::size_t left = kUsesAtOnce; left > 0 && !uses.empty(); --left, uses.pop_back()) {
+      const Entry& entry = shard.entries.at(uses.back());
+      // The slot may be free by now or hold another generation, also one that was used.
+      if (entry.is_taken && entry.is_use_noted && entry.drive == drive) {
+        out.push_back(entry.id);
+      } else {
+        --unrecorded_uses_;
+      }
+    }
+    is_empty = uses.empty();
+  }
+}
+
+bool Index::advance(std::uint64_t bytes) {
   const std::uint64_t before = volume_.fetch_add(bytes);
   const std::uint64_t epochs = (before + bytes) / epoch_size_ - before / epoch_size_;
-  if (epochs > 0) now_ = static_cast<std::uint16_t>(now_ + epochs);
+  if (epochs == 0) return false;
+  const std::uint16_t last = now_.fetch_add(static_cast<std::uint16_t>(epochs));
+  return last / kEpochsPerNote != (last + epochs) / kEpochsPerNote;
 }
 
 void Index::count(const Entry& entry, std::int64_t sign) {
@@ -50,7 +104,7 @@ std::shared_ptr<Object> Index::find_open(const Key& key) {
   const Live* live = std::as_const(shard.live).find(key);
   if (live == nullptr) return nullptr;
   auto object = live->object.lock();
-  if (object) note_use(shard.entries.at(live->slot));
+  if (object) note_use(shard, live->slot);
   return object;
 }
 
@@ -61,7 +115,7 @@ std::shared_ptr<Generation> Index::find(const Key& key) {
   if (slot == EntryTable::kNone) return nullptr;
   Entry& entry = shard.entries.at(slot);
   if (is_purged(entry)) return nullptr;
-  note_use(entry);
+  note_use(shard, slot);
   Live& live = shard.live.get(key);
   if (auto generation = live.generation.lock()) return generation;
   auto generation =

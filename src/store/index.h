@@ -39,9 +39,10 @@ struct IndexPosition {
 class Index {
  public:
   static constexpr std::uint32_t kShards = 256;
+  static constexpr std::size_t kUsesLimit = 512;  // of each shard and drive
 
   // Drives by their numbers in entries. Before anything else.
-  void set_drives(std::vector<Drive*> drives) { drives_ = std::move(drives); }
+  void set_drives(std::vector<Drive*> drives);
 
   bool contains(const Key& key) const;
   // What each find notes as a use.
@@ -94,9 +95,21 @@ class Index {
   // The objects that are open or held.
   std::vector<std::shared_ptr<Object>> open_objects() const;
 
+  // --- uses that the journals do not know of yet ---
+  // The same use as by find, of a generation that somebody holds: under a lock only when the last
+  // one was in another epoch.
+  void note_use(const Object& object);
+  // Moves what one shard knows of a drive's generations that were used to the end of `out`. It
+  // remembers kUsesLimit of them; what is used beyond that is so when it is used again later.
+  void take_uses(std::uint32_t shard, std::uint32_t drive, std::vector<std::uint64_t>& out);
+  // How many there are, with those that were taken and of which uses_recorded was not yet told.
+  std::uint64_t unrecorded_uses() const { return unrecorded_uses_; }
+  void uses_recorded(std::uint64_t count) { unrecorded_uses_ -= count; }
+
   // --- time, in bytes written ---
   void set_epoch_size(std::uint64_t bytes) { epoch_size_ = bytes > 0 ? bytes : 1; }
-  void advance(std::uint64_t bytes);
+  // True when kEpochsPerNote begin anew: what was used before is worth a record.
+  bool advance(std::uint64_t bytes);
   std::uint16_t now() const { return now_.load(std::memory_order_relaxed); }  // the epoch
   std::uint16_t age_of(const Entry& entry) const {
     return static_cast<std::uint16_t>(now_.load(std::memory_order_relaxed) - entry.stamp);
@@ -122,13 +135,14 @@ class Index {
     mutable std::mutex mutex;
     EntryTable entries;
     LiveTable live;
+    std::vector<std::vector<std::uint32_t>> uses;  // by drive: slots, some of which are gone
   };
 
   Shard& shard_of(const Key& key) { return shards_[key.high % kShards]; }
   const Shard& shard_of(const Key& key) const { return shards_[key.high % kShards]; }
   // All below require the shard's lock.
   Removed take_out(Shard& shard, std::uint32_t slot);
-  void note_use(Entry& entry) const;
+  void note_use(Shard& shard, std::uint32_t slot);
   void count(const Entry& entry, std::int64_t sign);
   bool add_slice_to(Entry& entry, std::uint32_t index, std::uint64_t checksum);
   bool drop_slice_of(Entry& entry, std::uint32_t index);
@@ -142,6 +156,7 @@ class Index {
   std::atomic<std::uint64_t> slices_ = 0;
   std::atomic<std::uint64_t> bytes_ = 0;
   std::atomic<std::uint64_t> pinned_cost_ = 0;
+  std::atomic<std::uint64_t> unrecorded_uses_ = 0;
   std::atomic<std::uint16_t> now_ = 1024;  // the epoch
   std::uint64_t epoch_size_ = 1 << 20;
   std::atomic<std::uint64_t> volume_ = 0;  // bytes written since the start

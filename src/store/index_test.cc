@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <random>
+#include <set>
+#include <vector>
 
 #include "store/generation.h"
 #include "store/replay.h"
@@ -174,6 +178,106 @@ TEST_F(Eviction, AgesSurviveCompactionAndReplay) {
 TEST_F(Eviction, OfNothingFindsNothing) {
   Evictor evictor(0, 1000);
   EXPECT_TRUE(evict(evictor, 1).empty());
+}
+
+class Uses : public ::testing::Test {
+ protected:
+  Uses() {
+    index_.set_drives({nullptr, nullptr});
+    index_.set_epoch_size(1000);
+  }
+  // What the drive's journal has yet to be told of, in order; afterwards it is told.
+  std::vector<std::uint64_t> take(std::uint32_t drive) {
+    std::vector<std::uint64_t> ids;
+    for (std::uint32_t shard = 0; shard < Index::kShards; ++shard) {
+      index_.take_uses(shard, drive, ids);
+    }
+    index_.uses_recorded(ids.size());
+    std::ranges::sort(ids);
+    return ids;
+  }
+  using Ids = std::vector<std::uint64_t>;
+  Index index_;
+  Replay zero_{index_, 0};
+  Replay one_{index_, 1};
+};
+
+TEST_F(Uses, AreForTheJournalOfTheirDriveOnce) {
+  for (std::uint64_t id = 1; id <= 9; ++id) (id % 3 == 0 ? one_ : zero_).apply(packed(id, id));
+  EXPECT_EQ(take(0), Ids{});
+  for (const std::uint64_t key : {1U, 3U, 4U, 3U, 6U}) EXPECT_TRUE(index_.find(key_of(key)));
+  EXPECT_EQ(index_.unrecorded_uses(), 4U);
+  EXPECT_EQ(take(0), (Ids{1, 4}));
+  EXPECT_EQ(index_.unrecorded_uses(), 2U);
+  EXPECT_EQ(take(1), (Ids{3, 6}));
+  EXPECT_EQ(index_.unrecorded_uses(), 0U);
+  EXPECT_EQ(take(0), Ids{});
+}
+
+TEST_F(Uses, AreToldAgainOnlyAfterSomeEpochs) {
+  zero_.apply(packed(1, 1));
+  const std::uint16_t start = index_.now();
+  std::uint64_t told = 0;
+  for (std::uint64_t step = 0; step < 40'000; ++step) {
+    EXPECT_TRUE(index_.find(key_of(1)));
+    told += take(0).size();
+    index_.advance(10);
+  }
+  const std::uint64_t epochs = static_cast<std::uint16_t>(index_.now() - start);
+  EXPECT_EQ(epochs, 400U);
+  EXPECT_EQ(told, epochs / kEpochsPerNote);
+}
+
+TEST_F(Uses, ThatAJournalToldAreNotToldBack) {
+  zero_.apply(packed(1, 1));
+  zero_.apply({.type = RecordType::Uses, .count = 1, .values = {1}});
+  Record snapshot = packed(2, 2);
+  snapshot.is_snapshot = true;
+  snapshot.was_hit = true;
+  zero_.apply(snapshot);
+  EXPECT_TRUE(index_.find(key_of(1)));
+  EXPECT_TRUE(index_.find(key_of(2)));
+  EXPECT_EQ(take(0), Ids{});
+  index_.advance(kEpochsPerNote * 1000);
+  EXPECT_TRUE(index_.find(key_of(2)));
+  EXPECT_EQ(take(0), Ids{2});
+}
+
+TEST_F(Uses, OfWhatIsGoneOrReplacedAreNotTold) {
+  for (std::uint64_t id = 1; id <= 3; ++id) zero_.apply(packed(id, id));
+  for (std::uint64_t key = 1; key <= 3; ++key) EXPECT_TRUE(index_.find(key_of(key)));
+  EXPECT_TRUE(index_.erase(key_of(1)));
+  zero_.apply(packed(9, 2));  // in the place of the older one, and never used
+  EXPECT_EQ(take(0), Ids{3});
+  EXPECT_EQ(index_.unrecorded_uses(), 0U);
+}
+
+TEST_F(Uses, OfWhatIsInNoJournalYetWaitUntilItIs) {
+  const auto generation = std::make_shared<Generation>(
+      nullptr, 5, key_of(1), 100, Location{.segment = 1, .block = 1, .slot_units = 1}, 0);
+  EXPECT_FALSE(index_.insert(generation, nullptr, 0, false));
+  EXPECT_TRUE(index_.find(key_of(1)));
+  EXPECT_EQ(take(0), Ids{});
+  EXPECT_FALSE(index_.add_slice(*generation, 0, 7));
+  EXPECT_TRUE(index_.find(key_of(1)));
+  EXPECT_EQ(take(0), Ids{5});
+}
+
+TEST_F(Uses, BeyondTheLimitAreToldWhenTheyAreUsedLater) {
+  constexpr std::uint64_t kMany = Index::kUsesLimit + 100;
+  const auto in_one_shard = [](std::uint64_t id) { return Key{.high = 0, .low = id}; };
+  for (std::uint64_t id = 1; id <= kMany; ++id) {
+    Record record = packed(id, id);
+    record.key = in_one_shard(id);
+    zero_.apply(record);
+  }
+  std::set<std::uint64_t> told;
+  for (int round = 0; round < 2; ++round) {
+    for (std::uint64_t id = 1; id <= kMany; ++id) EXPECT_TRUE(index_.find(in_one_shard(id)));
+    EXPECT_EQ(index_.unrecorded_uses(), round == 0 ? Index::kUsesLimit : 100U);
+    for (const std::uint64_t id : take(0)) told.insert(id);
+  }
+  EXPECT_EQ(told.size(), kMany);
 }
 
 TEST(Index, TwoJournalsWithOneKeyLeaveTheNewerGeneration) {

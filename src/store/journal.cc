@@ -113,6 +113,24 @@ base::Status Journal::append(const Record& record) {
   return {};
 }
 
+base::Status Journal::append_uses(std::span<const std::uint64_t> generations) {
+  std::vector<Record> records;
+  while (!generations.empty()) {
+    const auto some = generations.first(std::min<std::size_t>(kUsesPerRecord, generations.size()));
+    generations = generations.subspan(some.size());
+    Record& record = records.emplace_back();
+    record.type = RecordType::Uses;
+    record.count = static_cast<std::uint32_t>(some.size());
+    std::ranges::copy(some, record.values.begin());
+  }
+  const std::lock_guard lock(mutex_);
+  std::uint64_t end = size_;
+  LARDER_TRY(write_records("journal", fd_.get(), records, epoch_, end));
+  size_ = end;
+  if (is_compacting_) carried_.insert(carried_.end(), records.begin(), records.end());
+  return {};
+}
+
 base::Status Journal::sync() {
   int fd = -1;
   {
@@ -138,26 +156,29 @@ base::Status Journal::begin_compaction() {
   return {};
 }
 
-base::Status Journal::write_records(int fd, std::span<const Record> records, std::uint64_t epoch,
-                                    std::uint64_t& offset) const {
+base::Status Journal::write_records(const char* name, int fd, std::span<const Record> records,
+                                    std::uint64_t epoch, std::uint64_t& offset) const {
   std::vector<std::uint8_t> buffer;
+  std::uint64_t end = offset;
   const auto flush = [&]() -> base::Status {
-    const auto written = write_at(fd, buffer, offset);
-    if (!written) return std::unexpected(written.error().to_error(folder_ + "/journal.new"));
-    offset += buffer.size();
+    const auto written = write_at(fd, buffer, end);
+    if (!written) return std::unexpected(written.error().to_error(folder_ + "/" + name));
+    end += buffer.size();
     buffer.clear();
     return {};
   };
   for (const Record& record : records) {
-    const EncodedRecord encoded = encode(record, epoch, offset + buffer.size());
+    const EncodedRecord encoded = encode(record, epoch, end + buffer.size());
     buffer.insert(buffer.end(), encoded.view().begin(), encoded.view().end());
     if (buffer.size() >= kChunk) LARDER_TRY(flush());
   }
-  return flush();
+  LARDER_TRY(flush());
+  offset = end;
+  return {};
 }
 
 base::Status Journal::add_live(std::span<const Record> records) {
-  return write_records(next_fd_.get(), records, next_epoch_, next_size_);
+  return write_records("journal.new", next_fd_.get(), records, next_epoch_, next_size_);
 }
 
 base::Status Journal::finish_compaction() {
@@ -166,7 +187,7 @@ base::Status Journal::finish_compaction() {
     return base::fail_errno("cannot sync " + folder_ + "/journal.new", errno);
   }
   const std::lock_guard lock(mutex_);
-  LARDER_TRY(write_records(next_fd_.get(), carried_, next_epoch_, next_size_));
+  LARDER_TRY(write_records("journal.new", next_fd_.get(), carried_, next_epoch_, next_size_));
   if (::fdatasync(next_fd_.get()) != 0) {
     return base::fail_errno("cannot sync " + folder_ + "/journal.new", errno);
   }

@@ -30,6 +30,9 @@ class Journal {
       const std::function<void(const Record&)>& sink);
 
   base::Status append(const Record& record);
+  // That these generations were used. No reason for sync() to write: what a power loss takes only
+  // makes eviction choose worse, and hits must not keep a drive from sleeping.
+  base::Status append_uses(std::span<const std::uint64_t> generations);
   base::Status sync();
   // Bytes of the file; with the room that a compaction needs beside it.
   std::uint64_t size() const { return size_; }
@@ -47,8 +50,9 @@ class Journal {
   Journal(std::string folder, const std::array<std::uint8_t, 16>& drive);
   base::Status start_file(const std::string& name, base::UniqueFd& fd, std::uint64_t& epoch) const;
   base::Status replay(const std::function<void(const Record&)>& sink);
-  base::Status write_records(int fd, std::span<const Record> records, std::uint64_t epoch,
-                             std::uint64_t& offset) const;
+  // Moves `offset` on only when all is written.
+  base::Status write_records(const char* name, int fd, std::span<const Record> records,
+                             std::uint64_t epoch, std::uint64_t& offset) const;
 
   const std::string folder_;
   const std::array<std::uint8_t, 16> drive_;

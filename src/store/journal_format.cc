@@ -22,7 +22,7 @@ constexpr std::uint8_t kIsSnapshot = 4;
 
 constexpr std::size_t kSlicesHead = kFrame + 8 + 4;
 
-// Size of a whole record of `count` slices, 0 for a type that does not exist.
+// Size of a whole record of `count` values, 0 for a type that does not exist.
 std::size_t size_of(RecordType type, std::size_t count) {
   switch (type) {
     case RecordType::Large:
@@ -39,15 +39,19 @@ std::size_t size_of(RecordType type, std::size_t count) {
       return kSlicesHead + count * 8;
     case RecordType::Pin:
       return kFrame + 8 + 1;
+    case RecordType::Uses:
+      return kFrame + count * 8;
   }
   return 0;
 }
 
-// How many slices a record of this size holds.
-std::size_t slices_in(std::size_t size) {
-  if (size <= kSlicesHead) return 0;
-  const std::size_t count = (size - kSlicesHead) / 8;
-  return count <= kSlicesPerRecord ? count : 0;
+// How many values a record of this size holds; 0 when it has none or cannot be of that size.
+std::size_t values_in(RecordType type, std::size_t size) {
+  const bool is_uses = type == RecordType::Uses;
+  const std::size_t head = is_uses ? kFrame : kSlicesHead;
+  if ((!is_uses && type != RecordType::Slices) || size <= head) return 0;
+  const std::size_t count = (size - head) / 8;
+  return count <= (is_uses ? kUsesPerRecord : kSlicesPerRecord) ? count : 0;
 }
 
 std::uint64_t checksum_of(std::span<const std::uint8_t> record, std::uint64_t epoch,
@@ -116,11 +120,20 @@ void put_creation(Writer& writer, const Record& record) {
   writer.put(record.checksum);
 }
 
+void get_values(Reader& reader, Record& record, std::size_t size) {
+  record.count = static_cast<std::uint32_t>(values_in(record.type, size));
+  for (std::uint32_t i = 0; i < record.count; ++i) reader.get(record.values[i]);
+}
+
+void put_values(Writer& writer, const Record& record) {
+  for (std::uint32_t i = 0; i < record.count; ++i) writer.put(record.values[i]);
+}
+
 Record parse_body(RecordType type, const std::uint8_t* body, std::size_t size) {
   Record record{.type = type};
   Reader reader(body);
   std::uint8_t flag = 0;
-  reader.get(record.generation);
+  if (type != RecordType::Uses) reader.get(record.generation);
   switch (type) {
     case RecordType::Large:
     case RecordType::Packed:
@@ -137,12 +150,14 @@ Record parse_body(RecordType type, const std::uint8_t* body, std::size_t size) {
       break;
     case RecordType::Slices:
       reader.get(record.slice);
-      record.count = static_cast<std::uint32_t>(slices_in(size));
-      for (std::uint32_t i = 0; i < record.count; ++i) reader.get(record.checksums[i]);
+      get_values(reader, record, size);
       break;
     case RecordType::Pin:
       reader.get(flag);
       record.is_pinned = flag != 0;
+      break;
+    case RecordType::Uses:
+      get_values(reader, record, size);
       break;
   }
   return record;
@@ -174,13 +189,17 @@ std::optional<JournalHeader> parse_journal_header(std::span<const std::uint8_t> 
   return header;
 }
 
+std::size_t size_of(const Record& record) {
+  return size_of(record.type, record.count);
+}
+
 EncodedRecord encode(const Record& record, std::uint64_t epoch, std::uint64_t offset) {
   EncodedRecord out;
-  out.size = size_of(record.type, record.count);
+  out.size = size_of(record);
   out.bytes[8] = static_cast<std::uint8_t>(record.type);
   out.bytes[9] = static_cast<std::uint8_t>(out.size);
   Writer writer(out.bytes.data() + kFrame);
-  writer.put(record.generation);
+  if (record.type != RecordType::Uses) writer.put(record.generation);
   switch (record.type) {
     case RecordType::Large:
     case RecordType::Packed:
@@ -197,10 +216,13 @@ EncodedRecord encode(const Record& record, std::uint64_t epoch, std::uint64_t of
       break;
     case RecordType::Slices:
       writer.put(record.slice);
-      for (std::uint32_t i = 0; i < record.count; ++i) writer.put(record.checksums[i]);
+      put_values(writer, record);
       break;
     case RecordType::Pin:
       writer.put(static_cast<std::uint8_t>(record.is_pinned ? 1 : 0));
+      break;
+    case RecordType::Uses:
+      put_values(writer, record);
       break;
   }
   store_le(out.bytes.data(), checksum_of(out.view(), epoch, offset));
@@ -218,9 +240,9 @@ ParsedRecords parse_records(std::span<const std::uint8_t> bytes, std::uint64_t e
     }
     const auto type = static_cast<RecordType>(rest[8]);
     const std::size_t size = rest[9];
-    const std::size_t count = slices_in(size);
-    if (size < kFrame || size_of(type, count) != size ||
-        (type == RecordType::Slices && count == 0)) {
+    const std::size_t count = values_in(type, size);
+    const bool has_values = type == RecordType::Slices || type == RecordType::Uses;
+    if (size < kFrame || size_of(type, count) != size || (has_values && count == 0)) {
       return result;
     }
     if (rest.size() < size) {

@@ -19,6 +19,7 @@ inline constexpr std::uint32_t kFormatVersion = 2;
 inline constexpr std::size_t kJournalHeaderSize = 48;
 inline constexpr std::size_t kRecordLimit = 100;
 inline constexpr std::uint32_t kSlicesPerRecord = 9;
+inline constexpr std::uint32_t kUsesPerRecord = 11;
 
 enum class RecordType : std::uint8_t {  // stored on disk, do not renumber
   Large = 1,                            // a generation with a file of its own
@@ -28,6 +29,7 @@ enum class RecordType : std::uint8_t {  // stored on disk, do not renumber
   Remove = 5,
   Slices = 6,  // neighbouring slices of a large generation, written by compaction
   Pin = 7,     // a generation is pinned, or not any more
+  Uses = 8,    // some generations were hit since what stands before
 };
 
 // Where a generation lies. `segment` 0 is a file of its own; block and slot are counts of
@@ -52,8 +54,9 @@ struct Record {
   bool is_pinned = false;      // Pin too
   std::uint32_t slice = 0;     // Slice, DropSlice, Slices: the (first) index
   std::uint64_t checksum = 0;  // Slice, Packed: xxh3-64 of the bytes
-  std::uint32_t count = 0;     // Slices: at most kSlicesPerRecord
-  std::array<std::uint64_t, kSlicesPerRecord> checksums{};  // Slices
+  std::uint32_t count = 0;     // Slices, Uses: of values
+  // Slices: checksums, at most kSlicesPerRecord; Uses: generations, in place of `generation`
+  std::array<std::uint64_t, kUsesPerRecord> values{};
   friend bool operator==(const Record&, const Record&) = default;
 };
 
@@ -74,6 +77,9 @@ struct EncodedRecord {
 };
 // `offset` is where the record will stand in its journal.
 EncodedRecord encode(const Record& record, std::uint64_t epoch, std::uint64_t offset);
+
+// Bytes that the record takes.
+std::size_t size_of(const Record& record);
 
 struct ParsedRecords {
   std::size_t consumed = 0;  // bytes of whole valid records

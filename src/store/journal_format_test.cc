@@ -1,10 +1,13 @@
 #include "store/journal_format.h"
 
 #include <gtest/gtest.h>
+#include <xxhash.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <vector>
 
+#include "store/byte_order.h"
 #include "store/layout.h"
 #include "store/replay.h"
 
@@ -29,6 +32,11 @@ Record packed(std::uint64_t id, std::uint64_t key) {
 Record slice(std::uint64_t id, std::uint32_t index, std::uint64_t checksum = 5) {
   return {.type = RecordType::Slice, .generation = id, .slice = index, .checksum = checksum};
 }
+Record used(std::initializer_list<std::uint64_t> ids) {
+  Record record{.type = RecordType::Uses, .count = static_cast<std::uint32_t>(ids.size())};
+  std::ranges::copy(ids, record.values.begin());
+  return record;
+}
 Record removed(std::uint64_t id) {
   return {.type = RecordType::Remove, .generation = id};
 }
@@ -42,7 +50,7 @@ std::vector<Record> all_kinds() {
            .generation = 1,
            .slice = 0,
            .count = 3,
-           .checksums = {7, ~0ULL, 9}},
+           .values = {7, ~0ULL, 9}},
           {.type = RecordType::Pin, .generation = 1, .is_pinned = true},
           {.type = RecordType::Packed,
            .generation = 3,
@@ -55,6 +63,8 @@ std::vector<Record> all_kinds() {
            .was_hit = true,
            .is_pinned = true,
            .checksum = 4},
+          used({2}),
+          used({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, (1ULL << 48) - 1}),
           removed(2)};
 }
 
@@ -96,8 +106,21 @@ TEST(JournalFormat, HeaderTellsItsVersionAlsoWhenItIsNotOurs) {
   EXPECT_FALSE(parse_journal_header(std::span(bytes).first(47)));
 }
 
+TEST(JournalFormat, NamesAtLeastOneUseAndNoMoreThanFit) {
+  for (const std::size_t size : {10U, 106U}) {
+    // With a right checksum, as only a damaged program would write it.
+    std::vector<std::uint8_t> bytes(size);
+    bytes[8] = static_cast<std::uint8_t>(RecordType::Uses);
+    bytes[9] = static_cast<std::uint8_t>(size);
+    store_le(bytes.data(),
+             XXH3_64bits_withSeed(bytes.data() + 8, size - 8, 42 ^ (48 * 0x9E3779B97F4A7C15)));
+    EXPECT_EQ(parse_records(bytes, 42, 48, [](const Record&) { FAIL(); }).consumed, 0U) << size;
+  }
+}
+
 struct Left {
   std::uint64_t id = 0;
+  std::uint16_t stamp = 0;
   Record creation{};
   std::vector<StoredSlice> slices{};
 };
@@ -112,12 +135,16 @@ std::vector<Left> replay(const std::vector<Record>& records) {
   IndexPosition at;
   std::uint64_t bytes = 0;
   while (index.visit(at, 64, [&](const Entry& entry) {
-    Left& left = live.emplace_back(Left{.id = entry.id});
+    Left& left =
+        live.emplace_back(Left{.id = entry.id, .stamp = static_cast<std::uint16_t>(entry.stamp)});
     left.creation = {.type = entry.is_packed() ? RecordType::Packed : RecordType::Large,
                      .generation = entry.id,
                      .key = entry.key,
                      .length = entry.length,
-                     .location = entry.location()};
+                     .location = entry.location(),
+                     .age = static_cast<std::uint8_t>(index.age_of(entry)),
+                     .is_snapshot = true,
+                     .was_hit = entry.was_hit != 0};
     if (!entry.is_packed()) {
       left.slices.assign(entry.list().view().begin(), entry.list().view().end());
     } else if (entry.has_slice) {
@@ -142,7 +169,7 @@ TEST(Replay, KeepsTheNewestGenerationOfAKey) {
 
 TEST(Replay, ReadsNeighbouringSlicesFromOneRecord) {
   const Record slices{
-      .type = RecordType::Slices, .generation = 1, .slice = 1, .count = 2, .checksums = {5, 6}};
+      .type = RecordType::Slices, .generation = 1, .slice = 1, .count = 2, .values = {5, 6}};
   const auto live = replay({large(1, 10), slices});
   ASSERT_EQ(live[0].slices.size(), 2U);
   EXPECT_EQ(live[0].slices[1].index, 2U);
@@ -159,30 +186,67 @@ TEST(Replay, PassesOverWhatMakesNoSense) {
   EXPECT_EQ(live[1].slices[0].checksum(), 0x1122334455667788U);
 }
 
+TEST(Replay, OfUsesMakesThoseGenerationsHitAndYoungAndPassesOverUnknownOnes) {
+  const auto live = replay({large(1, 10), large(2, 20), slice(2, 0), slice(2, 1), slice(2, 2),
+                            used({1, 77, kGenerationLimit, ~0ULL})});
+  ASSERT_EQ(live.size(), 2U);
+  EXPECT_TRUE(live[0].creation.was_hit);
+  EXPECT_EQ(live[0].creation.age, 0U) << "of three epochs";
+  EXPECT_FALSE(live[1].creation.was_hit);
+}
+
+TEST(Replay, OfUsesAtEveryCutKnowsThoseBefore) {
+  const std::vector<Record> records = {large(1, 10),    packed(2, 20), large(3, 30),
+                                       slice(3, 0),     used({2}),     slice(3, 1),
+                                       used({1, 3, 2}), removed(2),    used({2})};
+  const auto bytes = encode_all(records, 42, 48);
+  std::size_t whole = 0;  // records before the cut
+  std::size_t end = 0;    // of them in bytes
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    if (whole < records.size() && cut - end == encode(records[whole], 42, 48).size) {
+      end = cut;
+      ++whole;
+    }
+    std::vector<Record> read;
+    static_cast<void>(parse_records(std::span(bytes).first(cut), 42, 48,
+                                    [&](const Record& record) { read.push_back(record); }));
+    ASSERT_EQ(read.size(), whole) << cut;
+    for (const Left& left : replay(read)) {
+      const bool was_hit = whole > 6 || (left.id == 2 && whole > 4);
+      EXPECT_EQ(left.creation.was_hit, was_hit) << left.id << " at " << cut;
+    }
+  }
+  EXPECT_EQ(whole, records.size());
+}
+
 // What compaction relies on: a snapshot taken at any moment during a sequence, then the sequence.
 TEST(Replay, OfASequenceAfterASnapshotWithPartOfItGivesTheSame) {
   const std::vector<Record> sequence = {
-      large(1, 10),
-      slice(1, 0),
-      packed(2, 20),
-      large(3, 10),
-      slice(3, 1),
-      slice(3, 0),
-      {.type = RecordType::DropSlice, .generation = 3, .slice = 1},
-      removed(2),
-      packed(4, 20),
-      slice(1, 1),
-      removed(4),
-      large(5, 10),
-      removed(5)};
-  const auto text = [](const std::vector<Left>& live) {
+      large(1, 10),  slice(1, 0),
+      packed(2, 20), large(3, 10),
+      slice(3, 1),   used({2}),
+      slice(3, 0),   {.type = RecordType::DropSlice, .generation = 3, .slice = 1},
+      large(6, 60),  slice(6, 0),
+      used({3, 2}),  large(7, 70),
+      slice(6, 1),   used({7}),
+      removed(2),    used({2, 6}),
+      packed(4, 20), slice(1, 1),
+      removed(4),    large(8, 80),
+      slice(8, 2),   used({3}),
+      large(5, 10),  removed(5)};
+  const auto text = [](std::vector<Left> live) {
+    // By their age to eviction as well; only the order counts.
+    std::ranges::sort(live, {}, [](const Left& left) { return std::pair(left.stamp, left.id); });
     std::string out;
-    for (const auto& generation : live) {
-      out += std::to_string(generation.id) + ":";
-      for (const StoredSlice& stored : generation.slices) out += std::to_string(stored.index) + ",";
+    for (std::size_t i = 0; i < live.size(); ++i) {
+      const Left& left = live[i];
+      out += i > 0 && live[i - 1].stamp < left.stamp ? " < " : " ";
+      out += std::to_string(left.id) + (left.creation.was_hit ? " hit:" : ":");
+      for (const StoredSlice& stored : left.slices) out += std::to_string(stored.index) + ",";
     }
     return out;
   };
+  EXPECT_EQ(text(replay(sequence)), " 6 hit:0,1, 7 hit: < 8:2,");
   for (std::size_t end = 0; end <= sequence.size(); ++end) {
     const std::vector<Record> whole(sequence.begin(),
                                     sequence.begin() + static_cast<std::ptrdiff_t>(end));
@@ -192,9 +256,13 @@ TEST(Replay, OfASequenceAfterASnapshotWithPartOfItGivesTheSame) {
       for (const auto& generation :
            replay({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut)})) {
         records.push_back(generation.creation);
+        if (generation.creation.type != RecordType::Large) continue;
         for (const StoredSlice& stored : generation.slices) {
-          if (generation.creation.type == RecordType::Large)
-            records.push_back(slice(generation.id, stored.index));
+          records.push_back({.type = RecordType::Slices,
+                             .generation = generation.id,
+                             .slice = stored.index,
+                             .count = 1,
+                             .values = {stored.checksum()}});
         }
       }
       records.insert(records.end(), whole.begin(), whole.end());

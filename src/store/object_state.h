@@ -55,6 +55,7 @@ struct Object::State {
   SliceBits verified;
   std::atomic<std::uint64_t> revision = 0;  // counts the changes of metadata
   std::atomic<bool> was_used = false;       // the clock bit of the table of open objects
+  std::atomic<std::uint16_t> last_use = 0;  // epoch; of those that the caller answered from memory
 
   mutable std::mutex mutex;  // guards the next two; never held during I/O
   std::shared_ptr<const std::string> metadata;

@@ -94,7 +94,11 @@ void Replay::create(const Record& record) {
     if (is_at(*same, record.generation)) {
       // A snapshot said it before. One id for two keys: no journal of ours says so; neither is to
       // be trusted.
-      if (other.entries.at(same->slot).key != record.key) index_.take_out(other, same->slot);
+      if (Entry& known = other.entries.at(same->slot); known.key != record.key) {
+        index_.take_out(other, same->slot);
+      } else if (!record.is_snapshot) {
+        known.stamp = index_.now();  // as old as what the records beside it are about
+      }
       return;
     }
   }
@@ -125,6 +129,7 @@ void Replay::create(const Record& record) {
     entry.is_recorded = 1;
     entry.is_pinned = record.is_pinned;
     entry.was_hit = record.was_hit;
+    entry.is_use_noted = record.was_hit;
     entry.group = record.group;
     if (record.type == RecordType::Packed) {
       entry.number = record.location.segment;
@@ -145,8 +150,22 @@ void Replay::set_slice(Entry& entry, std::uint32_t slice, std::uint64_t checksum
   index_.add_slice_to(entry, slice, checksum);
 }
 
+void Replay::note_use(std::uint64_t id) {
+  name(id);
+  change(id, [&](Index::Shard& shard, std::uint32_t slot) {
+    Entry& entry = shard.entries.at(slot);
+    entry.stamp = index_.now();
+    entry.was_hit = 1;
+    entry.is_use_noted = 1;
+  });
+}
+
+void Replay::name(std::uint64_t id) {
+  if (id < kGenerationLimit) highest_ = std::max(highest_, id);
+}
+
 void Replay::apply(const Record& record) {
-  if (record.generation < kGenerationLimit) highest_ = std::max(highest_, record.generation);
+  name(record.generation);
   switch (record.type) {
     case RecordType::Large:
       create(record);
@@ -167,7 +186,7 @@ void Replay::apply(const Record& record) {
       change(record.generation, [&](Index::Shard& shard, std::uint32_t slot) {
         for (std::uint32_t i = 0; i < record.count; ++i) {
           if (record.slice > UINT32_MAX - i) return;
-          set_slice(shard.entries.at(slot), record.slice + i, record.checksums[i]);
+          set_slice(shard.entries.at(slot), record.slice + i, record.values[i]);
         }
       });
       return;
@@ -183,6 +202,9 @@ void Replay::apply(const Record& record) {
       change(record.generation, [&](Index::Shard& shard, std::uint32_t slot) {
         index_.pin(shard.entries.at(slot), record.is_pinned);
       });
+      return;
+    case RecordType::Uses:
+      for (std::uint32_t i = 0; i < record.count; ++i) note_use(record.values[i]);
       return;
   }
 }

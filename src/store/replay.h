@@ -39,6 +39,8 @@ class Replay {
   template <typename Change>
   void change(std::uint64_t id, Change&& change);
   void remove(std::uint64_t id);
+  void name(std::uint64_t id);
+  void note_use(std::uint64_t id);
   void set_slice(Entry& entry, std::uint32_t slice, std::uint64_t checksum);
 
   Index& index_;

@@ -1,5 +1,4 @@
 // Making space: eviction, removal, and the background pass over a drive.
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +6,7 @@
 #include "base/log.h"
 #include "store/generation.h"
 #include "store/layout.h"
+#include "store/snapshot.h"
 #include "store/store_parts.h"
 
 namespace larder::store {
@@ -116,53 +116,38 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, std::uint16_t gr
   return false;
 }
 
+// Without the compaction gate: the index knew of the use before, so a snapshot that begins behind
+// the record has it too, and a record that comes after the snapshot began is carried over.
+void Store::Parts::record_uses(Drive& drive) {
+  if (index.unrecorded_uses() == 0 || drive.is_failing()) return;
+  std::vector<std::uint64_t> used;
+  for (std::uint32_t shard = 0; shard < Index::kShards; ++shard) {
+    index.take_uses(shard, drive.number(), used);
+    const bool is_last = shard + 1 == Index::kShards;
+    if (used.empty() || (used.size() < kRecordsAtOnce && !is_last)) continue;
+    const auto appended = drive.journal().append_uses(used);
+    index.uses_recorded(used.size());
+    used.clear();
+    if (!appended) {
+      // They are forgotten unless they are used again later: no reason to keep them in memory.
+      static_cast<void>(drive.write_failed(appended.error()));
+      return;
+    }
+  }
+}
+
 void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   const std::lock_guard one_at_a_time(drive.upkeep_mutex());
+  record_uses(drive);
   drive.free_released();
   std::uint64_t evicted = 0;
-  while (drive.shortage() > 0 && evict_one(drive.evictor(), 0, evicted)) {
-  }
+  // A long row of evictions must not keep uses from the journal.
+  while (drive.shortage() > 0 && evict_one(drive.evictor(), 0, evicted)) record_uses(drive);
   if (const auto synced = drive.sync(now_anyway); !synced) {
     static_cast<void>(drive.write_failed(synced.error()));
   }
   if (drive.wants_compaction()) compact(drive);
 }
-
-namespace {
-
-// The entry as compaction writes it: neighbouring slices share a record.
-void add_records(const Index& index, const Entry& entry, std::vector<Record>& out) {
-  const bool is_packed = entry.is_packed();
-  out.push_back(
-      {.type = is_packed ? RecordType::Packed : RecordType::Large,
-       .generation = entry.id,
-       .key = entry.key,
-       .length = entry.length,
-       .location = entry.location(),
-       .group = entry.group,
-       .age = static_cast<std::uint8_t>(std::min<std::uint16_t>(index.age_of(entry), 255)),
-       .is_snapshot = true,
-       .was_hit = entry.was_hit != 0,
-       .is_pinned = entry.is_pinned != 0,
-       .checksum = is_packed ? entry.checksum : 0});
-  if (is_packed) return;
-  for (const StoredSlice& slice : entry.list().view()) {
-    Record& last = out.back();
-    if (last.type == RecordType::Slices && last.count < kSlicesPerRecord &&
-        slice.index == last.slice + last.count) {
-      last.checksums[last.count++] = slice.checksum();
-      continue;
-    }
-    Record& next = out.emplace_back();
-    next.type = RecordType::Slices;
-    next.generation = entry.id;
-    next.slice = slice.index;
-    next.count = 1;
-    next.checksums[0] = slice.checksum();
-  }
-}
-
-}  // namespace
 
 void Store::Parts::compact(Drive& drive) {
   base::Status status;
@@ -177,7 +162,9 @@ void Store::Parts::compact(Drive& drive) {
   bool is_at_end = false;
   while (status && !is_at_end) {
     is_at_end = !index.visit(at, kStep, [&](const Entry& entry) {
-      if (entry.drive == drive.number() && entry.is_recorded) add_records(index, entry, records);
+      if (entry.drive == drive.number() && entry.is_recorded) {
+        add_snapshot(entry, index.age_of(entry), records);
+      }
     });
     if (records.size() < kRecordsAtOnce && !is_at_end) continue;
     status = drive.journal().add_live(records);

@@ -206,7 +206,9 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
   state.verified.set(slice);
   state.stored.set(slice);
   drive.wrote(bytes.size());
-  index.advance(bytes.size());
+  if (index.advance(bytes.size()) && index.unrecorded_uses() > 0) {
+    for (const auto& each : drives) each->wake();
+  }
   return {};
 }
 
@@ -234,6 +236,10 @@ std::shared_ptr<Object> Store::find_open(const Key& key) {
   auto object = parts_->index.find_open(key);
   if (object) OpenTable::note_use(*object);
   return object;
+}
+
+void Store::note_use(const Object& object) {
+  parts_->index.note_use(object);
 }
 
 bool Store::contains(const Key& key) const {

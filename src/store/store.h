@@ -126,9 +126,10 @@ struct Statistics {
   std::uint64_t freed_bytes = 0;   // returned to the drives, evicted or not
   std::uint64_t write_errors = 0;  // full drives included
   std::uint64_t read_errors = 0;
-  std::uint64_t lost_slices = 0;  // wrong checksum
-  std::uint64_t pinned = 0;       // bytes on disk that are never evicted
-  std::uint64_t purges = 0;       // that the background has not worked off yet
+  std::uint64_t lost_slices = 0;      // wrong checksum
+  std::uint64_t pinned = 0;           // bytes on disk that are never evicted
+  std::uint64_t purges = 0;           // that the background has not worked off yet
+  std::uint64_t unrecorded_uses = 0;  // hits of which eviction would not know after a kill -9
   ScrubStatistics scrub{};
   std::vector<DriveStatistics> drives{};
   std::vector<GroupStatistics> groups{};
@@ -177,6 +178,8 @@ class Store {
   // eviction.
   std::shared_ptr<Object> find(const Key& key);
   std::shared_ptr<Object> find_open(const Key& key);
+  // For who answers from memory without asking: counts as one more hit of the object. Cheap.
+  void note_use(const Object& object);
   // In memory only, and no hit: false is certain, true may turn out unreadable.
   bool contains(const Key& key) const;
 

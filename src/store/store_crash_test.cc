@@ -93,6 +93,8 @@ void fill_master(const std::string& path) {
   write_last(create_version(*store, 0, 100, 3000), 100);
   write_last(create_version(*store, 1, 110, kJustLarge), 110);
   write_last(create_version(*store, 2, 120, 10), 120);
+  for (const std::uint64_t name : {0U, 1U, 2U}) ASSERT_TRUE(store->find(key_of(name)));
+  store->maintain();                                            // puts the hits into the journal
   write_last(create_version(*store, 0, 101, 2000), 101);        // replaces a packed one
   write_last(create_version(*store, 1, 111, 7000), 111);        // a large one by a packed one
   write_last(create_version(*store, 2, 121, kJustLarge), 121);  // and the other way round

@@ -71,6 +71,8 @@ struct Store::Parts {
   static void abandon(Generation& generation);
   // One pass of the background work.
   void maintain(Drive& drive, bool now_anyway);
+  // Tells the drive's journal which of its generations were used.
+  void record_uses(Drive& drive);
   void compact(Drive& drive);
   void run(const std::stop_token& stop, Drive& drive);
   std::shared_ptr<const Quotas> all_quotas() const;
