@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "store/index.h"
 #include "store/replay.h"
+#include "store/snapshot.h"
 #include "store/store.h"
 
 namespace larder::store {
@@ -134,9 +135,14 @@ void visit_drive(const Index& index, std::uint32_t drive,
 base::Status Drive::settle(const Index& index) {
   SegmentSet::Contents contents;
   std::uint64_t charged = 0;
+  std::uint64_t live = kJournalHeaderSize;  // bytes of the journal once it is compacted
+  std::vector<Record> records;
   visit_drive(index, number_, [&](const Entry& entry) {
     const std::uint64_t cost = entry.cost();
     charged += cost;
+    records.clear();
+    add_snapshot(entry, 0, records);
+    for (const Record& record : records) live += size_of(record);
     if (!entry.is_packed()) {
       kept_files_.push_back(entry.id);
       return;
@@ -150,7 +156,8 @@ base::Status Drive::settle(const Index& index) {
   });
   LARDER_TRY(segments_->load(contents));
   charged_ = charged + segments_->cost();
-  compaction_ended(true);
+  // By what is live: a journal that nobody compacted between many starts must not grow with each.
+  compact_above_ = std::max(kSmallestCompaction, 2 * live);
   return {};
 }
 

@@ -148,6 +148,16 @@ TEST(StoreSpace, TheJournalIsCompactedAndNothingIsLost) {
   }
 }
 
+TEST(StoreSpace, ManyStartsDoNotMakeTheJournalGrow) {
+  const TemporaryFolder folder{fast_folder()};
+  for (std::uint64_t start = 0; start < 40; ++start) {
+    auto store = open_store(folder.path());
+    for (std::uint64_t i = 0; i < 400; ++i) ASSERT_TRUE(put(*store, 1 + i % 4, 100));
+  }
+  const auto store = open_store(folder.path());
+  EXPECT_LT(store->statistics().drives[0].journal, 400'000U);
+}
+
 TEST(StoreSpace, ACompactionWhileAnObjectIsMadeDoesNotLoseIt) {
   const TemporaryFolder folder;
   const Key key = key_of(1'000'000);
