@@ -384,6 +384,12 @@ bool Transfer::prepare() {
     fields_ = curl_slist_append(fields_, line);
   }
   fields_ = curl_slist_append(fields_, ("Host: " + authority_of(fetch_)).c_str());
+  if (!fetch_.body.empty()) {
+    // An origin that leaves a body unread takes it for further requests. It is to read none of
+    // them, and nobody is to get an answer to one.
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    fields_ = curl_slist_append(fields_, "Connection: close");
+  }
   for (const auto& [name, value] : fetch_.fields) {
     const std::string line = value.empty() ? name + ";" : name + ": " + value;
     fields_ = curl_slist_append(fields_, line.c_str());

@@ -14,6 +14,7 @@
 #include "cache/fill_table.h"
 #include "net/loop.h"
 #include "net/worker_pool.h"
+#include "node/body_memory.h"
 #include "node/challenges.h"
 #include "node/counters.h"
 #include "node/invalidations.h"
@@ -91,6 +92,7 @@ struct Delivery {
   const Challenges* challenges = nullptr;  // of ACME servers, answered over HTTP
   std::string via;                         // this node's name in Via, to notice loops
   Invalidations invalidations;
+  BodyMemory body_memory;          // of requests that are forwarded
   std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
 
   // The state of that loop, made at the first call. On that loop.

@@ -114,16 +114,21 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
     co_await refuse(work, 413, "the request's body cannot be forwarded");
     co_return;
   }
+  BodyMemory::Share memory(delivery_.body_memory);
   if (head.has_body()) {
     std::array<char, 16 * 1024> buffer{};
+    request.body.reserve(head.content_length.value_or(0));
     for (;;) {
       const base::Result<std::size_t> got = co_await work.exchange.read_body(buffer);
       if (!got || request.body.size() + *got > kForwardedBodyLimit) {
-        work.exchange.close_connection();
         co_await refuse(work, got ? 413 : 400, "the request's body cannot be forwarded");
         co_return;
       }
       if (*got == 0) break;
+      if (!memory.take(*got)) {
+        co_await refuse(work, 503, "too many requests with bodies are being forwarded, try again");
+        co_return;
+      }
       request.body.append(buffer.data(), *got);
     }
     work.asked = std::chrono::steady_clock::now();

@@ -21,6 +21,14 @@ constexpr std::uint64_t kLongestAtOnce = 8 << 20;
 // Clients before this one whose own requests the origin refused, one after the other.
 constexpr int kMostRefused = 16;
 
+// Content of these has no meaning (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.8). An origin that does
+// not read it takes it for the next request on its connection, whose answer another client would
+// get.
+bool has_no_use_for_body(http::Method method) {
+  return method == http::Method::Get || method == http::Method::Head ||
+         method == http::Method::Trace;
+}
+
 // For the log: the host that the request is for, as the client named it.
 std::string_view origin_host(const http::RequestHead& head) {
   // Where a parameter names the origin, Host is only this node.
@@ -165,6 +173,10 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
   work.began = delivery_.invalidations.now();
   work.asked = exchange.start();
   const http::RequestHead& head = exchange.head();
+  if (head.has_body() && has_no_use_for_body(head.method)) {
+    co_await refuse(work, 400, "a request with this method has no body");
+    co_return;
+  }
   if (is_for_challenge(head) && co_await answer_challenge(work)) co_return;
   resolve_target(head, tls_, work.policy->hosts, delivery_.store.secret(), work.target);
 

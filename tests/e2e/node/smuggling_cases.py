@@ -221,9 +221,9 @@ LENGTHS = {
     "space before the colon": (post("Content-Length : 4"), REFUSED),
     "underscore in the name": (post("Content_Length: 99", "Content-Length: 4", body="abcd"), MAYBE_POSTED),
     "form feed in front": (post("Content-Length: \x0c4"), REFUSED),
-    "GET with a body": (get("Content-Length: 4", body="abcd" + SMUGGLED), maybe(body=None)),
-    "HEAD with a body": (line("HEAD {p} HTTP/1.1", "Content-Length: 4", body="abcd" + SMUGGLED),
-                         maybe(method="HEAD", body=None)),
+    "GET with a body": (get("Content-Length: 4", body="abcd" + SMUGGLED), REFUSED),
+    "GET with an empty body": (get("Content-Length: 0"), one()),
+    "HEAD with a body": (line("HEAD {p} HTTP/1.1", "Content-Length: 4", body="abcd" + SMUGGLED), REFUSED),
     "DELETE with a body": (line("DELETE {p} HTTP/1.1", "Content-Length: 4", body="abcd" + SMUGGLED),
                            maybe(method="DELETE", body="abcd")),
     "body cut short": (post("Content-Length: 40", body="abcd"), NOTHING),
@@ -259,7 +259,7 @@ CODINGS = {
     "named by Connection": (post("Transfer-Encoding: chunked", "Connection: Transfer-Encoding", body=WHOLE_CHUNKS),
                             MAYBE_POSTED),
     "HTTP/1.0": (line("POST {p} HTTP/1.0", "Transfer-Encoding: chunked", body=WHOLE_CHUNKS + SMUGGLED), REFUSED),
-    "GET": (get("Transfer-Encoding: chunked", body=WHOLE_CHUNKS), maybe(body=None)),
+    "GET": (get("Transfer-Encoding: chunked", body=WHOLE_CHUNKS), REFUSED),
 }
 
 CHUNKS = {
