@@ -16,7 +16,10 @@ generateCsr.sh -algo ALGORITHM [-keySizeOrCurve SIZE] -csrName NAME -subjectComm
   -subjectOrg          Subject: organisation (optional).
 
 At least one of these, each a comma-separated list:
-  -sanDns -sanIp -sanUri -sanEmail -sanRid -sanDirName -sanOtherName
+  -sanDns -sanIp -sanUri -sanEmail -sanRid
+or one of these, each with one name:
+  -sanDirName          Directory name: CN=node1,O=Example
+  -sanOtherName        Other name, an object identifier and a text: 1.3.6.1.4.1.311.20.2.3;node1@example.org
 
 The names must cover what clients are told to connect to: a DNS name, or an address.
 Example:

@@ -102,6 +102,40 @@ def test_every_algorithm_of_the_original(runbooks, algo, text):
     assert ("warning: " in done.stdout) == text.startswith("ED")
 
 
+def names_of(request):
+    """The line of openssl's text with the alternative names."""
+    text = run("openssl", "req", "-in", request, "-noout", "-text", "-verify", "-nameopt", "RFC2253").stdout
+    return re.search(r"Subject Alternative Name: *\n +(.*)\n", text)[1]
+
+
+@pytest.mark.parametrize("parameters, as_openssl_has_it, shown", [
+    (("-sanRid", "1.2.3.4"), "RID:1.2.3.4", "Registered ID:1.2.3.4"),
+    (("--sanRid", "1.2.3.4,2.5.4.3"), "RID:1.2.3.4,RID:2.5.4.3", "Registered ID:1.2.3.4, Registered ID:commonName"),
+    (("-sanDirName", r"CN=node1,O=A\, B,C=DE"), "dirName:directory", "DirName:"),
+    (("-sanOtherName", "1.3.6.1.4.1.311.20.2.3;node1@larder.test"),
+     "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:node1@larder.test", "othername: UPN::node1@larder.test"),
+    (("-SANOTHERNAME", "1.2.3.4.5;a b"), "otherName:1.2.3.4.5;UTF8:a b", "othername: 1.2.3.4.5::a b"),
+], ids=["rid", "two-rids", "directory", "upn", "other"])
+def test_rare_kinds_of_names_are_those_that_openssl_makes(runbooks, tmp_path, parameters, as_openssl_has_it, shown):
+    runbooks.request(*parameters)
+    (tmp_path / "openssl.cnf").write_text(
+        f"[req]\ndistinguished_name=nobody\n[nobody]\n[names]\nsubjectAltName=DNS:{NAME},{as_openssl_has_it}\n"
+        "[directory]\nCN=node1\nO=A, B\nC=DE\n")
+    run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout",
+        tmp_path / "reference.key", "-out", tmp_path / "reference.csr", "-subj", f"/CN={NAME}",
+        "-config", tmp_path / "openssl.cnf", "-reqexts", "names")
+    expected = names_of(tmp_path / "reference.csr")
+    assert shown in expected, expected
+    assert names_of(runbooks.certificate("mcc-node1.csr")) == expected
+
+
+@pytest.mark.parametrize("parameter, value", [("-sanRid", "one.two"), ("-sanDirName", "node1"), ("-sanOtherName", "1.2.3")])
+def test_a_name_of_a_rare_kind_that_is_none_is_refused(runbooks, parameter, value):
+    done = runbooks.request(parameter, value, check=False)
+    assert done.returncode != 0 and value in logged(done, "GenerateCsr")
+    assert not runbooks.certificate("mcc-node1.csr").exists()
+
+
 @pytest.mark.parametrize("missing, arguments", [
     ("-algo", ["-keySizeOrCurve", "prime256v1", "-csrName", "a", "-subjectCommonName", NAME, "-sanDns", NAME]),
     ("-keySizeOrCurve", ["-algo", "EC", "-csrName", "a", "-subjectCommonName", NAME, "-sanDns", NAME]),
