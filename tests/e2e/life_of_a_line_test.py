@@ -141,7 +141,7 @@ def test_life_of_a_line(world, authority, tmp_path):
     with Browser(tmp_path / "browser", world.link.left) as browser:
         browser.open(f"http://127.0.0.1:{site.admin_port}/")
         for wanted in ("node1", "node2", "device-1"):
-            wait_until(lambda: wanted in browser.text(), 20, f"{wanted} on the page")
+            wait_until(lambda: wanted in browser.text(), what=f"{wanted} on the page")
 
         # Blocked, the device is refused everywhere.
         site.block(first.client_id)
@@ -149,5 +149,5 @@ def test_life_of_a_line(world, authority, tmp_path):
         seconds = measure(lambda: first.get("tool@1.0", check=False).returncode == 1, 5, "the refusal")
         print(f"refused within {seconds * 1000:.0f} ms of the block")
         assert not (first.folder / "tool.bin").exists()
-        wait_until(lambda: "blocked" in browser.text().lower(), 20, "the block on the page")
+        wait_until(lambda: "blocked" in browser.text().lower(), what="the block on the page")
         assert browser.errors() == []

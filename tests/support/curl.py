@@ -30,7 +30,7 @@ class Answer:
         return "hit" in self.cache_status and "fwd" not in self.cache_status
 
 
-def curl(url, *options, namespace=None, timeout=60):
+def curl(url, *options, namespace=None, timeout=120):
     """One request; a failed transfer is an Answer with an exit code, not an exception."""
     with tempfile.TemporaryDirectory() as folder:
         body, headers = pathlib.Path(folder, "body"), pathlib.Path(folder, "headers")

@@ -14,7 +14,7 @@ from support.program import ROOT, Program, run
 PROGRAM = pathlib.Path(os.environ.get("LARDER", ROOT / "build/release/larder"))
 
 
-def larder(*arguments, check=True, input=None, namespace=None, environment=None, timeout=60):
+def larder(*arguments, check=True, input=None, namespace=None, environment=None, timeout=120):
     """`larder ARGUMENTS` to its end."""
     return run(PROGRAM, *arguments, check=check, input=input, namespace=namespace, environment=environment,
                timeout=timeout)
@@ -214,8 +214,8 @@ class Site:
     def nodes(self):
         return {node["name"]: node for node in self.status()["nodes"]}
 
-    def wait_for_node(self, name, seconds=10):
-        return self.program.wait_for(lambda: self.nodes().get(name), seconds, f"{name} in the site's list")
+    def wait_for_node(self, name):
+        return self.program.wait_for(lambda: self.nodes().get(name), what=f"{name} in the site's list")
 
     def block(self, client_id):
         self.cli("client", "block", client_id)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 from support import secrets_used
-from support.wait import wait_until
+from support.wait import DeadlineMissed, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ class Program:
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
-    def wait_for(self, condition, seconds=20, what=None):
+    def wait_for(self, condition, seconds=60, what=None):
         """wait_until that gives up at once, with the log, when the program ends."""
         def check():
             if not self.is_running():
@@ -47,10 +47,10 @@ class Program:
             return condition()
         try:
             return wait_until(check, seconds, what)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log_tail()}") from error
+        except DeadlineMissed as error:
+            raise DeadlineMissed(f"{error}\n{self.log_tail()}") from error
 
-    def stop(self, seconds=15):
+    def stop(self, seconds=60):
         """SIGTERM, then waits; returns the exit code. A program that does not stop is killed and it is an error."""
         if not self.is_running():
             return self.process.returncode if self.process else None
@@ -59,7 +59,7 @@ class Program:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._kill_group()
-            raise AssertionError(f"{self.arguments[0]} did not stop within {seconds} s:\n{self.log_tail()}") from None
+            raise DeadlineMissed(f"{self.arguments[0]} did not stop within {seconds} s:\n{self.log_tail()}") from None
 
     def kill(self):
         """kill -9."""
@@ -79,11 +79,11 @@ class Program:
 def accepts(port, host="127.0.0.1"):
     """Whether something accepts TCP connections there."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.settimeout(2)
+        probe.settimeout(20)
         return probe.connect_ex((host, port)) == 0
 
 
-def run(*arguments, namespace=None, check=True, timeout=60, input=None, environment=None):
+def run(*arguments, namespace=None, check=True, timeout=120, input=None, environment=None):
     """A program that ends by itself; its output is text. Failure shows the output."""
     arguments = [str(argument) for argument in arguments]
     if namespace:

@@ -50,7 +50,7 @@ class Relay:
 
     def __enter__(self):
         self._thread.start()
-        if not self._ready.wait(5):
+        if not self._ready.wait(60):
             raise RuntimeError("relay did not start")
         return self
 

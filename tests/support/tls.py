@@ -45,7 +45,7 @@ def s_client(address, port, *options, name=None, namespace=None):
     command += ["-servername", name] if name else ["-noservername"]
     if namespace:
         command = ["ip", "netns", "exec", namespace.name, *command]
-    return subprocess.run(command, input="", capture_output=True, text=True, errors="replace", timeout=20)
+    return subprocess.run(command, input="", capture_output=True, text=True, errors="replace", timeout=60)
 
 
 def negotiated(printed, what):

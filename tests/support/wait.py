@@ -7,13 +7,14 @@ _never = threading.Event()
 
 
 class DeadlineMissed(AssertionError):
-    pass
+    """Something did not come in time, which on a busy machine says little: nothing that came was wrong."""
 
 
-def wait_until(condition, seconds=10.0, what=None):
+def wait_until(condition, seconds=60.0, what=None, seen=None):
     """Calls condition() until it returns something true, and returns that; fails after `seconds`.
 
-    Exceptions of condition() count as "not yet"; the last one is shown when the deadline is missed.
+    A generous deadline costs nothing: it is met as soon as the condition is. Exceptions of condition() count as
+    "not yet"; the last one is shown when the deadline is missed, and what seen() returns then.
     """
     end = time.monotonic() + seconds
     last = None
@@ -28,6 +29,7 @@ def wait_until(condition, seconds=10.0, what=None):
         if time.monotonic() >= end:
             name = what or getattr(condition, "__name__", "condition")
             reason = f": {last}" if last else ""
+            reason += f"; seen: {seen()}" if seen else ""
             raise DeadlineMissed(f"not within {seconds} s: {name}{reason}") from last
         _never.wait(0.01)
 
@@ -38,7 +40,7 @@ def wait_for_the_next_second():
     wait_until(lambda: int(time.time()) > now)
 
 
-def measure(condition, seconds=10.0, what=None):
+def measure(condition, seconds, what=None):
     """As wait_until; returns the seconds that passed."""
     start = time.monotonic()
     wait_until(condition, seconds, what)

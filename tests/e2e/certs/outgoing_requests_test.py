@@ -28,7 +28,7 @@ def revocation(node):
 
 
 def unknown(node):
-    return wait_until(lambda: (found := revocation(node)).get("error") and found, 20)
+    return wait_until(lambda: (found := revocation(node)).get("error") and found)
 
 
 def set_and_reload(node, **settings):
@@ -57,7 +57,7 @@ def test_loopback_in_a_certificate_is_not_asked(tmp_path, authority, issuer, ori
             node.config.write_text(node.config.read_text().replace(
                 "[node]\n", '[node]\nrequest_allow_addresses = ["127.0.0.1"]\n', 1))
             node.start()
-            wait_until(lambda: revocation(node).get("state") == "good", 20)
+            wait_until(lambda: revocation(node).get("state") == "good")
             assert [one["target"] for one in issuer.web.requests()] == ["/ocsp", "/issuing.crl"]
     finally:
         node.stop()
@@ -98,7 +98,7 @@ def test_redirects_and_names_lead_no_further_than_addresses(tmp_path, authority,
                 found = revocation(node)
                 return found.get("name") == f"key{number}" and found
 
-            found = wait_until(looked, 20)
+            found = wait_until(looked)
             assert found["state"] == ("unknown" if expected else "good"), found
             assert (expected or "") in found["error"]
         asked = [(one["host"], one["target"]) for one in issuer.web.requests()]
@@ -116,7 +116,7 @@ def test_receiver_of_alerts_is_reached_by_its_address_and_by_a_name_only_where_t
                 alert_webhook_trust=str(authority.root)).start()
     try:
         node.import_certificate(authority.sign(node.request_certificate(), days=5))
-        wait_until(lambda: re.search(r"could not be delivered.*own and not allowed", node.program.log.read_text()), 20)
+        wait_until(lambda: re.search(r"could not be delivered.*own and not allowed", node.program.log.read_text()))
         assert receiver.attempts == 0
         set_and_reload(node, request_allow_addresses=["127.0.0.0/8", "::1"])
         wait_until(lambda: len(receiver.messages) == 1, 90)

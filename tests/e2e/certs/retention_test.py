@@ -79,7 +79,7 @@ def test_node_purges_by_itself_every_day(node, clock, authority):
     node.start()
     assert set(listed(node, clock)) == {old["sha256"], new["sha256"]}
     clock.advance(30 + RETENTION + 2)
-    wait_until(lambda: set(listed(node, clock)) == {new["sha256"]}, 20)
+    wait_until(lambda: set(listed(node, clock)) == {new["sha256"]})
     assert old["sha256"] in node.program.log.read_text()
     assert audit(node, clock)["entries"][0]["subject"]["sha1"] == old["sha1"]
 

@@ -92,7 +92,7 @@ cat {out}/leaf.pem {issuer}/intermediate.pem
     node = make_node(folder, origin, signing.path, prefix=as_user(NODE_USER))
     running.append(node.start())
     assert pathlib.Path(f"/proc/{node.program.pid}").stat().st_uid == daemon.pw_uid
-    wait_until(lambda: shown(node) and shown(node) == fingerprint(out / "leaf.pem"), 20)
+    wait_until(lambda: shown(node) and shown(node) == fingerprint(out / "leaf.pem"))
     assert (out / "who").read_text() == f"{SIGNER_USER}\n"
     assert (out / "secret").read_text() == "token of the authority"
     assert (out / "key").read_text() == ""
@@ -137,7 +137,7 @@ def test_the_node_asks_nobody_who_listens_in_the_programs_place(tmp_path, origin
         with connection:
             connection.settimeout(20)
             assert connection.recv(1) == b""
-    wait_until(lambda: renewal(node).get("failures", 0) >= 1, 20)
+    wait_until(lambda: renewal(node).get("failures", 0) >= 1)
     assert "and not root" in renewal(node)["reason"]
 
 
@@ -152,7 +152,7 @@ def test_failures_read_as_those_of_a_program_of_the_node(tmp_path, origin, runni
     running.append(signing.start())
     node = make_node(tmp_path / "node", origin, signing.path, timeout="5s", **own_user())
     running.append(node.start())
-    wait_until(lambda: renewal(node).get("failures", 0) >= 1, 20)
+    wait_until(lambda: renewal(node).get("failures", 0) >= 1)
     assert words in renewal(node)["reason"]
     assert words in node.cli("cert", "list").stdout
     assert shown(node) is None and node.is_ready()
@@ -161,7 +161,7 @@ def test_failures_read_as_those_of_a_program_of_the_node(tmp_path, origin, runni
 def test_a_service_that_is_not_there_is_explained(tmp_path, origin, running):
     node = make_node(tmp_path / "node", origin, tmp_path / "absent.socket")
     running.append(node.start())
-    wait_until(lambda: renewal(node).get("failures", 0) >= 1, 20)
+    wait_until(lambda: renewal(node).get("failures", 0) >= 1)
     assert "is larder-signer.socket started?" in renewal(node)["reason"]
 
 

@@ -74,7 +74,7 @@ def test_expiry_is_told_at_each_stage_once_and_across_restarts(watched, authorit
     for days, expected in ((61, 1), (61, 1), (77, 2), (84, 3), (84, 3), (89, 4), (91, 5)):
         node = watched(days)
         wait_until(lambda: ready(node)["alerts"], what="the node's own view")
-        wait_until(lambda: len(receiver.messages) == expected, 30, f"{expected} alerts, {days} days ahead")
+        wait_until(lambda: len(receiver.messages) == expected, what=f"{expected} alerts, {days} days ahead")
         heard.append(receiver.alerts[-1])
     assert receiver.attempts == expected + 1, "one was refused and came again; none came twice"
     assert [one["kind"] for one in heard] == ["certificate-expires"] * 6 + ["certificate-expired"]
@@ -95,7 +95,7 @@ def test_a_renewed_certificate_ends_the_alert(watched, authority, receiver):
     node = watched()
     request = node.request_certificate()
     node.import_certificate(authority.sign(request, days=10))
-    wait_until(lambda: len(receiver.messages) == 1, 30)
+    wait_until(lambda: len(receiver.messages) == 1)
     assert ready(node)["alerts"]
     node.import_certificate(authority.sign(request))
     wait_until(lambda: not ready(node)["alerts"])
@@ -108,10 +108,10 @@ def test_a_receiver_that_is_down_holds_nothing_up(tmp_path, origin, authority):
     try:
         chain = authority.sign(node.request_certificate(), days=5)
         node.import_certificate(chain)
-        wait_until(lambda: node.metric("larder_alerts_waiting") == 1, 20)
+        wait_until(lambda: node.metric("larder_alerts_waiting") == 1)
         data = origin.write("served.bin", 10_000)
         assert node.get_tls("/served.bin", authority.root).body == data
-        wait_until(lambda: "could not be delivered" in node.program.log.read_text(), 20)
+        wait_until(lambda: "could not be delivered" in node.program.log.read_text())
     finally:
         node.stop()
     state = json.loads((node.state / "alerts.json").read_text())
@@ -127,7 +127,7 @@ def test_clients_that_refuse_are_counted_and_reported(watched, authority, receiv
     for _ in range(3):
         answer = node.get_tls("/x", other / "ca.pem")
         assert answer.exit_code == 60, answer
-    wait_until(lambda: len(receiver.messages) == 1, 30)
+    wait_until(lambda: len(receiver.messages) == 1)
     alert = receiver.alerts[0]
     assert alert["kind"] == "certificate-refused" and "unknown_ca" in alert["text"] and "127.0.0.1" in alert["text"]
     wait_until(lambda: watch(node)["handshake_failures"]["by_cause"].get("unknown_ca") == 3)
@@ -176,7 +176,7 @@ def test_ocsp_answer_is_stapled(watched, authority, issuer):
     issuer.record(chain)
     issuer.answer()
     node.import_certificate(chain)
-    found = wait_until(lambda: revocation(node).get("state") == "good" and revocation(node), 20)
+    found = wait_until(lambda: revocation(node).get("state") == "good" and revocation(node))
     assert found["source"] == f"http://127.0.0.1:{issuer.port}/" and found["stapled_until"]
     for version in ("-tls1_2", "-tls1_3"):
         printed = s_client(node.address, node.https_port, "-status", version, "-CAfile", authority.root,
@@ -196,8 +196,8 @@ def test_revoked_by_ocsp_is_told_once_and_not_stapled(watched, authority, issuer
     issuer.record(chain, revoked="261101000000Z,keyCompromise")
     issuer.answer()
     node.import_certificate(chain)
-    wait_until(lambda: revocation(node).get("state") == "revoked", 20)
-    wait_until(lambda: len(receiver.messages) == 1, 30)
+    wait_until(lambda: revocation(node).get("state") == "revoked")
+    wait_until(lambda: len(receiver.messages) == 1)
     alert = receiver.alerts[0]
     assert alert["kind"] == "certificate-revoked" and "keyCompromise" in alert["text"]
     assert alert["certificate"] == fingerprint(chain)
@@ -205,7 +205,7 @@ def test_revoked_by_ocsp_is_told_once_and_not_stapled(watched, authority, issuer
     assert node.metric("larder_certificate_revoked") == 1
     assert "OCSP response: no response sent" in s_client(node.address, node.https_port, "-status", name=NAME).stdout
     look_again(node)
-    wait_until(lambda: revocation(node).get("state") == "revoked", 20)
+    wait_until(lambda: revocation(node).get("state") == "revoked")
     assert len(alerts_logged(node)) == 1 and len(receiver.messages) == 1
     assert node.get("/none").status == 404, "nothing is disabled without the setting"
 
@@ -215,17 +215,17 @@ def test_revoked_by_list_disables_where_that_is_wanted(watched, authority, issue
     chain = authority.sign(node.request_certificate(), extensions=issuer.extensions(ocsp=False))
     issuer.record(chain)
     node.import_certificate(chain)
-    wait_until(lambda: revocation(node).get("state") == "good", 20)
+    wait_until(lambda: revocation(node).get("state") == "good")
     assert revocation(node)["source"].endswith("issuing.crl")
 
     issuer.record(chain, revoked="261101000000Z")
     look_again(node)
-    listed = wait_until(lambda: (found := json.loads(node.cli("cert", "list", "--json").stdout))["disabled"] and found, 20)
+    listed = wait_until(lambda: (found := json.loads(node.cli("cert", "list", "--json").stdout))["disabled"] and found)
     assert listed["certificates"][0]["state"] == "retired"
     assert curl(f"https://127.0.0.1:{node.https_port}/", "--insecure").exit_code == 35
     wait_until(lambda: "then run larder cert enable" in node.program.log.read_text())
     assert node.is_ready()
-    wait_until(lambda: [one["kind"] for one in receiver.alerts] == ["certificate-revoked"], 30)
+    wait_until(lambda: [one["kind"] for one in receiver.alerts] == ["certificate-revoked"])
 
     # What the log says to do.
     good = authority.sign(node.request_certificate("next"), extensions=issuer.extensions(ocsp=False))
@@ -243,7 +243,7 @@ def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, author
         chains[name] = authority.sign(request, extensions=issuer.extensions(ocsp=False))
         issuer.record(chains[name])
         node.import_certificate(chains[name], "--partial")
-    wait_until(lambda: [one["state"] for one in watch(node)["revocation"]] == ["good", "good"], 20)
+    wait_until(lambda: [one["state"] for one in watch(node)["revocation"]] == ["good", "good"])
 
     issuer.record(chains[NAME], revoked="261101000000Z")
     look_again(node)
@@ -253,7 +253,7 @@ def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, author
         return listed["disabled"], {one["sha256"]: one["state"] for one in listed["certificates"]}
 
     wait_until(lambda: states() == (False, {fingerprint(chains[NAME]): "retired",
-                                            fingerprint(chains[OTHER]): "active"}), 20)
+                                            fingerprint(chains[OTHER]): "active"}))
     for name in (OTHER, NAME):
         assert served_certificate(node.address, node.https_port, name) == fingerprint(chains[OTHER])
 
@@ -266,8 +266,8 @@ def test_looks_and_alerts_go_through_the_proxy(watched, authority, issuer, recei
         chain = authority.sign(node.request_certificate(), days=10, extensions=issuer.extensions())
         issuer.record(chain)
         node.import_certificate(chain)  # nobody answers where the certificate says: the list is asked next
-        wait_until(lambda: revocation(node).get("state") == "good", 20)
-        wait_until(lambda: len(receiver.messages) == 1, 30)
+        wait_until(lambda: revocation(node).get("state") == "good")
+        wait_until(lambda: len(receiver.messages) == 1)
         asked = "\n".join(proxy.requests())
         assert f"POST http://127.0.0.1:{issuer.port}/" in asked
         assert f"GET {issuer.web.url}/issuing.crl" in asked
@@ -275,7 +275,7 @@ def test_looks_and_alerts_go_through_the_proxy(watched, authority, issuer, recei
 
         before = len(proxy.requests())
         node = watched(proxy=proxy.url, no_proxy=["127.0.0.0/8"])
-        wait_until(lambda: revocation(node).get("state") == "good", 20)
+        wait_until(lambda: revocation(node).get("state") == "good")
         assert len(proxy.requests()) == before
     finally:
         proxy.stop()
@@ -293,10 +293,10 @@ def test_an_answer_that_nobody_may_believe(watched, authority, issuer):
     run("openssl", "ca", "-config", issuer.config, "-gencrl", "-keyfile", other / "key.pem", "-cert", other / "ca.pem",
         "-out", issuer.web.files / "issuing.crl")
     node.import_certificate(chain)
-    found = wait_until(lambda: revocation(node).get("error") and revocation(node), 20)
+    found = wait_until(lambda: revocation(node).get("error") and revocation(node))
     assert found["state"] == "unknown" and "not signed by" in found["error"]
     assert "not known whether delivery is revoked" in node.cli("cert", "list").stdout
     assert re.search(r"^larder_certificate_revoked\{.*\} -1$", node.admin("/metrics").body.decode(), re.M)
     shutil.copy(issuer.folder / "crl.pem", issuer.web.files / "issuing.crl")  # PEM is read too
     look_again(node)
-    wait_until(lambda: revocation(node).get("state") == "revoked", 20)
+    wait_until(lambda: revocation(node).get("state") == "revoked")

@@ -54,11 +54,11 @@ def test_stale_while_revalidate_answers_at_once_and_asks_behind(rules_node, rule
     old = ("Cache-Control", "max-age=1, stale-while-revalidate=600")
     script["/swr"] = [(200, [old, ("ETag", '"1"')], b"old"), (200, [FRESH, ("ETag", '"2"')], b"new")]
     assert rules_node.get("/swr").body == b"old"
-    wait_until(lambda: int(rules_node.get("/swr", "--head").headers["age"]) >= 1, 10, "stale")
+    wait_until(lambda: int(rules_node.get("/swr", "--head").headers["age"]) >= 1, what="stale")
     assert rules_node.get("/swr").body in (b"old", b"new")
     asked = rules_origin.wait_for("/swr", 2)
     assert asked[1].headers["if-none-match"] == '"1"'
-    wait_until(lambda: rules_node.get("/swr").body == b"new", 10, "the new representation")
+    wait_until(lambda: rules_node.get("/swr").body == b"new", what="the new representation")
     assert len(rules_origin.requests("/swr")) == 2
 
 
@@ -66,7 +66,7 @@ def test_background_revalidation_by_304_makes_it_fresh_again(rules_node, rules_o
     script["/swr304"] = [(200, [("Cache-Control", "max-age=1, stale-while-revalidate=600"), ("ETag", '"1"')], b"x"),
                          conditional('"1"', [FRESH], b"x")]
     rules_node.get("/swr304")
-    wait_until(lambda: rules_node.get("/swr304").headers.get("cache-control") == "max-age=3600", 15, "refreshed")
+    wait_until(lambda: rules_node.get("/swr304").headers.get("cache-control") == "max-age=3600", what="refreshed")
     answer = rules_node.get("/swr304")
     assert answer.is_hit and answer.body == b"x"
     assert len(rules_origin.requests("/swr304")) == 2
@@ -104,9 +104,9 @@ def test_pin_of_a_url_pins_its_variants(rules_node, script):
         listed = json.loads(rules_node.cli("cache", "list", "--json").stdout)["objects"]
         return [item["pinned"] for item in listed if item["url"].endswith("/pinned")]
 
-    wait_until(lambda: pinned() == [True] * 3, 10, "all variants pinned")
+    wait_until(lambda: pinned() == [True] * 3, what="all variants pinned")
     rules_node.cli("cache", "unpin", "http://packages.test/pinned")
-    wait_until(lambda: pinned() == [False] * 3, 10, "none pinned")
+    wait_until(lambda: pinned() == [False] * 3, what="none pinned")
 
 
 def test_more_variants_than_places_are_still_right(rules_node, script):
@@ -170,7 +170,7 @@ def test_what_must_be_validated_is_a_gateway_timeout_without_its_origin(tmp_path
     try:
         assert node.get("/kept").status == 200
         origin.stop()
-        wait_until(lambda: not node.get("/kept").is_hit, 10, "stale")
+        wait_until(lambda: not node.get("/kept").is_hit, what="stale")
         assert node.get("/kept").status == status
         assert node.get("/never").status == 502
     finally:
@@ -189,7 +189,7 @@ def test_what_finds_no_connection_to_its_origin_is_refused_before_clients_give_u
     try:
         with concurrent.futures.ThreadPoolExecutor(32) as pool:
             held = [pool.submit(node.get, f"/held/{number}") for number in range(32)]
-            wait_until(lambda: len(origin.seen) == 32, 10, "every connection taken")
+            wait_until(lambda: len(origin.seen) == 32, what="every connection taken")
             assert node.get("/one-more").status == 503
             goes_on.set()
             assert [each.result(30).status for each in held] == [200] * 32
@@ -236,7 +236,7 @@ def test_head_is_answered_from_a_stored_get_and_renews_a_stale_one(rules_node, r
     script["/head"] = [(200, [("Cache-Control", "max-age=1"), ("ETag", '"1"'), ("X-A", "1")], b"body"),
                        (200, [FRESH, ("ETag", '"1"'), ("X-A", "2"), ("Content-Length", "4")], b"")]
     rules_node.get("/head")
-    wait_until(lambda: rules_node.get("/head", "--head").headers["x-a"] == "2", 10, "HEAD goes to the origin")
+    wait_until(lambda: rules_node.get("/head", "--head").headers["x-a"] == "2", what="HEAD goes to the origin")
     answer = rules_node.get("/head")
     assert answer.is_hit and answer.body == b"body" and answer.headers["x-a"] == "2"
     assert [seen.method for seen in rules_origin.requests("/head")] == ["GET", "HEAD"]
@@ -247,7 +247,7 @@ def test_head_that_tells_of_another_representation_ends_the_stored_one(rules_nod
                         (200, [FRESH, ("ETag", '"2"'), ("Content-Length", "7")], b""),
                         (200, [FRESH, ("ETag", '"2"')], b"another")]
     rules_node.get("/head2")
-    wait_until(lambda: rules_node.get("/head2", "--head").headers["etag"] == '"2"', 10, "HEAD goes to the origin")
+    wait_until(lambda: rules_node.get("/head2", "--head").headers["etag"] == '"2"', what="HEAD goes to the origin")
     assert rules_node.get("/head2").body == b"another"
 
 
@@ -367,7 +367,7 @@ def test_several_ranges_of_stored_bytes_come_in_parts(rules_node, rules_origin, 
     ranges = ["-r", "1000000-1100000,0-9,-5"]
     first = rules_node.get("/parts", *ranges)
     assert first.body == data and first.status == 200, "nothing is stored yet: the whole"
-    wait_until(lambda: rules_node.get("/parts", *ranges).status == 206, 10, "every part is stored")
+    wait_until(lambda: rules_node.get("/parts", *ranges).status == 206, what="every part is stored")
     answer = rules_node.get("/parts", *ranges)
     assert int(answer.headers["content-length"]) == len(answer.body)
     size = len(data)

@@ -109,7 +109,7 @@ def test_name_that_moves_inside_is_refused_at_the_next_connect(folder, net, dns,
         return "is not public" in node.program.log.read_text().rsplit("flip.test", 1)[-1] and \
             dns.log().count("flip.test") > asked
 
-    wait_until(refused, 30)
+    wait_until(refused)
     assert inside.requests("/other.bin") == []
     assert node.get("/flip.bin", host="flip.test", namespace=net.left).body == data, "what is stored stays"
     dns.set(names(net, PUBLIC))

@@ -25,14 +25,14 @@ def test_an_identity_is_renewed_before_it_ends(tmp_path):
             node.start()
 
         years_go_by(225)  # the earliest draw is at 225.08 days
-        wait_until(lambda: node.metric("larder_site_connected") == 1, 20)
+        wait_until(lambda: node.metric("larder_site_connected") == 1)
         assert identity.read_text() == first, "not yet"
         years_go_by(20)
-        wait_until(lambda: identity.read_text() != first, 20)
+        wait_until(lambda: identity.read_text() != first)
         assert (node.state / "site" / "identity.key").read_text() == key
         years_go_by(140)  # the first one has ended
-        wait_until(lambda: node.metric("larder_site_connected") == 1, 20)
-        wait_until(lambda: site.nodes().get(node.name), 20)
+        wait_until(lambda: node.metric("larder_site_connected") == 1)
+        wait_until(lambda: site.nodes().get(node.name))
     finally:
         node.stop()
         site.stop()

@@ -104,7 +104,7 @@ def test_node_keeps_its_place_after_both_were_killed(site, joined):
 def test_https_only_refuses_site_issued_certificates_and_enhanced_brings_them_back(site, joined):
     wait_until(lambda: served_certificate(joined.address, joined.content_port) is not None)
     site.cli("site", "mode", "https-only")
-    wait_until(lambda: served_certificate(joined.address, joined.content_port) is None, 10)
+    wait_until(lambda: served_certificate(joined.address, joined.content_port) is None)
     site.cli("site", "mode", "enhanced")
     seconds = measure(lambda: served_certificate(joined.address, joined.content_port) is not None, 10)
     print(f"role certificate in effect {seconds * 1000:.0f} ms after enhanced mode was set")

@@ -11,6 +11,7 @@ import pytest
 from support.curl import curl
 from support.dpop import OauthClient, base64url, claims_of, from_base64url, new_key
 from support.program import run
+from support.wait import wait_until
 
 
 class Outsider:
@@ -81,7 +82,12 @@ def test_content_token_opens_content_for_its_certificate(site, joined, outsider,
     assert header["typ"] == "at+jwt" and claims["aud"] == "content"
     assert claims["cnf"] == {"x5t#S256": base64url(hashlib.sha256(outsider.der).digest())}
     url = f"https://127.0.0.1:{joined.content_port}/content/open/1/{package.name}"
-    got = outsider.get(url, site.root, answer["access_token"], tmp_path)
+
+    def known_to_the_node():  # 404 until it has heard of the package, 503 until it has fetched it
+        got = outsider.get(url, site.root, answer["access_token"], tmp_path)
+        return got.status not in (404, 503) and got
+
+    got = wait_until(known_to_the_node)
     assert (got.status, got.body) == (200, package.read_bytes())
 
 
@@ -135,7 +141,8 @@ def test_unregistered_key_gets_no_token(site, tmp_path):
     assert status in (400, 401) and "access_token" not in answer
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"a":1,"a":2}', b"[" * 5000, base64.b64encode(os.urandom(3000)), b"null"])
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a":1,"a":2}', b"[" * 5000, base64.b64encode(os.urandom(3000)), b"null"],
+                         ids=["empty", "open", "twice", "deep", "noise", "null"])
 def test_malformed_registration_is_refused(site, outsider, body):
     proof = outsider.oauth.proof("POST", f"{site.url}/client/v1/register", outsider.oauth.nonce)
     status, _, _ = outsider.oauth.send("POST", "/client/v1/register", body, "application/json", proof=proof)

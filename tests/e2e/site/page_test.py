@@ -14,13 +14,13 @@ def browser(folder):
 
 def test_page_shows_nodes_and_follows_the_traffic(browser, site, joined, origin):
     browser.open(f"http://127.0.0.1:{site.admin_port}/")
-    wait_until(lambda: "node1" in browser.text(), 20, "node1 on the page")
+    wait_until(lambda: "node1" in browser.text(), what="node1 on the page")
     assert browser.text("#bytes-hit") == browser.text("#bytes-miss") == "0 B"
     data = origin.write("watched.bin", 5_000_000)
     for _ in range(3):
         assert joined.get("/watched.bin").body == data
     # No reload: the page itself asks for news. One miss and two hits of 5 MB.
-    wait_until(lambda: browser.text("#bytes-hit").startswith("10"), 20, "the hits on the page")
+    wait_until(lambda: browser.text("#bytes-hit").startswith("10"), what="the hits on the page")
     assert browser.text("#bytes-miss").startswith("5")
     assert browser.text("#delivered").startswith("15")
     assert "days" in browser.text().lower()
