@@ -1,17 +1,23 @@
+import os
 import pathlib
 
 import pytest
 
+from support import secrets_used
 from support.authority import Authority
 from support.larder import PROGRAM, Node, origin_table
 from support.origin import Origin
 
-LAST = "logs_hold_no_secret_test.py"
-
 
 def pytest_collection_modifyitems(items):
-    """The test that looks through every log runs when the logs are written."""
-    items.sort(key=lambda item: item.path.name == LAST)
+    """What looks through every log runs when the logs are written."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def pytest_sessionfinish():
+    """A run of several processes has its secrets and logs searched in the last of them."""
+    if "LARDER_SECRETS" in os.environ:
+        secrets_used.save(pathlib.Path(os.environ["LARDER_SECRETS"]) / f"{os.getpid()}.json")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,10 +1,14 @@
 """Free TCP ports, chosen below the kernel's range for outgoing connections, so that none is taken
-between choosing and binding by somebody's client."""
+between choosing and binding by somebody's client. Processes that share a run (pytest-xdist) choose from shares of
+their own: a port that is free because its program is being restarted belongs to somebody all the same."""
 
+import os
 import random
 import socket
 
-_first, _last = 10000, 32000
+_share = 22000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+_first = 10000 + _share * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_last = _first + _share - 1
 _taken = set()
 
 
@@ -24,12 +28,12 @@ def free_port():
     raise RuntimeError("no free port found")
 
 
-def free_ports(count):
-    """`count` free ports in a row; returns the first."""
+def free_ports(count, offsets=None):
+    """`count` free ports in a row, or those of them at `offsets`; returns the first."""
     for _ in range(200):
         first = free_port()
-        row = range(first, first + count)
-        if all(_is_free(port) for port in row[1:]):
+        row = [first + offset for offset in offsets or range(count)]
+        if first + count - 1 <= _last and all(_is_free(port) for port in row if port != first):
             _taken.update(row)
             return first
     raise RuntimeError(f"no {count} free ports in a row found")

@@ -1,5 +1,7 @@
 """Every secret that a run makes, and every log that it writes: one test compares the two at the end."""
 
+import json
+import os
 import pathlib
 
 _secrets = {}  # text -> what it is
@@ -32,13 +34,30 @@ def register_key_file(path):
 def register_keys_under(folder):
     """Every PEM private key below a program's state folder."""
     for file in pathlib.Path(folder).rglob("*"):
-        if file.is_file() and file.stat().st_size < 16384 and b" PRIVATE KEY-----" in file.read_bytes():
-            register_key_file(file)
+        try:
+            if file.is_file() and file.stat().st_size < 16384 and b" PRIVATE KEY-----" in file.read_bytes():
+                register_key_file(file)
+        except FileNotFoundError:  # written by a running program, and renamed since the folder was read
+            pass
 
 
 def register_log(path):
     """A log file, or a folder of them, which need not exist yet."""
     _logs.add(pathlib.Path(path))
+
+
+def save(path):
+    """What this process knows, for load() in another one."""
+    with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        json.dump({"secrets": _secrets, "logs": [str(log) for log in _logs]}, file)
+
+
+def load(folder):
+    """Adds what other processes saved there."""
+    for file in pathlib.Path(folder).iterdir():
+        known = json.loads(file.read_text())
+        _secrets.update(known["secrets"])
+        _logs.update(map(pathlib.Path, known["logs"]))
 
 
 def log_files():
