@@ -110,8 +110,11 @@ Result<std::string> append_audit_entry(const std::string& path, std::string_view
       {"subject", subject},
       {"previous", chain.entries.empty() ? no_digest() : chain.entries.back().digest}};
   const std::string line = json.dump(-1, ' ', true, Json::error_handler_t::replace);
-  const base::UniqueFd fd(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, kFileMode));
+  // Safe in its folder before it has an entry: what is deleted next must not outlive it in a crash.
+  if (!std::filesystem::exists(path)) {
+    LARDER_TRY(base::write_file_atomically(path, "", kFileMode));
+  }
+  const base::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return base::fail_errno("cannot open " + path, errno);
   // Over what a crash has left of a line.
   if (::ftruncate(fd.get(), static_cast<off_t>(text->size())) != 0 ||
