@@ -275,21 +275,29 @@ Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signe
   // Not under the lock: a signer may take minutes.
   const auto chain = signer.sign(*text);
   if (!chain) return base::with_context(signer.name(), chain.error());
-  const auto answer = read_certificates(*chain);
+  auto outcome = import_signed(*chain, key_name, *key, signer.name(), clock, pause);
+  // A busy folder or a full disk passes; the same chain would be refused again.
+  if (outcome || outcome.error().code == ErrorCode::InvalidArgument) signer.settle();
+  return outcome;
+}
+
+Result<ImportOutcome> CertificateStore::import_signed(
+    const std::string& chain, const std::string& key_name, const crypto::PrivateKey& key,
+    std::string_view signer, const base::Clock& clock, const Pause& pause) {
+  const auto answer = read_certificates(chain);
   if (!answer) {
-    return fail(ErrorCode::InvalidArgument,
-                std::string(signer.name()) + ": " + answer.error().message);
+    return fail(ErrorCode::InvalidArgument, std::string(signer) + ": " + answer.error().message);
   }
   // A certificate of another key held here would be imported too, and be the wrong one.
   const auto leaf = std::ranges::find_if(
-      answer->certificates, [&](const Certificate& each) { return each.matches(*key); });
+      answer->certificates, [&](const Certificate& each) { return each.matches(key); });
   if (leaf == answer->certificates.end()) {
-    return fail(ErrorCode::InvalidArgument, std::string(signer.name()) +
+    return fail(ErrorCode::InvalidArgument, std::string(signer) +
                                                 ": the answer holds no certificate for the key " +
                                                 key_name + ": another request was signed");
   }
   LARDER_TRY(check_newer(*leaf, key_name));
-  auto outcome = import_within(kPatience, pause, *chain, {}, clock.wall());
+  auto outcome = import_within(kPatience, pause, chain, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
   }

@@ -148,6 +148,10 @@ class CertificateStore {
   base::Result<ImportOutcome> import_within(std::chrono::milliseconds patience, const Pause& pause,
                                             std::string_view content, const ImportOptions& options,
                                             base::WallTime now);
+  // What a signer returned for the request of that key.
+  base::Result<ImportOutcome> import_signed(const std::string& chain, const std::string& key_name,
+                                            const crypto::PrivateKey& key, std::string_view signer,
+                                            const base::Clock& clock, const Pause& pause);
   // Checks a chain for a key; unless it is a dry run, commits it. Under the lock.
   enum class Source { Import, Rollback };
   base::Result<ImportOutcome> activate(const HeldKey& key,

@@ -19,6 +19,8 @@ class Signer {
   // The PEM chain, leaf first, for a PEM request. Blocks; bounded by the implementation's own
   // deadline. What it returns is checked like any imported file.
   virtual base::Result<std::string> sign(std::string_view request_pem) = 0;
+  // What `sign` returned was imported, or never will be: what was kept to get it once more may go.
+  virtual void settle() {}
   // After a failure: how long whoever signs wants to be left alone; 0 when nothing was said.
   virtual std::chrono::seconds asked_to_wait() const { return std::chrono::seconds(0); }
 };

@@ -51,6 +51,7 @@ Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
   settings.proof = signer.challenge == AcmeChallengeType::Http01
                        ? signers::AcmeProofKind::Http01
                        : signers::AcmeProofKind::TlsAlpn01;
+  settings.order_file = settings.server.folder + "/order-" + signer.certificate + ".json";
   settings.preferred_chain = signer.preferred_chain;
   settings.timeout = signer.timeout;
   LARDER_TRY(base::make_directories(parts.settings.state_dir + "/acme", 0700));

@@ -90,10 +90,12 @@ std::optional<AcmeChallenge> challenge_of(const Json& json) {
   auto type = base::json_string(json, "type");
   auto url = url_member(json, "url");
   auto token = base::json_string_or(json, "token", "");
+  const auto status = base::json_string_or(json, "status", "");
   if (!type || !url || !token || !is_base64url(*token, kTokenLimit)) return std::nullopt;
   AcmeChallenge challenge{.type = printable(*type, kTypeLimit),
                           .url = std::move(*url),
                           .token = std::move(*token),
+                          .is_processing = status && *status == "processing",
                           .error = {}};
   if (const auto error = json.find("error"); error != json.end())
     challenge.error = problem_of(*error);

@@ -61,6 +61,7 @@ struct AcmeChallenge {
   std::string type;  // "http-01"
   std::string url;
   std::string token;
+  bool is_processing = false;  // the server was told already
   AcmeProblem error;
 };
 struct AcmeAuthorization {

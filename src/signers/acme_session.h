@@ -39,6 +39,7 @@ class AcmeSession {
   base::Status open();
 
   const AcmeDirectory& directory() const { return directory_; }
+  const std::string& account() const { return account_; }  // URL
   // token "." thumbprint of the account's key (RFC 8555 section 8.1).
   base::Result<std::string> key_authorization(std::string_view token) const;
 

@@ -7,8 +7,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "crypto/certificate.h"
+#include "crypto/digest.h"
 #include "crypto/names.h"
 #include "crypto/request.h"
+#include "signers/kept_order.h"
 
 namespace larder::signers {
 
@@ -63,6 +65,12 @@ bool is_same(const AcmeIdentifier& one, const AcmeIdentifier& other) {
   return address && other_address && *address == *other_address;
 }
 
+// The same order would fail the same way: what the server refuses, or nobody understands.
+bool is_final(const base::Error& error) {
+  return error.code == ErrorCode::PermissionDenied || error.code == ErrorCode::NotFound ||
+         error.code == ErrorCode::InvalidArgument;
+}
+
 bool ends_at(const std::string& chain_pem, const std::string& common_name) {
   const auto chain = crypto::parse_certificates(chain_pem);
   if (!chain) return false;
@@ -80,8 +88,21 @@ class AcmeSigner::Order {
 
   Result<std::string> run(const crypto::CertificateRequest& request,
                           const std::vector<AcmeIdentifier>& identifiers) {
-    LARDER_TRY(begin(identifiers));
+    const std::string digest = crypto::sha256_hex(request.to_der());
+    const auto resumed = resume(digest);
+    if (!resumed) return std::unexpected(resumed.error());
+    if (!*resumed) LARDER_TRY(begin(identifiers, digest));
+    if (order_.status == AcmeStatus::Pending) LARDER_TRY(authorize_all(identifiers));
+    return finish(request);
+  }
+
+ private:
+  Status authorize_all(const std::vector<AcmeIdentifier>& identifiers) {
     for (const std::string& url : order_.authorizations) LARDER_TRY(authorize(url, identifiers));
+    return {};
+  }
+
+  Result<std::string> finish(const crypto::CertificateRequest& request) {
     LARDER_TRY(await_order({AcmeStatus::Pending}));
     if (order_.status == AcmeStatus::Ready) {
       const Json payload = {{"csr", base::to_base64url(base::as_bytes(request.to_der()))}};
@@ -94,8 +115,26 @@ class AcmeSigner::Order {
     return fetch_chain();
   }
 
- private:
-  Status begin(const std::vector<AcmeIdentifier>& identifiers) {
+  // Whether an order that was begun for the same request goes on. One that is over, or that the
+  // server does not know, is not asked for again.
+  Result<bool> resume(const std::string& digest) {
+    const std::string& file = signer_.settings_.order_file;
+    const auto kept = read_kept_order(file);
+    if (!kept) return false;
+    if (is_usable(*kept, session_.account(), digest, signer_.clock_.wall())) {
+      url_ = kept->url;
+      const Status taken = take(session_.post(url_, ""));
+      if (taken) {
+        base::log_info("an order that was begun goes on", {});
+        return true;
+      }
+      if (!is_final(taken.error())) return std::unexpected(taken.error());
+    }
+    forget_order(file);
+    return false;
+  }
+
+  Status begin(const std::vector<AcmeIdentifier>& identifiers, const std::string& digest) {
     Json list = Json::array();
     for (const AcmeIdentifier& each : identifiers) {
       list.push_back({{"type", each.is_address ? "ip" : "dns"}, {"value", each.value}});
@@ -106,6 +145,15 @@ class AcmeSigner::Order {
     url_ = answer->field("Location");
     if (!is_acme_url(url_)) {
       return fail(ErrorCode::InvalidArgument, "the server did not say where the order is");
+    }
+    if (const Status kept =
+            keep_order(signer_.settings_.order_file, {.url = url_,
+                                                      .account = session_.account(),
+                                                      .request = digest,
+                                                      .made_at = signer_.clock_.wall()});
+        !kept) {
+      base::log_warning("an order cannot be kept: a restart would begin a new one",
+                        {{"reason", kept.error().message}});
     }
     return take(answer);
   }
@@ -180,19 +228,28 @@ class AcmeSigner::Order {
     const auto open =
         signer_.responder_.open(signer_.settings_.proof, identifier, challenge->token, *answer);
     if (!open) return std::unexpected(open.error());
-    if (const auto told = session_.post(challenge->url, "{}"); !told) {
-      return base::with_context("the challenge for " + authorization->identifier.value,
-                                told.error());
+    if (!challenge->is_processing) {
+      const auto told = session_.post(challenge->url, "{}");
+      // One that was told before a restart may be over by now.
+      if (!told && told.error().code != ErrorCode::PermissionDenied) {
+        return base::with_context("the challenge for " + identifier.value, told.error());
+      }
+      if (!told) {
+        authorization = read_authorization(url);
+        if (!authorization || authorization->status == AcmeStatus::Pending) {
+          return base::with_context("the challenge for " + identifier.value, told.error());
+        }
+      }
     }
     milliseconds delay = kFirstPoll;
-    do {
+    while (authorization->status == AcmeStatus::Pending ||
+           authorization->status == AcmeStatus::Processing) {
       LARDER_TRY(wait(delay));
       auto read = read_authorization(url);
       if (!read && passes(read.error())) continue;
       if (!read) return std::unexpected(read.error());
       authorization = std::move(read);
-    } while (authorization->status == AcmeStatus::Pending ||
-             authorization->status == AcmeStatus::Processing);
+    }
     return authorization->status == AcmeStatus::Valid ? Status() : refused(*authorization);
   }
 
@@ -253,12 +310,18 @@ Result<std::string> AcmeSigner::sign(std::string_view request_pem) {
   AcmeSession session(settings_.server, exchange_, clock_, deadline);
   const auto chain = [&]() -> Result<std::string> {
     LARDER_TRY(session.open());
-    return Order(*this, session, deadline).run(*request, *identifiers);
+    auto signed_chain = Order(*this, session, deadline).run(*request, *identifiers);
+    if (!signed_chain && is_final(signed_chain.error())) forget_order(settings_.order_file);
+    return signed_chain;
   }();
   asked_to_wait_ =
       chain ? std::chrono::seconds(0)
             : std::min(session.retry_after().value_or(std::chrono::seconds(0)), kLongestAskedWait);
   return chain;
+}
+
+void AcmeSigner::settle() {
+  forget_order(settings_.order_file);
 }
 
 }  // namespace larder::signers

@@ -1,6 +1,7 @@
 // A signer that is an ACME server (RFC 8555; addresses by RFC 8738): orders a certificate for the
 // names of the request, proves that this host answers under them, sends the request and fetches the
-// chain. The private key of the certificate is not needed and not known here.
+// chain. The private key of the certificate is not needed and not known here. An order that was
+// begun for the same request is gone on with, also after a restart.
 //
 // Blocks, within the timeout; one thread.
 #pragma once
@@ -36,6 +37,7 @@ class ChallengeResponder {
 struct AcmeSettings {
   AcmeServer server;
   AcmeProofKind proof = AcmeProofKind::Http01;
+  std::string order_file;       // keeps an order that is not finished (kept_order.h)
   std::string preferred_chain;  // common name at the top of the chain; empty: the server's choice
   std::chrono::milliseconds timeout{600'000};
 };
@@ -49,6 +51,7 @@ class AcmeSigner final : public certs::Signer {
 
   std::string_view name() const override { return "acme"; }
   base::Result<std::string> sign(std::string_view request_pem) override;
+  void settle() override;
   std::chrono::seconds asked_to_wait() const override { return asked_to_wait_; }
 
  private:

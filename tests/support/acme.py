@@ -13,10 +13,11 @@ from support.program import Program, accepts
 
 
 class Pebble:
-    """Comes for http-01 to `http_port` and for tls-alpn-01 to `tls_port`; all names lead to 127.0.0.1."""
+    """Comes for http-01 to `http_port` and for tls-alpn-01 to `tls_port`; all names lead to 127.0.0.1.
+    `believes_late`: believes everybody without coming, and takes up to some seconds for that."""
 
     def __init__(self, folder, authority, http_port, tls_port, external_keys=None, validity=None, reject_nonces=30,
-                 alternate_roots=0):
+                 alternate_roots=0, believes_late=False):
         if not shutil.which("pebble"):
             pytest.skip("pebble is not installed: packaging/install_missing test")
         self.folder = pathlib.Path(folder)
@@ -39,8 +40,10 @@ class Pebble:
                                "-management", f"127.0.0.1:{self.dns_management}"], self.folder / "names.log")
         self.program = Program(["pebble", "-config", conf, "-dnsserver", f"127.0.0.1:{self.dns_port}", "-strict"],
                                self.folder / "pebble.log",
-                               environment={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(reject_nonces),
-                                            "PEBBLE_ALTERNATE_ROOTS": str(alternate_roots)})
+                               environment={"PEBBLE_WFE_NONCEREJECT": str(reject_nonces),
+                                            "PEBBLE_ALTERNATE_ROOTS": str(alternate_roots),
+                                            **({"PEBBLE_VA_ALWAYS_VALID": "1", "PEBBLE_VA_SLEEPTIME": "5"}
+                                               if believes_late else {"PEBBLE_VA_NOSLEEP": "1"})})
 
     def start(self):
         self._names.start()

@@ -17,7 +17,8 @@ def _decode(text):
 
 class MisbehavingAcme:
     """`mistake` is one of: "" (none), "limited", "silent", "another-key", "other-names", "stale-nonce",
-    "not-json", "endless", "elsewhere", "other-identifier", "never-looks" (at the answer to its challenge)."""
+    "not-json", "endless", "elsewhere", "other-identifier", "never-looks" (at the answer to its challenge), "forgetful".
+    It may be changed while it runs."""
 
     def __init__(self, folder, authority, mistake=""):
         self.folder, self.authority, self.mistake = pathlib.Path(folder), authority, mistake
@@ -122,6 +123,8 @@ class MisbehavingAcme:
         if path == "newOrder" and self.mistake in ("other-identifier", "never-looks"):
             return self._answer(handler, 201, {"status": "pending", "authorizations": [f"{self.url}/authorization"],
                                                "finalize": f"{self.url}/finalize"}, Location=f"{self.url}/order")
+        if path == "order" and self.mistake == "forgetful":
+            return self._answer(handler, 404, {"type": "urn:ietf:params:acme:error:malformed", "detail": "no such order"})
         if path in ("newOrder", "order", "finalize"):
             status = "processing" if self.mistake == "endless" and self._csr else "valid" if self._csr else "ready"
             return self._answer(handler, 201, {"status": status, "authorizations": [], "finalize": f"{self.url}/finalize",

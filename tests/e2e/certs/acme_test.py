@@ -281,3 +281,70 @@ def test_an_open_challenge_changes_nothing_for_other_clients(tmp_path, origin, a
         asked = s_client(node.address, node.content_port, version, "-CAfile", authority.root, name=NAME).stdout
         assert "Verify return code: 0 (ok)" in asked and "Requested Signature Algorithms" in asked
     assert challenge_shown(), "it was open all the time"
+
+
+def kept_orders(node):
+    return list((node.state / "acme").glob("*/order-delivery.json"))
+
+
+def test_an_order_survives_a_kill_before_its_request_was_sent(tmp_path, origin, authority, running):
+    node, server = with_pebble(tmp_path, origin, authority, running,
+                               pebble={"believes_late": True, "reject_nonces": 0})
+    file = wait_until(lambda: kept_orders(node), 30)[0]
+    node.kill()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "finalize-order" not in server.said(), "killed too late for what this test is about"
+    node.start()
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) is not None
+    assert server.said().count("order-plz") == 1, "the same order was finished"
+    assert not kept_orders(node)
+
+
+def killed_after_its_request_was_sent(tmp_path, origin, authority, running, end):
+    """The server has the request, and is in no hurry."""
+    node, server = misbehaving(tmp_path, origin, authority, running, "endless")
+    wait_until(lambda: "finalize" in server.asked, 30)
+    end(node)
+    assert kept_orders(node)
+    return node, server
+
+
+def test_an_order_survives_a_kill_after_its_request_was_sent(tmp_path, origin, authority, running):
+    node, server = killed_after_its_request_was_sent(tmp_path, origin, authority, running, Node.kill)
+    server.mistake = ""
+    node.start()
+    record = json.loads((node.state / "certificates/delivery/renewal.json").read_text())
+    assert record["failures"] == 1 and "ended during the attempt" in record["reason"]
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) is not None
+    assert server.asked.count("newOrder") == 1 and server.asked.count("finalize") == 1
+    assert not kept_orders(node)
+
+
+def test_an_order_goes_on_after_a_stop_which_is_no_failure(tmp_path, origin, authority, running):
+    node, server = killed_after_its_request_was_sent(tmp_path, origin, authority, running, Node.stop)
+    server.mistake = ""
+    node.start()
+    wait_for_certificate(node)
+    assert server.asked.count("newOrder") == 1
+
+
+def test_an_order_that_the_server_has_forgotten_is_made_anew(tmp_path, origin, authority, running):
+    node, server = killed_after_its_request_was_sent(tmp_path, origin, authority, running, Node.kill)
+    server.mistake = "forgetful"
+    node.start()
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) is not None
+    assert server.asked.count("newOrder") == 2
+    assert not kept_orders(node)
+
+
+def test_an_order_whose_certificate_is_refused_is_not_asked_for_again(tmp_path, origin, authority, running):
+    node, server = misbehaving(tmp_path, origin, authority, running, "other-names")
+    wait_until(lambda: renewal(node)["failures"] >= 1, 40)
+    assert not kept_orders(node)
+    server.mistake = ""
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) is not None
+    assert server.asked.count("newOrder") == 2
