@@ -1,11 +1,12 @@
-// What an ACME server answers: directory, order, authorization, problem, and the fields beside
-// them. Whatever parses is bounded, leads to https only, and holds nothing that a path, a field or
-// a log must not hold.
+// What an ACME server answers: directory, order, authorization, renewal information, problem, and
+// the fields beside them. Whatever parses is bounded, leads to https only, and holds nothing that a
+// path, a field or a log must not hold.
 #include <algorithm>
 #include <cstdint>
 
 #include "require.h"
 #include "signers/acme_messages.h"
+#include "signers/renewal_info.h"
 
 namespace {
 
@@ -34,6 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(is_acme_url(url) && url.starts_with("https://") && is_plain(url));
     }
     require(is_plain(directory->terms));
+    require(directory->renewal_info.empty() || is_acme_url(directory->renewal_info));
   }
   if (const auto order = parse_acme_order(text)) {
     require(order->authorizations.size() <= kAcmeNamesLimit && is_acme_url(order->finalize));
@@ -48,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       check(challenge.error);
     }
   }
+  if (const auto window = parse_renewal_info(text)) require(window->start < window->end);
   check(parse_acme_problem(text));
   if (is_acme_nonce(text)) require(is_token(text));
   const auto now = larder::base::from_unix_seconds(1'800'000'000);

@@ -33,6 +33,13 @@ microseconds delay_after(unsigned failures, const std::optional<Lifetime>& curre
   return std::max(std::min(delay, longest), kShortestDelay);
 }
 
+WallTime planned(const Lifetime& current, const std::optional<RenewalWindow>& suggested) {
+  if (!suggested) return current.renewal_time();
+  const WallTime drawn =
+      suggested->start + (suggested->end - suggested->start) / 256 * current.draw;
+  return std::min(drawn, current.emergency_time());
+}
+
 }  // namespace
 
 WallTime Lifetime::renewal_time() const {
@@ -56,17 +63,19 @@ Lifetime lifetime_of(WallTime not_before, WallTime not_after, std::string_view i
 }
 
 RenewalDecision decide_renewal(const std::optional<Lifetime>& current,
-                               const RenewalAttempts& attempts, WallTime now) {
+                               const RenewalAttempts& attempts, WallTime now,
+                               const std::optional<RenewalWindow>& suggested) {
   RenewalDecision decision;
   if (!current) {
     decision.at = now;
     decision.reason = "there is no certificate yet";
   } else if (now >= current->not_after) {
-    decision.at = current->renewal_time();
+    decision.at = planned(*current, suggested);
     decision.reason = "the certificate has ended";
   } else {
-    decision.at = current->renewal_time();
-    decision.reason = "two thirds of the certificate's life are over";
+    decision.at = planned(*current, suggested);
+    decision.reason = suggested ? "whoever signed the certificate suggests it"
+                                : "two thirds of the certificate's life are over";
   }
   decision.emergency = !current || now >= current->emergency_time();
   // An attempt in the future was made before somebody set the clock back: it says nothing.

@@ -3,7 +3,8 @@
 //
 // Renewal is due at two thirds of the certificate's life, earlier by up to a twentieth of it. How
 // much earlier is drawn once, when the certificate is made: the draw is a byte of its digest, so a
-// restart does not draw again and hosts that began together do not renew together. In the last
+// restart does not draw again and hosts that began together do not renew together. Where whoever
+// signs suggests a window, the same draw chooses the time in it instead. In the last
 // tenth of its life attempts follow each other faster: that is the emergency window.
 #pragma once
 
@@ -28,6 +29,14 @@ struct Lifetime {
   base::WallTime emergency_time() const;
 };
 
+// In which whoever signed a certificate wants it renewed; ends after it begins.
+struct RenewalWindow {
+  base::WallTime start;
+  base::WallTime end;
+
+  bool operator==(const RenewalWindow&) const = default;
+};
+
 Lifetime lifetime_of(const crypto::Certificate& certificate);
 // `id` is the hexadecimal SHA-256 of the certificate.
 Lifetime lifetime_of(base::WallTime not_before, base::WallTime not_after, std::string_view id);
@@ -50,8 +59,10 @@ struct RenewalDecision {
 // then after four times as long each time, up to 12 hours (in the emergency window one hour; for
 // short-lived certificates correspondingly less), for ever, and not before the signer wants to be
 // asked again. After a success there is a pause too, so that a signer whose certificates are due
-// at once is not asked without end.
+// at once is not asked without end. `suggested` is for the current certificate; it may make the
+// renewal earlier, or later, but not later than the emergency window begins.
 RenewalDecision decide_renewal(const std::optional<Lifetime>& current,
-                               const RenewalAttempts& attempts, base::WallTime now);
+                               const RenewalAttempts& attempts, base::WallTime now,
+                               const std::optional<RenewalWindow>& suggested = std::nullopt);
 
 }  // namespace larder::certs

@@ -32,6 +32,36 @@ Result<std::int64_t> bounded(const Json& json, const char* name, std::int64_t li
   return number;
 }
 
+// One that cannot be read is none: the signer is asked again.
+std::optional<RenewalRecord::Advice> advice_of(const Json& json) {
+  const auto found = json.find("advice");
+  if (found == json.end() || !found->is_object()) return std::nullopt;
+  const auto time = [&](const char* name) {
+    const auto text = base::json_string(*found, name);
+    return text ? base::parse_rfc3339(*text)
+                : Result<base::WallTime>(std::unexpected(text.error()));
+  };
+  auto certificate = base::json_string(*found, "certificate");
+  const auto look_again = time("look_again");
+  if (!certificate || !look_again) return std::nullopt;
+  RenewalRecord::Advice advice{
+      .certificate = std::move(*certificate), .window = {}, .look_again = *look_again};
+  const auto start = time("start");
+  const auto end = time("end");
+  if (start && end && *start < *end) advice.window = {.start = *start, .end = *end};
+  return advice;
+}
+
+Json json_of(const RenewalRecord::Advice& advice) {
+  Json json = {{"certificate", advice.certificate},
+               {"look_again", base::to_rfc3339(advice.look_again)}};
+  if (advice.window) {
+    json["start"] = base::to_rfc3339(advice.window->start);
+    json["end"] = base::to_rfc3339(advice.window->end);
+  }
+  return json;
+}
+
 }  // namespace
 
 Result<RenewalRecord> parse_renewal_record(std::string_view text) {
@@ -61,7 +91,11 @@ Result<RenewalRecord> parse_renewal_record(std::string_view text) {
     return fail(ErrorCode::InvalidArgument, "\"running\" is neither true nor false");
   }
 
-  RenewalRecord record{.signer = std::move(*signer), .attempts = {}, .reason = {}, .next = *next};
+  RenewalRecord record{.signer = std::move(*signer),
+                       .attempts = {},
+                       .reason = {},
+                       .next = *next,
+                       .advice = advice_of(*json)};
   record.is_running = running != json->end() && running->get<bool>();
   record.reason = std::move(*reason);
   record.attempts.failures = static_cast<unsigned>(*failures);
@@ -84,6 +118,7 @@ std::string print(const RenewalRecord& record) {
       {"reason", record.reason.substr(0, kReasonLimit)},
       {"next", base::to_rfc3339(record.next)}};
   if (record.is_running) json["running"] = true;
+  if (record.advice) json["advice"] = json_of(*record.advice);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

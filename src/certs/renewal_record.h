@@ -17,6 +17,13 @@ struct RenewalRecord {
   RenewalAttempts attempts;
   std::string reason;   // of the last failure; empty after a success
   base::WallTime next;  // when the next attempt is due
+  // What whoever signed said of the renewal of one certificate, and when it is asked again.
+  struct Advice {
+    std::string certificate;  // its id
+    std::optional<RenewalWindow> window;
+    base::WallTime look_again;
+  };
+  std::optional<Advice> advice = std::nullopt;
   // Written before the signer is asked: whoever reads it after a restart counts a failure.
   bool is_running = false;
 };

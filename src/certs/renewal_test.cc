@@ -118,5 +118,52 @@ TEST(RenewalRecord, IsRefusedWhenItIsNoneOfOurs) {
   }
 }
 
+TEST(Renewal, FollowsASuggestedWindowWithTheSameDraw) {
+  const RenewalWindow early{.start = kStart + 10 * kDay, .end = kStart + 12 * kDay};
+  const auto decision = decide_renewal(ninety_days(128), {}, kStart, early);
+  EXPECT_EQ(decision.at, kStart + 11 * kDay);
+  EXPECT_FALSE(decision.due);
+  EXPECT_TRUE(decide_renewal(ninety_days(128), {}, kStart + 11 * kDay, early).due);
+  EXPECT_EQ(decide_renewal(ninety_days(0), {}, kStart, early).at, early.start);
+  const RenewalWindow late{.start = kStart + 70 * kDay, .end = kStart + 72 * kDay};
+  EXPECT_EQ(decide_renewal(ninety_days(128), {}, kStart, late).at, kStart + 71 * kDay);
+}
+
+TEST(Renewal, SuggestedWindowDoesNotReachIntoTheEmergency) {
+  const RenewalWindow late{.start = kStart + 85 * kDay, .end = kStart + 400 * kDay};
+  EXPECT_EQ(decide_renewal(ninety_days(255), {}, kStart, late).at,
+            ninety_days(255).emergency_time());
+}
+
+TEST(Renewal, SuggestedWindowInThePastIsDueAtOnceButNotWithoutEnd) {
+  const RenewalWindow past{.start = kStart - 3 * kDay, .end = kStart - kDay};
+  EXPECT_TRUE(decide_renewal(ninety_days(7), {}, kStart + kDay, past).due);
+  // Of a server that says so of each new certificate as well.
+  const RenewalAttempts just{.failures = 0, .last = kStart, .asked_to_wait = {}};
+  EXPECT_EQ(decide_renewal(ninety_days(7), just, kStart, past).at, kStart + hours(12));
+}
+
+TEST(RenewalRecordAdvice, IsReadAsItWasPrinted) {
+  RenewalRecord record{.signer = "acme", .attempts = {}, .reason = {}, .next = kStart};
+  record.advice = {.certificate = "00ff", .window = {}, .look_again = kStart + hours(6)};
+  const auto without = parse_renewal_record(print(record)).value();
+  ASSERT_TRUE(without.advice);
+  EXPECT_FALSE(without.advice->window);
+  record.advice->window = {.start = kStart + kDay, .end = kStart + 2 * kDay};
+  const auto with = parse_renewal_record(print(record)).value();
+  EXPECT_EQ(with.advice->window, record.advice->window);
+  EXPECT_EQ(with.advice->certificate, "00ff");
+  EXPECT_EQ(with.advice->look_again, kStart + hours(6));
+}
+
+TEST(RenewalRecordAdvice, ThatCannotBeReadIsNone) {
+  const RenewalRecord record{.signer = "acme", .attempts = {}, .reason = {}, .next = kStart};
+  std::string text = print(record);
+  text.insert(1, R"("advice": {"certificate": "00ff", "look_again": "soon"},)");
+  const auto read = parse_renewal_record(text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_FALSE(read->advice);
+}
+
 }  // namespace
 }  // namespace larder::certs

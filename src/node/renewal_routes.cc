@@ -10,6 +10,7 @@
 #include "node/signer_settings.h"
 #include "signers/acme_signer.h"
 #include "signers/command_signer.h"
+#include "signers/renewal_info.h"
 #include "signers/socket_signer.h"
 
 namespace larder::node {
@@ -28,7 +29,8 @@ std::string account_folder(const Node::Parts& parts, const std::string& director
 
 Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
                                                         const SignerSettings& signer,
-                                                        const SigningThread& thread) {
+                                                        const SigningThread& thread,
+                                                        const crypto::Certificate* replaced) {
   const auto policy = parts.policy.get();
   signers::AcmeSettings settings;
   settings.server.directory = signer.directory;
@@ -52,6 +54,9 @@ Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
                        ? signers::AcmeProofKind::Http01
                        : signers::AcmeProofKind::TlsAlpn01;
   settings.order_file = settings.server.folder + "/order-" + signer.certificate + ".json";
+  if (replaced != nullptr) {
+    settings.replaces = signers::renewal_info_id(*replaced).value_or("");
+  }
   settings.preferred_chain = signer.preferred_chain;
   settings.timeout = signer.timeout;
   LARDER_TRY(base::make_directories(parts.settings.state_dir + "/acme", 0700));
@@ -63,8 +68,9 @@ Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
 }
 
 Result<std::unique_ptr<certs::Signer>> make_signer(Node::Parts& parts, const SignerSettings& signer,
-                                                   const SigningThread& thread) {
-  if (signer.type == SignerType::Acme) return make_acme_signer(parts, signer, thread);
+                                                   const SigningThread& thread,
+                                                   const crypto::Certificate* replaced) {
+  if (signer.type == SignerType::Acme) return make_acme_signer(parts, signer, thread, replaced);
   const auto ending = [pause = thread.pause] { return !pause(std::chrono::milliseconds(0)); };
   if (!signer.socket.empty()) {
     return std::make_unique<signers::SocketSigner>(
@@ -93,8 +99,9 @@ void open_renewals(Node::Parts& parts) {
     auto policy = parts.policy.get();
     return std::shared_ptr<const NodeSettings>(policy, &policy->settings);
   };
-  surroundings.make_signer = [&parts](const SignerSettings& signer, const SigningThread& thread) {
-    return make_signer(parts, signer, thread);
+  surroundings.make_signer = [&parts](const SignerSettings& signer, const SigningThread& thread,
+                                      const crypto::Certificate* replaced) {
+    return make_signer(parts, signer, thread, replaced);
   };
   surroundings.take_over = [&parts] { return parts.reload_certificates(); };
   parts.renewals = std::make_unique<Renewals>(std::move(surroundings), parts.clock);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "certs/renewal_target.h"
 
@@ -20,6 +21,9 @@ namespace {
 constexpr milliseconds kTick{5000};
 // The files are looked at this often, because others may have changed them.
 constexpr std::chrono::minutes kLookAgain{5};
+// Signers that do not say anything for once.
+constexpr std::chrono::hours kLookAfterFailure{1};
+constexpr std::chrono::hours kLongestAdvice{24};
 constexpr std::size_t kCommonNameLimit = 64;
 
 std::optional<certs::Lifetime> lifetime_of(const certs::CertificateFacts* facts) {
@@ -43,6 +47,14 @@ certs::RequestOptions own_request(const std::string& key_name,
     break;
   }
   return options;
+}
+
+Result<crypto::Certificate> leaf_of(const certs::CertificateFacts& facts) {
+  const auto text = base::read_file(facts.path, certs::kChainFileLimit);
+  if (!text) return std::unexpected(text.error());
+  auto chain = crypto::parse_certificates(*text);
+  if (!chain) return base::with_context(facts.path, chain.error());
+  return std::move(chain->front());
 }
 
 std::string_view name_of(SignerType type) {
@@ -120,16 +132,21 @@ base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
                                        const certs::Inventory& inventory,
                                        const NodeSettings& settings, const SigningThread& thread) {
   const certs::RenewalTarget target = certs::renewal_target(inventory, signer.certificate);
-  auto decision =
-      certs::decide_renewal(lifetime_of(target.current), record().attempts, clock_.wall());
   bool wished = false;
   {
     const std::lock_guard lock(mutex_);
     wished = std::exchange(wanted_, false);
   }
+  if (!wished && target.current != nullptr && target.against.empty()) {
+    look_for_advice(signer, *target.current, thread);
+  }
+  const auto decision = certs::decide_renewal(lifetime_of(target.current), record().attempts,
+                                              clock_.wall(), suggested_for(target.current));
   if (!wished && (!decision.due || !target.against.empty())) {
     note_plan(signer, decision.at, target.against);
-    return target.against.empty() ? decision.at : base::WallTime::max();
+    if (!target.against.empty()) return base::WallTime::max();
+    const auto& advice = record().advice;
+    return advice ? std::min(decision.at, advice->look_again) : decision.at;
   }
   base::log_info("a certificate is to be renewed",
                  {{"certificate", signer.certificate},
@@ -139,7 +156,7 @@ base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
     const std::lock_guard lock(mutex_);
     facts_.running = true;
   }
-  attempt(signer, settings, thread, decision.emergency);
+  attempt(signer, settings, thread, target.current, decision.emergency);
   {
     const std::lock_guard lock(mutex_);
     facts_.running = false;
@@ -147,7 +164,47 @@ base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
     facts_.error = record().reason;
     ++facts_.finished;
   }
-  return record().next;
+  return clock_.wall();  // what there is now is looked at once more
+}
+
+std::optional<certs::RenewalWindow> RenewalTurn::suggested_for(
+    const certs::CertificateFacts* current) {
+  const auto& advice = record().advice;
+  if (current == nullptr || !advice || advice->certificate != current->id) return std::nullopt;
+  return advice->window;
+}
+
+void RenewalTurn::look_for_advice(const SignerSettings& signer,
+                                  const certs::CertificateFacts& current,
+                                  const SigningThread& thread) {
+  if (signer.type != SignerType::Acme) return;
+  RenewalRecord& kept = record();
+  const base::WallTime now = clock_.wall();
+  const bool is_known = kept.advice && kept.advice->certificate == current.id;
+  // A look further away than any was planned before somebody set the clock back.
+  if (is_known && now < kept.advice->look_again && kept.advice->look_again <= now + kLongestAdvice)
+    return;
+  const auto advice = [&]() -> Result<certs::RenewalAdvice> {
+    const auto leaf = leaf_of(current);
+    if (!leaf) return std::unexpected(leaf.error());
+    auto made = surroundings_.make_signer(signer, thread, nullptr);
+    if (!made) return std::unexpected(made.error());
+    return (*made)->advise(*leaf);
+  }();
+  if (!advice && !thread.pause(milliseconds(0))) return;  // the node stops
+  if (!is_known) {
+    kept.advice = {.certificate = current.id, .window = {}, .look_again = now};
+  }
+  if (advice) {
+    kept.advice->window = advice->window;
+    kept.advice->look_again = now + advice->look_again;
+  } else {
+    // What was said before still counts.
+    kept.advice->look_again = now + kLookAfterFailure;
+    base::log_info("whoever signed a certificate does not say when to renew it",
+                   {{"certificate", certificate_}, {"reason", advice.error().message}});
+  }
+  write_down();
 }
 
 void RenewalTurn::note_plan(const SignerSettings& signer, base::WallTime next,
@@ -163,7 +220,8 @@ void RenewalTurn::note_plan(const SignerSettings& signer, base::WallTime next,
 }
 
 void RenewalTurn::attempt(const SignerSettings& signer, const NodeSettings& settings,
-                          const SigningThread& thread, bool emergency) {
+                          const SigningThread& thread, const certs::CertificateFacts* current,
+                          bool emergency) {
   RenewalRecord& kept = record();
   const RenewalRecord earlier = kept;
   kept.signer = name_of(signer.type);
@@ -179,7 +237,10 @@ void RenewalTurn::attempt(const SignerSettings& signer, const NodeSettings& sett
           own_request(signer.certificate, settings.connection_names), clock_.wall(), thread.pause);
       if (!made) return base::with_context("cannot make a request", made.error());
     }
-    auto made = surroundings_.make_signer(signer, thread);
+    const auto replaced = suggested_for(current)
+                              ? leaf_of(*current)
+                              : Result<crypto::Certificate>(fail(ErrorCode::NotFound, ""));
+    auto made = surroundings_.make_signer(signer, thread, replaced ? &*replaced : nullptr);
     if (!made) return std::unexpected(made.error());
     LARDER_TRY(write_beginning());
     auto outcome = store->renew(signer.certificate, **made, clock_, thread.pause);
@@ -193,7 +254,6 @@ void RenewalTurn::attempt(const SignerSettings& signer, const NodeSettings& sett
   }
   kept.attempts.last = clock_.wall();
   kept.attempts.asked_to_wait = asked_to_wait;
-  std::optional<certs::Lifetime> lifetime;
   if (renewed) {
     kept.attempts.failures = 0;
     kept.reason.clear();
@@ -212,12 +272,13 @@ void RenewalTurn::attempt(const SignerSettings& signer, const NodeSettings& sett
                      {"failures", std::to_string(kept.attempts.failures)},
                      {"reason", kept.reason}});
   }
-  if (const auto store = open_store(settings)) {
-    if (const auto after = store->list()) {
-      lifetime = lifetime_of(certs::renewal_target(*after, signer.certificate).current);
-    }
-  }
-  kept.next = certs::decide_renewal(lifetime, kept.attempts, clock_.wall()).at;
+  const auto store = open_store(settings);
+  const auto after = store ? store->list() : Result<certs::Inventory>(certs::Inventory{});
+  const certs::CertificateFacts* const shown =
+      after ? certs::renewal_target(*after, signer.certificate).current : nullptr;
+  kept.next =
+      certs::decide_renewal(lifetime_of(shown), kept.attempts, clock_.wall(), suggested_for(shown))
+          .at;
   write_down();
 }
 

@@ -33,8 +33,9 @@ struct SigningThread {
 struct RenewalSurroundings {
   std::string folder;                                             // <state_dir>/certificates
   std::function<std::shared_ptr<const NodeSettings>()> settings;  // in force now
-  std::function<base::Result<std::unique_ptr<certs::Signer>>(const SignerSettings&,
-                                                             const SigningThread&)>
+  // The last one is the certificate that is to be replaced, where the signer has spoken of that.
+  std::function<base::Result<std::unique_ptr<certs::Signer>>(
+      const SignerSettings&, const SigningThread&, const crypto::Certificate*)>
       make_signer;
   std::function<base::Status()> take_over;  // serves what was imported
 };
@@ -68,9 +69,15 @@ class RenewalTurn {
   // When the next attempt is due.
   base::WallTime look_after(const SignerSettings& signer, const certs::Inventory& inventory,
                             const NodeSettings& settings, const SigningThread& thread);
+  // Asks whoever signed the current certificate when it should be renewed, where it is time for
+  // that.
+  void look_for_advice(const SignerSettings& signer, const certs::CertificateFacts& current,
+                       const SigningThread& thread);
+  // What it said of this one.
+  std::optional<certs::RenewalWindow> suggested_for(const certs::CertificateFacts* current);
   // Is written to disk before the signer is asked; when it cannot be, nobody is asked.
   void attempt(const SignerSettings& signer, const NodeSettings& settings,
-               const SigningThread& thread, bool emergency);
+               const SigningThread& thread, const certs::CertificateFacts* current, bool emergency);
   // For `larder cert list`. `against`: why nothing is done at that time.
   void note_plan(const SignerSettings& signer, base::WallTime next, const std::string& against);
   // As it was left on disk, when it is asked for the first time.

@@ -58,8 +58,8 @@ class RenewalsTest : public base::FolderTest {
     surroundings.folder = folder_;
     surroundings.settings = [this] { return settings_.load(); };
     surroundings.make_signer = [this](
-                                   const SignerSettings& signer,
-                                   const SigningThread& thread) -> std::unique_ptr<certs::Signer> {
+                                   const SignerSettings& signer, const SigningThread& thread,
+                                   const crypto::Certificate*) -> std::unique_ptr<certs::Signer> {
       if (signer.certificate.starts_with("hangs")) {
         return std::make_unique<Hanging>(thread.pause, hanging_);
       }

@@ -152,6 +152,10 @@ Result<AcmeDirectory> parse_acme_directory(std::string_view text) {
     if (!url) return std::unexpected(url.error());
     directory.*member = std::move(*url);
   }
+  if (json->contains("renewalInfo")) {
+    // A server that offers it wrongly signs all the same.
+    if (auto url = url_member(*json, "renewalInfo")) directory.renewal_info = std::move(*url);
+  }
   const auto meta = json->find("meta");
   if (meta == json->end() || !meta->is_object()) return directory;
   if (const auto terms = base::json_string_or(*meta, "termsOfService", ""); terms) {

@@ -24,7 +24,8 @@ struct AcmeDirectory {
   std::string new_nonce;
   std::string new_account;
   std::string new_order;
-  std::string terms;  // empty: none
+  std::string renewal_info;  // RFC 9773; empty: not offered
+  std::string terms;         // empty: none
   bool needs_external_account = false;
 };
 base::Result<AcmeDirectory> parse_acme_directory(std::string_view json);

@@ -58,10 +58,14 @@ AcmeSession::AcmeSession(AcmeServer server, client::HttpExchange exchange, const
       clock_(clock),
       deadline_(deadline) {}
 
-Status AcmeSession::open() {
+Result<HttpResponse> AcmeSession::get(const std::string& url) {
   client::HttpRequest request;
-  request.url = server_.directory;
-  const auto answer = perform(std::move(request));
+  request.url = url;
+  return perform(std::move(request));
+}
+
+Status AcmeSession::read_directory() {
+  const auto answer = get(server_.directory);
   if (!answer) return std::unexpected(answer.error());
   if (answer->status != 200) {
     return fail(code_of(answer->status), public_url(server_.directory) + " answered " +
@@ -71,6 +75,11 @@ Status AcmeSession::open() {
   auto directory = parse_acme_directory(answer->body);
   if (!directory) return base::with_context("the server's directory", directory.error());
   directory_ = std::move(*directory);
+  return {};
+}
+
+Status AcmeSession::open() {
+  LARDER_TRY(read_directory());
   LARDER_TRY(base::make_directories(server_.folder, 0700));
   auto key =
       crypto::load_or_create_key(server_.folder + "/account.key", crypto::KeyAlgorithm::EcP256);

@@ -35,8 +35,11 @@ class AcmeSession {
   AcmeSession(AcmeServer server, client::HttpExchange exchange, const base::Clock& clock,
               base::SteadyTime deadline);
 
-  // Reads the directory, and makes key and account when there are none.
+  base::Status read_directory();
+  // That, and makes key and account when there are none.
   base::Status open();
+  // What anybody may ask, whatever the answer's status is.
+  base::Result<client::HttpResponse> get(const std::string& url);
 
   const AcmeDirectory& directory() const { return directory_; }
   const std::string& account() const { return account_; }  // URL

@@ -11,6 +11,7 @@
 #include "crypto/names.h"
 #include "crypto/request.h"
 #include "signers/kept_order.h"
+#include "signers/renewal_info.h"
 
 namespace larder::signers {
 
@@ -26,6 +27,7 @@ namespace {
 constexpr milliseconds kFirstPoll{250};
 constexpr milliseconds kLongestPoll{5000};
 constexpr std::chrono::seconds kLongestAskedPoll{60};
+constexpr std::chrono::seconds kAdviceTime{60};
 constexpr std::chrono::seconds kLongestAskedWait = std::chrono::hours(24);
 
 std::string_view name_of(AcmeProofKind kind) {
@@ -139,8 +141,19 @@ class AcmeSigner::Order {
     for (const AcmeIdentifier& each : identifiers) {
       list.push_back({{"type", each.is_address ? "ip" : "dns"}, {"value", each.value}});
     }
-    const auto answer =
-        session_.post(session_.directory().new_order, Json{{"identifiers", list}}.dump());
+    const std::string& new_order = session_.directory().new_order;
+    Json payload = {{"identifiers", list}};
+    const bool replaces =
+        !signer_.settings_.replaces.empty() && !session_.directory().renewal_info.empty();
+    if (replaces) payload["replaces"] = signer_.settings_.replaces;
+    auto answer = session_.post(new_order, payload.dump());
+    if (replaces && !answer && is_final(answer.error())) {
+      // It may be replaced already, or not be known there: the order stands without it.
+      base::log_info("an order is made without the certificate that it replaces",
+                     {{"reason", answer.error().message}});
+      payload.erase("replaces");
+      answer = session_.post(new_order, payload.dump());
+    }
     if (!answer) return base::with_context("the order is refused", answer.error());
     url_ = answer->field("Location");
     if (!is_acme_url(url_)) {
@@ -318,6 +331,27 @@ Result<std::string> AcmeSigner::sign(std::string_view request_pem) {
       chain ? std::chrono::seconds(0)
             : std::min(session.retry_after().value_or(std::chrono::seconds(0)), kLongestAskedWait);
   return chain;
+}
+
+Result<certs::RenewalAdvice> AcmeSigner::advise(const crypto::Certificate& leaf) {
+  certs::RenewalAdvice advice;
+  const auto id = renewal_info_id(leaf);
+  if (!id) return advice;
+  AcmeSession session(settings_.server, exchange_, clock_, clock_.steady() + kAdviceTime);
+  LARDER_TRY(session.read_directory());
+  if (session.directory().renewal_info.empty()) return advice;
+  const auto answer = session.get(renewal_info_url(session.directory().renewal_info, *id));
+  if (!answer) return std::unexpected(answer.error());
+  advice.look_again = until_next_look(session.retry_after());
+  if (answer->status == 404) return advice;  // signed by somebody else
+  if (answer->status != 200) {
+    return fail(ErrorCode::Unavailable,
+                "the server's renewal information: status " + std::to_string(answer->status));
+  }
+  const auto window = parse_renewal_info(answer->body);
+  if (!window) return base::with_context("the server's renewal information", window.error());
+  advice.window = *window;
+  return advice;
 }
 
 void AcmeSigner::settle() {

@@ -38,6 +38,7 @@ struct AcmeSettings {
   AcmeServer server;
   AcmeProofKind proof = AcmeProofKind::Http01;
   std::string order_file;       // keeps an order that is not finished (kept_order.h)
+  std::string replaces;         // id of the certificate before (renewal_info.h); empty: none
   std::string preferred_chain;  // common name at the top of the chain; empty: the server's choice
   std::chrono::milliseconds timeout{600'000};
 };
@@ -51,6 +52,7 @@ class AcmeSigner final : public certs::Signer {
 
   std::string_view name() const override { return "acme"; }
   base::Result<std::string> sign(std::string_view request_pem) override;
+  base::Result<certs::RenewalAdvice> advise(const crypto::Certificate& leaf) override;
   void settle() override;
   std::chrono::seconds asked_to_wait() const override { return asked_to_wait_; }
 

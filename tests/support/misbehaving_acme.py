@@ -1,4 +1,6 @@
-"""An ACME server that does what no real one can be made to do. It checks nothing that it is sent but the nonces."""
+"""An ACME server that does what no real one can be made to do. It checks nothing that it is sent but the nonces.
+
+It also speaks of renewals (RFC 9773), which neither Pebble nor Caddy of Debian 12 does."""
 
 import base64
 import json
@@ -7,6 +9,8 @@ import secrets
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cryptography import x509
 
 from support.program import run
 
@@ -17,13 +21,15 @@ def _decode(text):
 
 class MisbehavingAcme:
     """`mistake` is one of: "" (none), "limited", "silent", "another-key", "other-names", "stale-nonce",
-    "not-json", "endless", "elsewhere", "other-identifier", "never-looks" (at the answer to its challenge), "forgetful".
-    It may be changed while it runs."""
+    "not-json", "endless", "elsewhere", "other-identifier", "never-looks" (at the answer to its challenge), "forgetful",
+    "replaced-already". It may be changed while it runs."""
 
     def __init__(self, folder, authority, mistake=""):
         self.folder, self.authority, self.mistake = pathlib.Path(folder), authority, mistake
         self.folder.mkdir(parents=True)
         self.asked, self.bad_nonces = [], 0
+        self.orders, self.issued = [], {}  # what was ordered; certificates by the id that RFC 9773 gives them
+        self.renewal_window, self.retry_after = None, None  # as `suggestedWindow`; in seconds
         self._nonces, self._first_nonce = set(), None
         self._csr = None
         self._lock, self._end = threading.Lock(), threading.Event()
@@ -85,12 +91,16 @@ class MisbehavingAcme:
             handler.wfile.write(body)
 
     def _get(self, handler):
+        if handler.path.startswith("/renewal-info/"):
+            return self._renewal_info(handler, handler.path.rsplit("/", 1)[1])
         self.asked.append("directory")
         if self.mistake == "silent":
             self._end.wait(60)
         if self.mistake == "not-json":
             return self._answer(handler, 200, b"<html>maintenance</html>")
         names = {name: f"{self.url}/{name}" for name in ("newNonce", "newAccount", "newOrder")}
+        if self.renewal_window:
+            names["renewalInfo"] = f"{self.url}/renewal-info"
         if self.mistake == "elsewhere":
             names["newOrder"] = "http://127.0.0.1/order"
         return self._answer(handler, 200, names)
@@ -110,6 +120,11 @@ class MisbehavingAcme:
         if path == "newOrder" and self.mistake == "limited":
             return self._answer(handler, 429, {"type": "urn:ietf:params:acme:error:rateLimited",
                                                "detail": "too many certificates already issued"}, Retry_After="7200")
+        if path == "newOrder":
+            self.orders.append(json.loads(_decode(message["payload"])))
+            if self.mistake == "replaced-already" and "replaces" in self.orders[-1]:
+                return self._answer(handler, 409, {"type": "urn:ietf:params:acme:error:alreadyReplaced",
+                                                   "detail": "by another order"})
         if path == "finalize":
             self._csr = _decode(json.loads(_decode(message["payload"]))["csr"])
         if path == "authorization":
@@ -132,7 +147,24 @@ class MisbehavingAcme:
                                 Location=f"{self.url}/order", Retry_After="1")
         return self._answer(handler, 200, self._certificate())
 
+    def _renewal_info(self, handler, certificate):
+        self.asked.append("renewal-info")
+        if certificate not in self.issued:
+            return self._answer(handler, 404, {"type": "urn:ietf:params:acme:error:malformed", "detail": "not known"})
+        fields = {"Retry_After": str(self.retry_after)} if self.retry_after is not None else {}
+        return self._answer(handler, 200, {"suggestedWindow": self.renewal_window,
+                                           "explanationURL": "https://example.org/why"}, **fields)
+
     def _certificate(self):
+        chain = self._sign()
+        leaf = x509.load_pem_x509_certificate(chain)
+        issuer = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        serial = leaf.serial_number
+        parts = (issuer, serial.to_bytes(serial.bit_length() // 8 + 1, "big"))
+        self.issued[".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)] = chain
+        return chain
+
+    def _sign(self):
         if self.mistake == "another-key":
             return self.authority.issue("stranger.test", "DNS:node1.larder.test").chain.read_bytes()
         der, request = self.folder / "request.der", self.folder / "request.pem"

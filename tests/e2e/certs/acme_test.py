@@ -1,5 +1,6 @@
 """Certificates from ACME servers: Pebble and Caddy, and one that does what those cannot be made to do."""
 
+import datetime
 import json
 import pathlib
 import secrets
@@ -10,6 +11,7 @@ import pytest
 
 from support import secrets_used
 from support.acme import Caddy, Pebble
+from support.faketime import FakeTime
 from support.larder import Node, origin_table
 from support.misbehaving_acme import MisbehavingAcme
 from support.ports import free_port
@@ -348,3 +350,62 @@ def test_an_order_whose_certificate_is_refused_is_not_asked_for_again(tmp_path, 
     node.cli("cert", "renew", "delivery")
     assert shown(node) is not None
     assert server.asked.count("newOrder") == 2
+
+
+def moment(days):
+    """A time so many days from now, as RFC 3339 has it."""
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def with_renewal_information(tmp_path, origin, authority, running, first_day, last_day, mistake="", **settings):
+    server = MisbehavingAcme(tmp_path / "acme", authority, mistake)
+    server.renewal_window = {"start": moment(first_day), "end": moment(last_day)}
+    server.retry_after = 7200
+    running.append(server.start())
+    node = make_node(tmp_path, origin, authority, directory=server.directory, settings=settings)
+    running.append(node.start())
+    wait_for_certificate(node)
+    wait_until(lambda: "renewal-info" in server.asked, 30)
+    return node, server
+
+
+@pytest.mark.parametrize("first_day, last_day", [(10, 12), (70, 72)], ids=["earlier", "later"])
+def test_the_time_of_a_renewal_is_the_servers(tmp_path, origin, authority, running, first_day, last_day):
+    """Tried against the server of these tests alone: RFC 9773 is spoken by no real one in Debian 12."""
+    node, server = with_renewal_information(tmp_path, origin, authority, running, first_day, last_day)
+    window = server.renewal_window
+    wait_until(lambda: window["start"] <= renewal(node)["next"] <= window["end"], 20)
+    advice = json.loads((node.state / "certificates/delivery/renewal.json").read_text())["advice"]
+    assert (advice["start"], advice["end"]) == (window["start"], window["end"])
+    wait = (datetime.datetime.fromisoformat(advice["look_again"][:-1] + "+00:00")
+            - datetime.datetime.now(datetime.timezone.utc))
+    assert wait <= datetime.timedelta(hours=2), "Retry-After is kept"
+    planned = renewal(node)["next"]
+    node.stop()
+    node.start()
+    assert renewal(node)["next"] == planned, "a restart does not draw again"
+
+
+@pytest.mark.parametrize("mistake", ["", "replaced-already"])
+def test_a_renewal_says_what_it_replaces(tmp_path, origin, authority, running, mistake):
+    clock = FakeTime(tmp_path)
+    node, server = with_renewal_information(tmp_path, origin, authority, running, 10, 11, environment=clock.environment)
+    first = shown(node)
+    replaced = next(iter(server.issued))
+    server.mistake = mistake
+    clock.advance(12)
+    wait_until(lambda: shown(node) not in (None, first), 40)
+    assert "replaces" not in server.orders[0]
+    assert [order.get("replaces") for order in server.orders[1:]] == ([replaced, None] if mistake else [replaced])
+
+
+def test_a_server_that_changes_its_mind_is_followed(tmp_path, origin, authority, running):
+    """As after a mistake of the authority's: at the next look, the window is over already."""
+    clock = FakeTime(tmp_path)
+    node, server = with_renewal_information(tmp_path, origin, authority, running, 50, 52, environment=clock.environment)
+    wait_until(lambda: server.renewal_window["start"] <= renewal(node)["next"], 20)
+    first, looks = shown(node), server.asked.count("renewal-info")
+    server.renewal_window = {"start": moment(-2), "end": moment(-1)}
+    clock.advance(1)
+    wait_until(lambda: shown(node) not in (None, first), 40)
+    assert server.asked.count("renewal-info") > looks
