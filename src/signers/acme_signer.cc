@@ -98,6 +98,9 @@ class AcmeSigner::Order {
     return finish(request);
   }
 
+  // The server did not finish it in the whole time of a second attempt either.
+  bool is_stuck() const { return is_resumed_ && signer_.clock_.steady() >= deadline_; }
+
  private:
   Status authorize_all(const std::vector<AcmeIdentifier>& identifiers) {
     for (const std::string& url : order_.authorizations) LARDER_TRY(authorize(url, identifiers));
@@ -128,6 +131,7 @@ class AcmeSigner::Order {
       const Status taken = take(session_.post(url_, ""));
       if (taken) {
         base::log_info("an order that was begun goes on", {});
+        is_resumed_ = true;
         return true;
       }
       if (!is_final(taken.error())) return std::unexpected(taken.error());
@@ -303,6 +307,7 @@ class AcmeSigner::Order {
   const base::SteadyTime deadline_;
   std::string url_;
   AcmeOrder order_;
+  bool is_resumed_ = false;
 };
 
 AcmeSigner::AcmeSigner(AcmeSettings settings, client::HttpExchange exchange,
@@ -323,8 +328,11 @@ Result<std::string> AcmeSigner::sign(std::string_view request_pem) {
   AcmeSession session(settings_.server, exchange_, clock_, deadline);
   const auto chain = [&]() -> Result<std::string> {
     LARDER_TRY(session.open());
-    auto signed_chain = Order(*this, session, deadline).run(*request, *identifiers);
-    if (!signed_chain && is_final(signed_chain.error())) forget_order(settings_.order_file);
+    Order order(*this, session, deadline);
+    auto signed_chain = order.run(*request, *identifiers);
+    if (!signed_chain && (is_final(signed_chain.error()) || order.is_stuck())) {
+      forget_order(settings_.order_file);
+    }
     return signed_chain;
   }();
   asked_to_wait_ =

@@ -316,8 +316,8 @@ def test_an_order_survives_a_kill_after_its_request_was_sent(tmp_path, origin, a
     node, server = killed_after_its_request_was_sent(tmp_path, origin, authority, running, Node.kill)
     server.mistake = ""
     node.start()
-    record = json.loads((node.state / "certificates/delivery/renewal.json").read_text())
-    assert record["failures"] == 1 and "ended during the attempt" in record["reason"]
+    wait_until(lambda: renewal(node)["failures"] == 1, 20)
+    assert "ended during the attempt" in renewal(node)["reason"], "no attempt is forgotten"
     node.cli("cert", "renew", "delivery")
     assert shown(node) is not None
     assert server.asked.count("newOrder") == 1 and server.asked.count("finalize") == 1
@@ -340,6 +340,17 @@ def test_an_order_that_the_server_has_forgotten_is_made_anew(tmp_path, origin, a
     assert shown(node) is not None
     assert server.asked.count("newOrder") == 2
     assert not kept_orders(node)
+
+
+def test_an_order_that_does_not_end_is_given_up_the_second_time(tmp_path, origin, authority, running):
+    node, server = misbehaving(tmp_path, origin, authority, running, "endless", timeout="5s")
+    wait_until(lambda: renewal(node)["failures"] >= 1, 40)
+    assert kept_orders(node)
+    assert node.cli("cert", "renew", "delivery", check=False).returncode == 1
+    assert not kept_orders(node) and server.asked.count("newOrder") == 1
+    server.mistake = ""
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) is not None and server.asked.count("newOrder") == 2
 
 
 def test_an_order_whose_certificate_is_refused_is_not_asked_for_again(tmp_path, origin, authority, running):
