@@ -47,7 +47,7 @@ std::optional<Clients::Place> Clients::enter(const ClientKey& key, std::size_t l
   if (limit > 0 && entry.connections >= limit) return std::nullopt;
   if (++entry.connections == 1) {
     if (const auto left = left_.find(key); left != left_.end()) {
-      entry.egress.bucket = left->second.bucket;
+      static_cast<EgressHistory&>(entry.egress) = left->second.history;
       left_.erase(left);
     }
   }
@@ -59,13 +59,13 @@ void Clients::leave(const ClientKey& key) {
   const auto found = entries_.find(key);
   if (--found->second.connections > 0) return;
   // Nobody waits in it any more, so nobody else looks at it.
-  const TokenBucket bucket = found->second.egress.bucket;
+  const EgressHistory history = found->second.egress;
   entries_.erase(found);
-  remember(key, bucket, std::chrono::steady_clock::now());
+  remember(key, history, std::chrono::steady_clock::now());
 }
 
 // Requires: the lock.
-void Clients::remember(const ClientKey& key, const TokenBucket& bucket, base::SteadyTime now) {
+void Clients::remember(const ClientKey& key, const EgressHistory& history, base::SteadyTime now) {
   while (!leaving_.empty() &&
          (leaving_.size() >= kMostRemembered || leaving_.front().first + kRemembered <= now)) {
     const auto left = left_.find(leaving_.front().second);
@@ -73,8 +73,8 @@ void Clients::remember(const ClientKey& key, const TokenBucket& bucket, base::St
     if (left != left_.end() && left->second.at == leaving_.front().first) left_.erase(left);
     leaving_.pop_front();
   }
-  if (!bucket.was_used()) return;
-  left_.insert_or_assign(key, Left{bucket, now});
+  if (!history.was_used()) return;
+  left_.insert_or_assign(key, Left{history, now});
   leaving_.emplace_back(now, key);
 }
 

@@ -73,11 +73,11 @@ class Clients {
     std::size_t operator()(const ClientKey& key) const;
   };
   struct Left {
-    TokenBucket bucket;
+    EgressHistory history;
     base::SteadyTime at;
   };
   void leave(const ClientKey& key);
-  void remember(const ClientKey& key, const TokenBucket& bucket, base::SteadyTime now);
+  void remember(const ClientKey& key, const EgressHistory& history, base::SteadyTime now);
 
   mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<ClientKey, ClientEntry, Hash> entries_;

@@ -294,14 +294,12 @@ net::Task<bool> Connection::write_at_once(net::Outgoing out) {
 }
 
 net::Task<bool> Connection::write_paced(net::Outgoing out) {
-  while (rules_.egress != nullptr) {
-    net::Outgoing piece = take_front(out, rules_.egress->piece());
-    co_await rules_.egress->turn(*egress_, piece.size());
-    if (!co_await write_at_once(std::move(piece))) {
+  while (rules_.egress != nullptr && !out.empty()) {
+    const std::uint64_t granted = co_await rules_.egress->turn(*egress_, egress_share_, out.size());
+    if (!co_await write_at_once(take_front(out, granted))) {
       unsent_ += out.size();
       co_return false;
     }
-    if (out.empty()) co_return true;
   }
   co_return co_await write_at_once(std::move(out));  // the limit is gone
 }

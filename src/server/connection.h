@@ -94,6 +94,7 @@ class Connection {
   Handler& handler_;
   const ConnectionRules& rules_;
   EgressClient* egress_;
+  FairShare egress_share_;
   std::string pending_;        // received and not yet taken; empty while idle
   std::string_view received_;  // in pending_ or in the thread's buffer
   bool fresh_ = true;   // nothing was read yet: TLS may hold bytes that came with the handshake

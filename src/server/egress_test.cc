@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "server/clients.h"
 
@@ -15,29 +17,30 @@ using std::chrono::milliseconds;
 
 const base::SteadyTime kStart = base::SteadyTime{} + std::chrono::hours(1);
 
-// Clients that always want more, on a clock that only the test moves.
+// Clients on a clock that only the test moves. Loops distribute at every tick, clients ask again a
+// millisecond after they were served.
 class Crowd {
  public:
+  static constexpr std::uint64_t kEndless = 1 << 30;
+
   explicit Crowd(EgressLimits limits) { plan_.set_limits(limits); }
 
-  void add(const std::string& client) {
-    auto& ask = asks_.emplace_back(std::make_unique<Wish>());
-    ask->client = client;
-    want(*ask);
+  // One connection, which asks for so much at a time.
+  void add(const std::string& client, std::uint64_t bytes = kEndless) {
+    asks_.push_back(std::make_unique<Wish>(client, bytes));
+    asking_.push_back(asks_.back().get());
   }
-  // Ticks as a loop does.
   void pass(milliseconds time) {
     for (const base::SteadyTime end = now_ + time; now_ < end;) {
-      now_ += milliseconds(50);
-      for (bool more = true; more;) {
-        std::vector<EgressAsk*> served;
-        more = plan_.distribute(now_, served);
-        for (EgressAsk* ask : served) {
-          auto& wish = static_cast<Wish&>(*ask);
-          sent[wish.client] += wish.bytes;
-          want(wish);
-        }
+      now_ += milliseconds(1);
+      for (Wish* wish : std::exchange(asking_, {})) {
+        if (plan_.ask(clients_[wish->client], *wish, now_)) receive(*wish);
       }
+      if (now_.time_since_epoch() % milliseconds(50) == milliseconds(0)) more_ = true;
+      if (!std::exchange(more_, false)) continue;
+      std::vector<EgressAsk*> served;
+      more_ = plan_.distribute(now_, served);
+      for (EgressAsk* ask : served) receive(static_cast<Wish&>(*ask));
     }
   }
   std::uint64_t total() const {
@@ -45,20 +48,40 @@ class Crowd {
     for (const auto& [client, bytes] : sent) sum += bytes;
     return sum;
   }
+  // The longest time that a connection has been without a byte.
+  milliseconds longest_wait() const {
+    base::SteadyTime since = now_;
+    milliseconds longest = longest_;
+    for (const auto& wish : asks_) since = std::min(since, wish->served);
+    return std::max(longest, std::chrono::duration_cast<milliseconds>(now_ - since));
+  }
   std::map<std::string, std::uint64_t> sent;
-  EgressPlan& plan() { return plan_; }
 
  private:
   struct Wish : EgressAsk {
+    Wish(std::string name, std::uint64_t bytes)
+        : EgressAsk(share, bytes), client(std::move(name)), size(bytes) {}
     std::string client;
+    std::uint64_t size;
+    FairShare share;
+    base::SteadyTime served = kStart;
   };
-  void want(Wish& wish) {
-    wish.bytes = plan_.piece();
-    while (plan_.ask(clients_[wish.client], wish, now_)) sent[wish.client] += wish.bytes;
+  void receive(Wish& wish) {
+    EXPECT_GT(wish.granted, 0U);
+    EXPECT_LE(wish.granted, wish.wanted);
+    sent[wish.client] += wish.granted;
+    longest_ = std::max(longest_, std::chrono::duration_cast<milliseconds>(now_ - wish.served));
+    wish.served = now_;
+    wish.wanted -= wish.granted;
+    if (wish.wanted == 0) wish.wanted = wish.size;
+    asking_.push_back(&wish);
   }
   EgressPlan plan_;
   std::map<std::string, EgressClient> clients_;
   std::vector<std::unique_ptr<Wish>> asks_;
+  std::vector<Wish*> asking_;
+  bool more_ = false;
+  milliseconds longest_{0};
   base::SteadyTime now_ = kStart;
 };
 
@@ -99,14 +122,94 @@ TEST(Egress, WhoWaitsForItsOwnRateDoesNotKeepTheTotalFromOthers) {
   EXPECT_NEAR(static_cast<double>(crowd.sent["b"]), 10e6, 1e6);
 }
 
+TEST(Egress, EachOfManyClientsHasATurnWithinASecond) {
+  // 6,700 bytes a second each.
+  Crowd crowd({.client = 0, .total = 4'000'000});
+  for (int i = 0; i < 600; ++i) crowd.add("client " + std::to_string(i));
+  crowd.pass(std::chrono::seconds(20));
+  EXPECT_LE(crowd.longest_wait(), std::chrono::milliseconds(1300));
+  for (const auto& [client, bytes] : crowd.sent) EXPECT_GE(bytes, 19U * 4000) << client;
+}
+
+TEST(Egress, EachOfManyConnectionsOfOneClientHasATurnWithinASecond) {
+  for (const EgressLimits limits :
+       {EgressLimits{.client = 0, .total = 2'000'000}, EgressLimits{.client = 2'000'000}}) {
+    Crowd crowd(limits);
+    for (int i = 0; i < 300; ++i) crowd.add("behind one address");
+    crowd.pass(std::chrono::seconds(20));
+    EXPECT_LE(crowd.longest_wait(), std::chrono::milliseconds(1300));
+  }
+}
+
+TEST(Egress, WhoAsksForLittleAtATimeGetsAsMuchAsWhoAsksForMuch) {
+  Crowd crowd({.client = 0, .total = 4'000'000});
+  for (const char* client : {"a", "b", "c", "d"}) crowd.add(client);
+  crowd.add("chunks", 64 * 1024);
+  crowd.add("small answers", 4 * 1024);
+  crowd.pass(std::chrono::seconds(20));
+  const double share = 4e6 * 20 / 6;
+  for (const auto& [client, bytes] : crowd.sent) {
+    EXPECT_NEAR(static_cast<double>(bytes), share, share / 4) << client;
+  }
+}
+
+TEST(Egress, WhoAsksForLittleAtATimeIsNotStarvedByConnectionsOfItsOwnClient) {
+  Crowd crowd({.client = 0, .total = 4'000'000});
+  for (int i = 0; i < 20; ++i) crowd.add("behind one address");
+  crowd.pass(std::chrono::seconds(1));
+  const std::uint64_t before = crowd.total();
+  crowd.add("behind one address", 4 * 1024);
+  crowd.pass(std::chrono::seconds(1));
+  EXPECT_NEAR(static_cast<double>(crowd.total() - before), 4e6, 4e5) << "and the total is kept";
+  EXPECT_LE(crowd.longest_wait(), std::chrono::milliseconds(1300));
+}
+
+TEST(Egress, NewClientsWithoutEndDoNotHoldUpAnOldOne) {
+  EgressPlan plan;
+  plan.set_limits({.client = 0, .total = 1'000'000});
+  EgressClient old;
+  FairShare connection;
+  EgressAsk ask(connection, Crowd::kEndless);
+  std::vector<std::unique_ptr<EgressClient>> crowd;
+  std::vector<std::unique_ptr<EgressAsk>> asks;
+  std::vector<std::unique_ptr<FairShare>> shares;
+  std::uint64_t sent = 0;
+  bool waits = false;
+  for (milliseconds at(0); at < std::chrono::seconds(10); at += milliseconds(50)) {
+    const base::SteadyTime now = kStart + at;
+    if (!waits && plan.ask(old, ask, now)) {
+      sent += ask.granted;
+    } else {
+      waits = true;
+    }
+    // As many bytes as the total allows, from addresses that were never seen.
+    for (int i = 0; i < 12; ++i) {
+      crowd.push_back(std::make_unique<EgressClient>());
+      shares.push_back(std::make_unique<FairShare>());
+      asks.push_back(std::make_unique<EgressAsk>(*shares.back(), 4096));
+      plan.ask(*crowd.back(), *asks.back(), now);
+    }
+    std::vector<EgressAsk*> served;
+    while (plan.distribute(now, served)) {
+    }
+    for (const EgressAsk* one : served) {
+      if (one != &ask) continue;
+      sent += one->granted;
+      waits = false;
+    }
+  }
+  EXPECT_GT(sent, 100'000U);
+}
+
 TEST(Egress, ALimitThatIsLiftedLetsEverybodyGo) {
   EgressPlan plan;
   plan.set_limits({.client = 64'000, .total = 64'000});
   EgressClient client;
+  FairShare connection;
   std::vector<std::unique_ptr<EgressAsk>> asks;
   std::size_t queued = 0;
   for (int i = 0; i < 100; ++i) {
-    asks.push_back(std::make_unique<EgressAsk>(EgressAsk{plan.piece()}));
+    asks.push_back(std::make_unique<EgressAsk>(connection, Crowd::kEndless));
     queued += plan.ask(client, *asks.back(), kStart) ? 0 : 1;
   }
   EXPECT_GT(queued, 90U);
@@ -115,14 +218,21 @@ TEST(Egress, ALimitThatIsLiftedLetsEverybodyGo) {
   while (plan.distribute(kStart, served)) {
   }
   EXPECT_EQ(served.size(), queued);
+  for (const EgressAsk* ask : served) EXPECT_EQ(ask->granted, Crowd::kEndless);
 }
 
 TEST(Egress, PiecesOfASlowLimitAreSmall) {
-  EgressPlan plan;
-  plan.set_limits({.client = 64'000, .total = 0});
-  EXPECT_LE(plan.piece(), 4096U);
-  plan.set_limits({.client = 0, .total = 1'000'000'000});
-  EXPECT_EQ(plan.piece(), 256U * 1024);
+  FairShare connection;
+  const auto granted = [&](EgressLimits limits) {
+    EgressPlan plan;
+    plan.set_limits(limits);
+    EgressClient client;
+    EgressAsk ask(connection, Crowd::kEndless);
+    EXPECT_TRUE(plan.ask(client, ask, kStart));
+    return ask.granted;
+  };
+  EXPECT_LE(granted({.client = 64'000, .total = 0}), 4096U);
+  EXPECT_EQ(granted({.client = 0, .total = 1'000'000'000}), 256U * 1024);
 }
 
 sockaddr_storage address_v6(std::uint8_t network, std::uint8_t host) {
@@ -175,8 +285,9 @@ TEST(Clients, WhatAClientWasSentCountsOnItsNextConnection) {
     EgressPlan plan;  // nobody waits in it
     plan.set_limits({.client = 1'000'000, .total = 0});
     const auto place = clients.enter(key, 0);
-    EgressAsk ask{plan.piece()};
-    while (plan.ask(*place->egress(), ask, kStart)) sent += ask.bytes;
+    FairShare connection;
+    EgressAsk ask(connection, Crowd::kEndless);
+    while (plan.ask(*place->egress(), ask, kStart)) sent += ask.granted;
   }
   EXPECT_LT(sent, 300'000U) << "the burst of an idle client, once";
   EXPECT_EQ(clients.remembered(), 1U);

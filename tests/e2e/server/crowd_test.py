@@ -203,3 +203,88 @@ def test_clients_share_a_limit_whatever_connections_they_open(crowded, origin):
             reader.join()
         for connection in greedy:
             connection.close()
+
+
+@pytest.mark.parametrize("crowded", [{"total_rate_limit": "1MB"}], indirect=True)
+def test_nobody_waits_long_when_many_share_a_limit(crowded, origin):
+    """180 clients get 5,800 bytes a second each, and none is kept waiting as long as Delivery Optimization puts up with."""
+    node = crowded
+    origin.write("endless.bin", 64 << 20)
+    body = origin.write("some.bin", 70_000)
+    assert node.get("/fresh/some.bin").body == body
+    crowd = [connect(node, source=f"127.0.{number // 250}.{number % 250 + 20}") for number in range(177)]
+    selector = selectors.DefaultSelector()
+    for connection in crowd:
+        connection.sendall(get("/fresh/endless.bin"))
+        connection.setblocking(False)
+        selector.register(connection, selectors.EVENT_READ)
+    waiting, ended = set(crowd), threading.Event()
+
+    def read():
+        while not ended.is_set():
+            for key, _ in selector.select(0.1):
+                if not key.fileobj.recv(1 << 16):
+                    selector.unregister(key.fileobj)
+                waiting.discard(key.fileobj)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        wait_until(lambda: not waiting, 30)
+
+        # The client itself gives up after 20 s of this.
+        def download(number):
+            return node.get("/fresh/some.bin", "--interface", f"127.0.9.{number}",
+                            "--speed-limit", 4000, "--speed-time", 5)
+
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(download, (1, 2, 3)))
+        assert [answer.exit_code for answer in answers] == [0, 0, 0], answers
+        assert all(answer.body == body for answer in answers)
+    finally:
+        ended.set()
+        reader.join()
+        for connection in crowd:
+            connection.close()
+
+
+@pytest.mark.parametrize("crowded", [{"total_rate_limit": "4MB"}], indirect=True)
+def test_small_answers_are_not_starved_behind_large_ones(crowded, origin):
+    node = crowded
+    origin.write("endless.bin", 256 << 20)
+    small = origin.write("small.bin", 4096)
+    assert node.get("/fresh/small.bin").body == small
+    ended = threading.Event()
+    crowd = [connect(node, source=f"127.0.0.{number}") for number in range(20, 28)]
+    received = [0] * len(crowd)
+
+    def read(number):
+        connection = crowd[number]
+        connection.settimeout(20)
+        connection.sendall(get("/fresh/endless.bin"))
+        while not ended.is_set():
+            received[number] += len(connection.recv(1 << 16))
+
+    readers = [threading.Thread(target=read, args=(number,)) for number in range(len(crowd))]
+    for reader in readers:
+        reader.start()
+    try:
+        wait_until(lambda: all(received))
+        before = sum(received)
+        count = 200
+        with connect(node, source="127.0.0.10") as modest:
+            modest.settimeout(30)
+            stream = modest.makefile("rb")
+            for _ in range(count):
+                modest.sendall(get("/fresh/small.bin"))
+                while stream.readline() not in (b"\r\n", b""):
+                    pass
+                assert stream.read(len(small)) == small
+        # It got at least a third of what each of the others did.
+        assert (sum(received) - before) / len(crowd) < 3 * count * len(small)
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+        for connection in crowd:
+            connection.close()
