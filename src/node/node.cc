@@ -3,6 +3,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/unique_fd.h"
 #include "cache/stored_response.h"
 #include "crypto/digest.h"
 #include "node/node_parts.h"
@@ -147,7 +148,11 @@ Node::~Node() {
 void Node::stop(std::chrono::milliseconds grace) {
   if (!parts_) return;
   Parts& parts = *parts_;
-  if (parts.server) parts.server->stop(grace);
+  std::vector<base::UniqueFd> open;  // clients are refused only when the process is about to end
+  if (parts.server) {
+    parts.server->stop(grace);
+    open = parts.server->listening_descriptors();
+  }
   if (parts.link) parts.link->stop();
   if (parts.renewals) parts.renewals->stop();
   if (parts.retention) parts.retention->stop();

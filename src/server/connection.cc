@@ -348,7 +348,10 @@ net::Task<void> Connection::serve() {
         parse = parse_received(head);
       }
     }
-    if (parse.state == http::HeadParse::State::NeedMore) parse = co_await read_head(head);
+    if (parse.state == http::HeadParse::State::NeedMore) {
+      parse = co_await read_head(head);
+      first_ = false;
+    }
     if (parse.state == http::HeadParse::State::NeedMore) co_return;
     if (parse.state == http::HeadParse::State::Bad) {
       co_await refuse(parse);
@@ -478,7 +481,7 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
   for (;;) {
     if (wait_first) {
       idle_ = pending_.empty();
-      if (idle_ && draining_) co_return parse;
+      if (idle_ && draining_ && !first_) co_return parse;
       if (pending_.empty() && pending_.capacity() > 64) pending_.shrink_to_fit();
       const bool ready = co_await stream_->socket().readable(deadline);
       idle_ = false;
@@ -547,7 +550,7 @@ net::Task<void> Connection::linger() {
 
 void Connection::drain() {
   draining_ = true;
-  if (idle_) abort();
+  if (idle_ && !first_) abort();
 }
 
 }  // namespace larder::server

@@ -47,8 +47,11 @@ class Connection {
   // Until the connection ends. The TLS handshake, if any, is done already.
   net::Task<void> serve();
 
-  // Ends it after the running answer, at once when it is idle. Loop thread.
+  // Ends it after the running answer or, when there was none yet, the first one; at once when it is
+  // idle after answers. Loop thread.
   void drain();
+  // Nothing of a request has come, or nothing of the next one. Loop thread.
+  bool is_idle() const { return idle_; }
   // Ends it now. Loop thread.
   void abort() { stream_->socket().cancel(); }
 
@@ -98,6 +101,7 @@ class Connection {
   std::string pending_;        // received and not yet taken; empty while idle
   std::string_view received_;  // in pending_ or in the thread's buffer
   bool fresh_ = true;   // nothing was read yet: TLS may hold bytes that came with the handshake
+  bool first_ = true;   // no whole request has come yet
   bool ended_ = false;  // the client sends nothing more
   bool draining_ = false;
   bool idle_ = false;

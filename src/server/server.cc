@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -84,8 +85,10 @@ struct Server::Impl {
   std::mutex tasks_mutex;
   std::condition_variable task_ended;
   std::size_t tasks = 0;  // accept loops and connections that have not ended
-  std::atomic<bool> stopping = false;
-  bool stopped = true;  // until the threads run
+  std::size_t ended_tasks = 0;
+  std::atomic<bool> stopping = false;  // who comes is served one answer
+  std::atomic<bool> closing = false;   // nobody is served any more
+  bool stopped = true;                 // until the threads run
 
   void begin_task() {
     const std::lock_guard lock(tasks_mutex);
@@ -94,12 +97,15 @@ struct Server::Impl {
   void end_task() {
     const std::lock_guard lock(tasks_mutex);
     --tasks;
+    ++ended_tasks;
     task_ended.notify_all();
   }
   bool wait_for_tasks(std::chrono::milliseconds limit) {
     std::unique_lock lock(tasks_mutex);
     return task_ended.wait_for(lock, limit, [this] { return tasks == 0; });
   }
+  bool ask_each_loop(base::SteadyTime deadline, const std::function<void(Worker&)>& question);
+  void wait_for_answers(std::chrono::milliseconds limit);
 
   base::Result<Listening> open(const ListenerSettings& listener);
   void listen(Listening& listening);
@@ -120,23 +126,26 @@ struct Server::Impl {
 net::Task<void> Server::Impl::accept(Worker& worker, std::shared_ptr<Port> port) {
   net::Socket& socket = *port->socket;
   while (co_await socket.readable(base::SteadyTime::max())) {
-    if (stopping) break;
+    if (closing) break;
     const int error = accept_turn(worker, port, kAcceptTurn);
     if (error == EMFILE || error == ENFILE || error == ENOMEM) {
       base::log_error("cannot accept a connection", {{"reason", std::strerror(error)}});
       co_await net::sleep_for(std::chrono::milliseconds(100));
     }
   }
-  // Who has connected already is served, unless the whole server ends.
-  if (!stopping) accept_turn(worker, port, SOMAXCONN);
-  port->socket.reset();
+  // Who has connected already is served, unless the whole server ends: then the socket stays, so
+  // that nobody is refused while the process lives.
+  if (!closing) {
+    accept_turn(worker, port, SOMAXCONN);
+    port->socket.reset();
+  }
   std::erase(worker.ports, port);
   end_task();
 }
 
 // Until nobody waits; gives the error of errno that ended it.
 int Server::Impl::accept_turn(Worker& worker, const std::shared_ptr<Port>& port, int most) {
-  for (int turn = 0; turn < most && !stopping; ++turn) {
+  for (int turn = 0; turn < most && !closing; ++turn) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
     base::UniqueFd fd(::accept4(port->socket->fd(), reinterpret_cast<sockaddr*>(&address), &length,
@@ -203,7 +212,7 @@ net::Task<std::unique_ptr<net::Stream>> Server::Impl::secure(Worker& worker,
       co_return std::move(secured);
     }
   }
-  if (listener.on_handshake_failure && !stopping) {
+  if (listener.on_handshake_failure && !closing) {
     listener.on_handshake_failure(peer.address, failure);
   }
   co_return nullptr;
@@ -213,16 +222,17 @@ net::Task<void> Server::Impl::serve(Worker& worker, std::shared_ptr<Port> port, 
                                     Peer peer, Clients::Place place) {
   std::unique_ptr<net::Stream> stream;
   peer.tls = port->settings.tls != nullptr;
-  if (stopping) {
+  if (closing) {
     fd.reset();
   } else if (peer.tls) {
     stream = co_await secure(worker, port->settings, std::move(fd), peer);
   } else {
     stream = net::make_plain_stream(worker.loop, std::move(fd));
   }
-  if (stream != nullptr && !stopping) {
+  if (stream != nullptr && !closing) {
     Connection connection(std::move(stream), std::move(peer), *port->handler, worker.rules,
                           place.egress());
+    if (stopping) connection.drain();
     worker.connections.insert(&connection);
     co_await connection.serve();
     worker.connections.erase(&connection);
@@ -261,7 +271,7 @@ void Server::Impl::listen(Listening& listening) {
                                                    net::Socket::Trigger::Level);
       worker->ports.push_back(port);
       worker->loop.spawn(accept(*worker, port));
-      if (stopping && port->socket) port->socket->cancel();
+      if (closing && port->socket) port->socket->cancel();
     });
   }
 }
@@ -378,41 +388,81 @@ void Server::stop(std::chrono::milliseconds grace) {
       });
     }
   };
+  on_each([](Connection& connection) { connection.drain(); });
+  impl.wait_for_answers(grace);
+  impl.closing = true;
   for (const Listening& listening : impl.listeners) impl.close(listening);
+  impl.egress.set_limits({});
   for (const auto& worker : impl.workers) {
     worker->loop.post([raw = worker.get()] {
       for (net::Stream* stream : raw->handshakes) stream->socket().cancel();
     });
   }
-  on_each([](Connection& connection) { connection.drain(); });
-  if (!impl.wait_for_tasks(grace)) {
-    impl.egress.set_limits({});
-    on_each([](Connection& connection) { connection.abort(); });
-    impl.wait_for_tasks(std::chrono::seconds(5));
-  }
+  on_each([](Connection& connection) { connection.abort(); });
+  impl.wait_for_tasks(std::chrono::seconds(5));
   for (const auto& worker : impl.workers) worker->loop.stop();
   for (const auto& worker : impl.workers) {
     if (worker->thread.joinable()) worker->thread.join();
   }
 }
 
-bool Server::is_responsive(std::chrono::milliseconds limit) const {
+// In its turn; false when one did not take it in time.
+bool Server::Impl::ask_each_loop(base::SteadyTime deadline,
+                                 const std::function<void(Worker&)>& question) {
   struct Roll {
     std::mutex mutex;
     std::condition_variable answered;
     std::size_t missing = 0;
   };
   const auto roll = std::make_shared<Roll>();
-  roll->missing = impl_->workers.size();
-  for (const auto& worker : impl_->workers) {
-    worker->loop.post([roll] {
+  roll->missing = workers.size();
+  for (const auto& worker : workers) {
+    worker->loop.post([roll, question, raw = worker.get()] {
+      question(*raw);
       const std::lock_guard lock(roll->mutex);
       --roll->missing;
       roll->answered.notify_all();
     });
   }
   std::unique_lock lock(roll->mutex);
-  return roll->answered.wait_for(lock, limit, [&] { return roll->missing == 0; });
+  return roll->answered.wait_until(lock, deadline, [&] { return roll->missing == 0; });
+}
+
+// Until no answer runs, also none of those who came meanwhile. Who has sent no request yet is not
+// waited for.
+void Server::Impl::wait_for_answers(std::chrono::milliseconds limit) {
+  const base::SteadyTime deadline = std::chrono::steady_clock::now() + limit;
+  const auto running = std::make_shared<std::atomic<std::size_t>>(0);
+  for (;;) {
+    *running = 0;
+    std::unique_lock lock(tasks_mutex);
+    const std::size_t ended_before = ended_tasks;
+    lock.unlock();
+    const bool asked = ask_each_loop(deadline, [running](Worker& worker) {
+      *running += static_cast<std::size_t>(
+          std::count_if(worker.connections.begin(), worker.connections.end(),
+                        [](const Connection* connection) { return !connection->is_idle(); }));
+    });
+    if (!asked || *running == 0) return;
+    lock.lock();
+    // An answer that ends takes its connection along.
+    if (!task_ended.wait_until(lock, deadline, [&] { return ended_tasks != ended_before; })) return;
+  }
+}
+
+std::vector<base::UniqueFd> Server::listening_descriptors() const {
+  const std::lock_guard lock(impl_->listeners_mutex);
+  std::vector<base::UniqueFd> open;
+  for (const Listening& listening : impl_->listeners) {
+    for (const std::shared_ptr<Port>& port : listening.ports) {
+      if (port->socket) open.emplace_back(::fcntl(port->socket->fd(), F_DUPFD_CLOEXEC, 0));
+    }
+  }
+  return open;
+}
+
+bool Server::is_responsive(std::chrono::milliseconds limit) const {
+  return impl_->ask_each_loop(std::chrono::steady_clock::now() + limit, [](Worker&) {});
 }
 
 void Server::on_each_loop(const std::function<void(net::Loop&)>& work) {

@@ -40,8 +40,12 @@ class Server {
   // In force for every connection from its next step on.
   void set_limits(const Limits& limits);
 
-  // No new connections, idle ones end, running answers may finish until the grace is over.
+  // Idle connections end, running answers may finish until the grace is over; who comes meanwhile
+  // gets one answer. Then nobody is served any more, but nobody's connect is refused either until
+  // the server and listening_descriptors() are gone.
   void stop(std::chrono::milliseconds grace);
+  // Duplicates, for who has more to bring to an end after stop().
+  std::vector<base::UniqueFd> listening_descriptors() const;
 
   // Whether every loop took a turn within that time: false when one is stuck.
   bool is_responsive(std::chrono::milliseconds limit) const;

@@ -268,8 +268,47 @@ TEST_F(ServerTest, StopsWithIdleConnectionsOpen) {
   Client client(port_);
   client.send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
   client.receive_until("hello a");
-  server_->stop(std::chrono::seconds(10));
+  const Client silent(port_);
+  while (server_->connection_count() < 2) std::this_thread::yield();
+  server_->stop(std::chrono::hours(1));
   EXPECT_EQ(server_->connection_count(), 0U);
+}
+
+TEST_F(ServerTest, ServesNewClientsOnceWhileRunningAnswersEnd) {
+  Client slow(port_);
+  slow.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::string large = slow.receive_until("xxx");
+  Client before(port_);  // has asked for nothing yet
+  while (server_->connection_count() < 2) std::this_thread::yield();
+  std::thread stopping([this] { server_->stop(std::chrono::hours(1)); });
+  const std::string request = "GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n";
+  std::string answer;
+  while (answer.find("Connection: close") == std::string::npos) {
+    Client client(port_);
+    ASSERT_TRUE(client.connected);
+    client.send(request);
+    answer = client.receive_until("hello a");
+    ASSERT_NE(answer.find("200 OK"), std::string::npos);
+  }
+  Client twice(port_);
+  twice.send(request + request);
+  answer = twice.receive_all();
+  EXPECT_EQ(answer.find("hello a"), answer.rfind("hello a")) << answer;
+  EXPECT_NE(answer.find("Connection: close"), std::string::npos);
+  before.send(request);
+  EXPECT_NE(before.receive_all().find("hello a"), std::string::npos);
+  large += slow.receive_all();
+  EXPECT_TRUE(large.ends_with(large_));
+  stopping.join();
+}
+
+TEST_F(ServerTest, RefusesNobodyUntilItIsGone) {
+  server_->stop(std::chrono::seconds(10));
+  EXPECT_TRUE(Client(port_).connected);
+  auto open = server_->listening_descriptors();
+  server_.reset();
+  EXPECT_TRUE(Client(port_).connected);
+  open.clear();
   EXPECT_FALSE(Client(port_).connected);
 }
 

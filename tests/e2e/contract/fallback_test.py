@@ -1,6 +1,7 @@
 """Section 4: what the client does when something fails, and so what a node must turn each failure into."""
 
 import concurrent.futures
+import signal
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from support.program import ROOT, run
 from support.raw import exchange, split
 from support.relay import Relay
 from support.tls import alert
+from support.wait import wait_until
 
 HOST, MIB = "origin.do.test", 1 << 20
 
@@ -190,6 +192,40 @@ def test_ports_are_open_whatever_the_node_lacks(folder, origin):
         assert node.get("/after.bin", host=HOST).body == data
     finally:
         node.stop()
+
+
+@pytest.mark.contract("CC-4.7")
+def test_nobody_is_refused_while_a_node_ends(folder, origin):
+    """A stop waits for downloads: until the process is gone, who comes is served, or at worst closed."""
+    node = Node(folder / "ending", name="ending", origins=[origin_table(origin, hosts=[HOST])],
+                stop_grace="60s").start()
+    large, small = origin.write("long.bin", 32 << 20), origin.write("short.bin", 5000)
+    assert node.get("/short.bin", host=HOST).body == small
+    process = node.program.process
+    with socket.create_connection((node.address, node.http_port), 10) as running:
+        running.settimeout(30)
+        running.sendall(f"GET /long.bin HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        received = len(running.recv(1 << 16))
+        process.send_signal(signal.SIGTERM)
+
+        def answer():
+            return node.get("/short.bin", host=HOST)
+
+        wait_until(lambda: answer().headers.get("connection") == "close")
+        for _ in range(20):
+            assert (answer().exit_code, answer().body) == (0, small)
+        assert process.poll() is None
+        while received < len(large):
+            piece = running.recv(1 << 20)
+            assert piece
+            received += len(piece)
+    # From here on it ends: connects succeed until it has.
+    while True:
+        try:
+            socket.create_connection((node.address, node.http_port), 10).close()
+        except ConnectionRefusedError:
+            break
+    assert process.wait(15) == 0
 
 
 @pytest.mark.contract("CC-4.8")
