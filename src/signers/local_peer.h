@@ -1,5 +1,5 @@
 // The two ends of a connection over a unix socket: who the other one is, and texts of bounded size
-// and time. The descriptors are non-blocking.
+// and time.
 #pragma once
 
 #include <sys/types.h>
