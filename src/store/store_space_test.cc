@@ -150,12 +150,14 @@ TEST(StoreSpace, TheJournalIsCompactedAndNothingIsLost) {
 
 TEST(StoreSpace, ManyStartsDoNotMakeTheJournalGrow) {
   const TemporaryFolder folder{fast_folder()};
+  base::configure_log({.level = base::LogLevel::Error});
   for (std::uint64_t start = 0; start < 40; ++start) {
     auto store = open_store(folder.path());
     for (std::uint64_t i = 0; i < 400; ++i) ASSERT_TRUE(put(*store, 1 + i % 4, 100));
   }
   const auto store = open_store(folder.path());
   EXPECT_LT(store->statistics().drives[0].journal, 400'000U);
+  base::configure_log({});
 }
 
 TEST(StoreSpace, ACompactionWhileAnObjectIsMadeDoesNotLoseIt) {
@@ -262,6 +264,7 @@ TEST(StoreSpace, ManyThreadsWriteReadAndEvictAtOnce) {
         default:
           if (const auto object = store.find(key)) {
             ++reads;
+            store.note_use(*object);
             // Every slice that it says it has must read right, whatever others do meanwhile.
             if (!holds_pattern(store, *object, std::stoull(*object->metadata()))) ++wrong;
           }
