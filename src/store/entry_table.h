@@ -31,7 +31,7 @@ struct Entry {
   std::uint64_t is_pinned : 1;
   std::uint64_t has_slice : 1;     // packed: the one slice is stored
   std::uint64_t was_hit : 1;       // ever since it was created
-  std::uint64_t is_use_noted : 1;  // of the last use the journal knows, or will soon
+  std::uint64_t is_use_noted : 1;  // was_hit, and the journal knows of it or will soon
   union {
     std::uint64_t checksum;  // packed: of the one slice
     StoredSlice* slices;     // large: `number` of them

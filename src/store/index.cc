@@ -18,15 +18,18 @@ void Index::set_drives(std::vector<Drive*> drives) {
   for (Shard& shard : shards_) shard.uses.resize(drives_.size());
 }
 
-void Index::note_use(Shard& shard, std::uint32_t slot) {
-  Entry& entry = shard.entries.at(slot);
+inline void Index::note_use(Shard& shard, std::uint32_t slot) {
   // Written only when it changes: the line of a hot entry is shared by all loops.
-  const std::uint16_t now = now_.load(std::memory_order_relaxed);
-  if (entry.stamp != now) {
-    if (entry.stamp / kEpochsPerNote != now / kEpochsPerNote) entry.is_use_noted = 0;
-    entry.stamp = now;
-  }
-  if (!entry.was_hit) entry.was_hit = 1;
+  const Entry& entry = shard.entries.at(slot);
+  if (entry.stamp != now() || !entry.is_use_noted) note_changed_use(shard, slot);
+}
+
+void Index::note_changed_use(Shard& shard, std::uint32_t slot) {
+  Entry& entry = shard.entries.at(slot);
+  const std::uint16_t now = this->now();
+  if (entry.stamp / kEpochsPerNote != now / kEpochsPerNote) entry.is_use_noted = 0;
+  entry.stamp = now;
+  entry.was_hit = 1;
   if (entry.is_use_noted || !entry.is_recorded) return;
   std::vector<std::uint32_t>& uses = shard.uses[entry.drive];
   if (uses.size() >= kUsesLimit) return;

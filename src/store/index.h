@@ -143,6 +143,7 @@ class Index {
   // All below require the shard's lock.
   Removed take_out(Shard& shard, std::uint32_t slot);
   void note_use(Shard& shard, std::uint32_t slot);
+  void note_changed_use(Shard& shard, std::uint32_t slot);
   void count(const Entry& entry, std::int64_t sign);
   bool add_slice_to(Entry& entry, std::uint32_t index, std::uint64_t checksum);
   bool drop_slice_of(Entry& entry, std::uint32_t index);
