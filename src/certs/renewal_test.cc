@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "certs/renewal_record.h"
+#include "crypto/testing.h"
 
 namespace larder::certs {
 namespace {
@@ -35,6 +36,16 @@ TEST(Renewal, IsEarlierByADrawThatBelongsToTheCertificate) {
   EXPECT_GT(ninety_days(255).renewal_time(), kStart + 60 * kDay - 5 * kDay);
   const std::string id = "80" + std::string(62, '0');
   EXPECT_EQ(lifetime_of(kStart, kStart + 90 * kDay, id).draw, 0x80);
+}
+
+TEST(Renewal, TheDrawIsTheCertificatesHoweverItIsRead) {
+  const auto root = crypto::testing::make_root();
+  const auto [key, leaf] = crypto::testing::make_leaf(root);
+  const Lifetime one = lifetime_of(leaf);
+  const Lifetime other = lifetime_of(leaf.not_before(), leaf.not_after(), leaf.sha256_hex());
+  EXPECT_EQ(one.renewal_time(), other.renewal_time());
+  const auto again = crypto::parse_certificates(leaf.to_pem()).value();
+  EXPECT_EQ(lifetime_of(again.front()).renewal_time(), one.renewal_time());
 }
 
 TEST(Renewal, IsDueAtOnceWithoutACertificate) {

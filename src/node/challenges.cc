@@ -13,8 +13,15 @@ namespace {
 
 constexpr std::string_view kFolder = "/.well-known/acme-challenge/";
 
-// RFC 8738 section 6: addresses have no place in SNI, their names for reverse lookup have.
-std::string server_name_of(const signers::AcmeIdentifier& identifier) {
+// As an authority in a request has it.
+std::string host_of(const signers::AcmeIdentifier& identifier) {
+  const bool ipv6 = identifier.is_address && identifier.value.find(':') != std::string::npos;
+  return base::to_lower(ipv6 ? "[" + identifier.value + "]" : identifier.value);
+}
+
+}  // namespace
+
+std::string challenge_server_name(const signers::AcmeIdentifier& identifier) {
   if (!identifier.is_address) return base::to_lower(identifier.value);
   const auto bytes = crypto::parse_address(identifier.value);
   if (!bytes) return identifier.value;
@@ -30,20 +37,12 @@ std::string server_name_of(const signers::AcmeIdentifier& identifier) {
   return name + (bytes->size() == 4 ? "in-addr.arpa" : "ip6.arpa");
 }
 
-// As an authority in a request has it.
-std::string host_of(const signers::AcmeIdentifier& identifier) {
-  const bool ipv6 = identifier.is_address && identifier.value.find(':') != std::string::npos;
-  return base::to_lower(ipv6 ? "[" + identifier.value + "]" : identifier.value);
-}
-
-}  // namespace
-
 Result<std::shared_ptr<void>> Challenges::open(signers::AcmeProofKind kind,
                                                const signers::AcmeIdentifier& identifier,
                                                const std::string& token,
                                                const std::string& key_authorization) {
   if (kind == signers::AcmeProofKind::TlsAlpn01) {
-    const std::string server_name = server_name_of(identifier);
+    const std::string server_name = challenge_server_name(identifier);
     LARDER_TRY(open_tls(identifier, key_authorization, server_name));
     return std::shared_ptr<void>(this, [this, server_name](void*) { tls_->close(server_name); });
   }

@@ -17,6 +17,10 @@
 
 namespace larder::node {
 
+// What an ACME server puts into SNI for tls-alpn-01. RFC 8738 section 6: addresses have no place
+// there, their names for reverse lookup have.
+std::string challenge_server_name(const signers::AcmeIdentifier& identifier);
+
 class Challenges final : public signers::ChallengeResponder {
  public:
   explicit Challenges(const base::Clock& clock)
