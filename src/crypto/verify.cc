@@ -1,12 +1,14 @@
 #include "crypto/verify.h"
 
 #include <openssl/x509_vfy.h>
+#include <unistd.h>
 
 #include <memory>
 #include <optional>
 
 #include "base/file.h"
 #include "crypto/openssl_error.h"
+#include "crypto/system_trust.h"
 
 namespace larder::crypto {
 
@@ -56,6 +58,14 @@ Result<TrustStore> TrustStore::system() {
   StoreHandle store(X509_STORE_new());
   if (!store || X509_STORE_set_default_paths(store.get()) != 1) {
     return fail_openssl(ErrorCode::Unavailable, "cannot read the system's trusted certificates");
+  }
+  // OpenSSL's own places are those of the system that it was built on, which need not be this one.
+  if (::access(X509_get_default_cert_dir(), R_OK) != 0) {
+    for (const std::string& file : system_trust().files) {
+      if (X509_STORE_load_file(store.get(), file.c_str()) != 1) {
+        return fail_openssl(ErrorCode::Unavailable, "cannot read " + file);
+      }
+    }
   }
   return TrustStore(SharedStore(store.release()));
 }

@@ -1,9 +1,11 @@
 #include "node/revocation_look.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <filesystem>
+#include <set>
 
 #include "base/file.h"
+#include "crypto/system_trust.h"
 
 namespace larder::node {
 
@@ -17,7 +19,6 @@ constexpr std::chrono::seconds kTimeout{10};
 constexpr std::uint64_t kResponseLimit = 64 << 10;
 constexpr std::uint64_t kTrustLimit = 8 << 20;
 constexpr std::size_t kRootsLimit = 1000;
-constexpr const char* kSystemBundle = "/etc/ssl/certs/ca-certificates.crt";
 constexpr std::uint64_t kListLimit = 16 << 20;
 
 struct Said {
@@ -84,6 +85,21 @@ Result<Said> status_of(const Certificate& certificate, const Certificate& issuer
   return last;
 }
 
+// The files of a folder of roots. OpenSSL finds them by links whose names are hashes of theirs,
+// here all are wanted, once.
+void add_files(const std::string& folder, std::vector<std::string>& files) {
+  std::set<std::string> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code ignored;
+    const auto file = std::filesystem::canonical(entry->path(), ignored);
+    if (ignored || !std::filesystem::is_regular_file(file, ignored)) continue;
+    if (found.size() < kRootsLimit) found.insert(file.string());
+  }
+  files.insert(files.end(), found.begin(), found.end());
+}
+
 bool names_places(const Certificate& certificate) {
   const crypto::RevocationPlaces places = crypto::revocation_places(certificate);
   return !places.responders.empty() || !places.lists.empty();
@@ -104,15 +120,18 @@ const Certificate* issuer_of(const Certificate& certificate, std::span<const Cer
 
 std::vector<Certificate> read_trusted(std::vector<std::string> files) {
   if (files.empty()) {
-    const char* const given = std::getenv("SSL_CERT_FILE");  // as OpenSSL takes it
-    files.emplace_back(given != nullptr ? given : kSystemBundle);
+    crypto::SystemTrust system = crypto::system_trust();
+    files = std::move(system.files);
+    for (const std::string& folder : system.folders) add_files(folder, files);
   }
   std::vector<Certificate> all;
   for (const std::string& file : files) {
     const auto text = base::read_file(file, kTrustLimit);
     if (!text) continue;
-    if (auto found = crypto::parse_certificates(*text, kRootsLimit)) {
-      all.insert(all.end(), found->begin(), found->end());
+    const auto found = crypto::parse_certificates(*text, kRootsLimit);
+    if (!found) continue;
+    for (const Certificate& root : *found) {
+      if (all.size() < kRootsLimit) all.push_back(root);
     }
   }
   return all;
