@@ -1,0 +1,95 @@
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "certs/certificate_store_testing.h"
+
+namespace larder::certs {
+namespace {
+
+using base::ErrorCode;
+
+TEST_F(Store, CrashBeforeTheSwitchLeavesTheOldState) {
+  const std::string request = make_request();
+  const auto old_id = open().import_certificate(chain(request), {}, kNow)->id;
+  const std::string active = base::read_file(settings_.folder + "/active.json", 65536).value();
+  const std::string old_record =
+      base::read_file(settings_.folder + "/main/" + old_id + ".json", 65536).value();
+  const std::string next = chain(request);
+  const auto new_id = open().import_certificate(next, {}, kNow + kDay)->id;
+  // Undo everything from the switch on: chain and record of the new one are on disk.
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", active, 0640));
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/main/" + old_id + ".json",
+                                          old_record, 0640));
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, old_id);
+  EXPECT_EQ(open().show(old_id)->state, CertificateState::Active);
+  EXPECT_EQ(open().show(new_id)->state, CertificateState::Inactive);
+  // Nor does a chain without its record do harm.
+  std::filesystem::remove(settings_.folder + "/main/" + new_id + ".json");
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, old_id);
+  ASSERT_TRUE(open().import_certificate(next, {}, kNow + 2 * kDay));
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, new_id);
+}
+
+TEST_F(Store, CrashAfterTheSwitchLeavesTheNewStateAndTheRecordsCatchUp) {
+  const std::string request = make_request();
+  const auto old_id = open().import_certificate(chain(request), {}, kNow)->id;
+  const std::string record_path = settings_.folder + "/main/" + old_id + ".json";
+  const std::string old_record = base::read_file(record_path, 65536).value();
+  const auto new_id = open().import_certificate(chain(request), {}, kNow + kDay)->id;
+  ASSERT_TRUE(base::write_file_atomically(record_path, old_record, 0640));
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, new_id);
+  EXPECT_EQ(open().show(old_id)->state, CertificateState::Inactive);
+  ASSERT_TRUE(open().disable("", kNow + 2 * kDay));
+  const auto facts = open().show(old_id).value();
+  EXPECT_EQ(facts.history.back().event, Record::Event::Deactivated);
+  EXPECT_EQ(facts.history.back().at, kNow + kDay);
+}
+
+TEST_F(Store, DamagedFilesAreNamedAndNothingElseIsLost) {
+  const std::string request = make_request();
+  const auto id = open().import_certificate(chain(request), {}, kNow)->id;
+  make_request("second");
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/main/" + id + ".crt", "junk", 0640));
+  const auto loaded = open().load_active().value();
+  EXPECT_TRUE(loaded.certificates.empty());
+  ASSERT_EQ(loaded.damaged.size(), 1U);
+  EXPECT_EQ(loaded.damaged[0].error.code, ErrorCode::DataLoss);
+  const auto inventory = open().list().value();
+  EXPECT_EQ(inventory.keys.size(), 2U);
+  ASSERT_EQ(inventory.damaged.size(), 1U);
+  EXPECT_SAYS(inventory.damaged.front(), id);
+}
+
+TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
+  make_request();
+  ASSERT_TRUE(base::write_file_atomically(
+      settings_.folder + "/active.json",
+      R"({"format":3,"disabled":true,"changed_at":"2026-01-01T00:00:00Z"})", 0640));
+  const auto newer = open().load_active();
+  ASSERT_FALSE(newer);
+  EXPECT_SAYS(newer.error().message, "format 3");
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", "{", 0640));
+  EXPECT_FALSE(open().load_active());
+  EXPECT_FALSE(open().disable("", kNow));
+}
+
+TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {
+  ASSERT_TRUE(open().import_certificate(chain(make_request()), {}, kNow));
+  ASSERT_EQ(::chmod((settings_.folder + "/main/key.pem").c_str(), 0644), 0);
+  const auto loaded = open().load_active().value();
+  EXPECT_TRUE(loaded.certificates.empty());
+  EXPECT_SAYS(loaded.damaged.at(0).error.message, "chmod 600");
+}
+
+TEST_F(Store, OnlyOneProcessChangesAtATime) {
+  const std::string request = make_request();
+  const auto held = base::lock_file(settings_.folder + "/lock", "test").value();
+  EXPECT_EQ(open().import_certificate(chain(request), {}, kNow).error().code,
+            ErrorCode::FailedPrecondition);
+  EXPECT_TRUE(open().list());
+  EXPECT_TRUE(open().load_active());
+}
+
+}  // namespace
+}  // namespace larder::certs

@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "certs/certificate_store_testing.h"
+
+namespace larder::certs {
+namespace {
+
+using crypto::Certificate;
+
+TEST_F(Store, ImportedChainIsProvenAndActive) {
+  for (const auto algorithm : {crypto::KeyAlgorithm::EcP256, crypto::KeyAlgorithm::Rsa2048,
+                               crypto::KeyAlgorithm::EcP384, crypto::KeyAlgorithm::Ed25519}) {
+    const std::string name = "k" + std::to_string(static_cast<int>(algorithm));
+    const std::string request = make_request(name, algorithm);
+    const auto outcome = open().import_certificate(chain(request), {}, kNow);
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_TRUE(outcome->active);
+    EXPECT_TRUE(outcome->report.proven);
+    const auto active = open().load_active().value();
+    ASSERT_FALSE(active.certificates.empty());
+    EXPECT_EQ(active.certificates[0].choice.key_name, name);
+    EXPECT_EQ(active.certificates[0].chain.size(), 2U);
+    EXPECT_TRUE(active.certificates[0].chain.front().matches(active.certificates[0].key));
+  }
+}
+
+TEST_F(Store, ChainMayComeInAnyOrderWithItsRoot) {
+  const std::string request = make_request();
+  const std::string text =
+      authority_.root_pem() + authority_.issuing_pem() + "some text\n" + authority_.sign(request);
+  ASSERT_TRUE(open().import_certificate(text, {}, kNow));
+  const auto active = open().load_active().value();
+  ASSERT_EQ(active.certificates[0].chain.size(), 2U);
+  EXPECT_EQ(active.certificates[0].chain[1].common_name(), "Issuing CA");
+}
+
+TEST_F(Store, DerLeafIsAccepted) {
+  settings_.client_trust = {folder_ + "/issuing.pem"};
+  ASSERT_TRUE(base::write_file_atomically(folder_ + "/issuing.pem",
+                                          authority_.issuing_pem() + authority_.root_pem(), 0644));
+  const auto leaf = Certificate::from_pem(authority_.sign(make_request())).value();
+  const auto outcome = open().import_certificate(leaf.to_der(), {}, kNow);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->report.proven);
+}
+
+TEST_F(Store, UnknownAuthorityBecomesActiveUnprovenWithAdvice) {
+  const Authority other;
+  const std::string request = make_request();
+  const auto outcome = open().import_certificate(other.sign(request), {}, kNow);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->active);
+  EXPECT_FALSE(outcome->report.proven);
+  const auto& checks = outcome->report.checks;
+  const auto advice = std::ranges::find(checks, Check::Kind::Chain, &Check::kind);
+  ASSERT_NE(advice, checks.end());
+  EXPECT_EQ(advice->verdict, Check::Verdict::Warning);
+  EXPECT_SAYS(advice->message, "client_trust");
+  EXPECT_FALSE(certificates().front().proven);
+}
+
+TEST_F(Store, EachFailedCheckHasItsOwnMessage) {
+  const std::string request = make_request();
+  using T = crypto::CertificateTemplate;
+  EXPECT_SAYS(refusal(chain(request,
+                            [](T& t) {
+                              t.not_before = kNow - 9 * kDay;
+                              t.not_after = kNow - kDay;
+                            })),
+              "expired on");
+  EXPECT_SAYS(refusal(chain(request, [](T& t) { t.not_before = kNow + kDay; })),
+              "not valid before");
+  EXPECT_SAYS(refusal(chain(request,
+                            [](T& t) {
+                              t.server_auth = false;
+                              t.client_auth = true;
+                            })),
+              "serverAuth");
+  EXPECT_SAYS(refusal(chain(request, [](T& t) { t.is_ca = true; })), "CA's own");
+  EXPECT_SAYS(refusal(chain(request, [](T& t) { t.names.addresses.clear(); })),
+              "do not cover 10.0.0.5");
+  EXPECT_SAYS(refusal(chain(request, [](T& t) { t.names.dns = {"*.org"}; })),
+              "do not cover node1.example.org");
+  const auto both = refusal(chain(request, [](T& t) {
+    t.server_auth = false;
+    t.not_after = kNow - std::chrono::hours(1);
+  }));
+  EXPECT_SAYS(both, "expired on");
+  EXPECT_SAYS(both, "serverAuth");
+}
+
+TEST_F(Store, ForeignCertificateIsRefused) {
+  EXPECT_SAYS(refusal(authority_.sign_key(
+                  crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value().public_key(),
+                  {.dns = {"node1.example.org"}})),
+              "no key is held here");
+  make_request();
+  EXPECT_SAYS(refusal(authority_.sign_key(
+                  crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value().public_key(),
+                  {.dns = {"node1.example.org"}})),
+              "matches no key held here (main)");
+}
+
+TEST_F(Store, PrivateKeyGivenByMistakeIsRefusedAndStoredNowhere) {
+  const std::string request = make_request();
+  const auto foreign = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  const std::string pem = foreign.to_pem().value();
+  const std::string secret = pem.substr(40, 40);
+  ::testing::internal::CaptureStderr();
+  for (const std::string& content :
+       {pem, authority_.sign(request) + pem, pem + authority_.sign(request)}) {
+    const std::string message = refusal(content);
+    EXPECT_SAYS(message, "private key");
+    EXPECT_EQ(message.find(secret), std::string::npos);
+  }
+  EXPECT_EQ(::testing::internal::GetCapturedStderr().find(secret), std::string::npos);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(settings_.folder)) {
+    if (!entry.is_regular_file()) continue;
+    EXPECT_EQ(base::read_file(entry.path().string(), 1 << 20).value().find(secret),
+              std::string::npos)
+        << entry.path();
+  }
+}
+
+TEST_F(Store, DryRunReportsAndWritesNothing) {
+  const std::string request = make_request();
+  const auto good = open().import_certificate(chain(request), {.dry_run = true}, kNow);
+  ASSERT_TRUE(good);
+  EXPECT_TRUE(good->report.passed());
+  EXPECT_FALSE(good->active);
+  const auto bad = open().import_certificate(
+      chain(request, [](crypto::CertificateTemplate& t) { t.server_auth = false; }),
+      {.dry_run = true}, kNow);
+  ASSERT_TRUE(bad);
+  EXPECT_FALSE(bad->report.passed());
+  EXPECT_TRUE(certificates().empty());
+  EXPECT_FALSE(std::filesystem::exists(settings_.folder + "/active.json"));
+}
+
+TEST_F(Store, FailedImportKeepsTheActiveCertificate) {
+  const std::string request = make_request();
+  const auto id = open().import_certificate(chain(request), {}, kNow)->id;
+  const auto refused = open().import_certificate(
+      chain(request, [](crypto::CertificateTemplate& t) { t.server_auth = false; }), {}, kNow);
+  EXPECT_FALSE(refused.value().report.passed());
+  EXPECT_FALSE(refused->active);
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, id);
+  EXPECT_EQ(certificates().size(), 1U);
+}
+
+}  // namespace
+}  // namespace larder::certs

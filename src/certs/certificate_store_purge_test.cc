@@ -1,0 +1,56 @@
+#include <filesystem>
+
+#include "certs/certificate_store_testing.h"
+
+namespace larder::certs {
+namespace {
+
+using base::ErrorCode;
+
+TEST_F(Store, PurgeTakesCertificateAndKeyAndWritesItDown) {
+  const std::string request = make_request();
+  const auto first = open().import_certificate(chain(request), {}, kNow)->id;
+  const auto second = open().import_certificate(chain(request), {}, kNow + kDay)->id;
+  ASSERT_TRUE(open().retire(second, {.reason = "moved"}, kNow + 2 * kDay));
+  const auto end = open().show(first)->not_after;
+  const auto late = end + 18 * 31 * kDay;
+  EXPECT_TRUE(open().purge(false, end + 500 * kDay)->empty());
+  EXPECT_EQ(open().purge(true, late)->size(), 2U);
+  EXPECT_EQ(certificates().size(), 2U);
+  const auto gone = open().purge(false, late).value();
+  ASSERT_EQ(gone.size(), 2U);
+  EXPECT_FALSE(std::filesystem::exists(settings_.folder + "/main"));
+  const auto audit = open().audit().value();
+  EXPECT_EQ(audit.damage, "");
+  ASSERT_EQ(audit.entries.size(), 3U);
+  EXPECT_EQ(audit.entries[2].event, "key-purged");
+  EXPECT_SAYS(audit.entries[0].subject + audit.entries[1].subject, first);
+  EXPECT_SAYS(audit.entries[0].subject + audit.entries[1].subject, "moved");
+  EXPECT_TRUE(open().purge(false, late)->empty());
+}
+
+TEST_F(Store, PurgeThatWasCutShortIsMadeGood) {
+  const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
+  ASSERT_TRUE(open().retire(id, {}, kNow + kDay));
+  const auto late = kNow + 800 * kDay;
+  const std::string key = settings_.folder + "/main/key.pem";
+  // After the key went, and after the certificate went.
+  std::filesystem::remove(key);
+  EXPECT_EQ(open().purge(true, late)->size(), 1U);
+  std::filesystem::remove(settings_.folder + "/main/" + id + ".crt");
+  EXPECT_TRUE(open().purge(false, late)->empty());
+  EXPECT_FALSE(std::filesystem::exists(settings_.folder + "/main"));
+}
+
+TEST_F(Store, NothingIsPurgedWhileTheAuditLogIsDamaged) {
+  const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
+  ASSERT_TRUE(open().retire(id, {}, kNow + kDay));
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/audit.jsonl", "{}\n", 0640));
+  const auto refused = open().purge(false, kNow + 800 * kDay);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::DataLoss);
+  EXPECT_TRUE(open().show(id));
+}
+
+}  // namespace
+}  // namespace larder::certs

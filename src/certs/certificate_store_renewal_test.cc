@@ -1,0 +1,158 @@
+#include <poll.h>
+#include <sys/inotify.h>
+
+#include <thread>
+
+#include "certs/certificate_store_testing.h"
+
+namespace larder::certs {
+namespace {
+
+using base::ErrorCode;
+
+class TestSigner final : public Signer {
+ public:
+  TestSigner(const Authority& authority, bool works, Adjust adjust = {})
+      : authority_(authority), works_(works), adjust_(std::move(adjust)) {}
+  std::string_view name() const override { return "test"; }
+  base::Result<std::string> sign(std::string_view request_pem) override {
+    if (!works_) return base::fail(ErrorCode::Unavailable, "the CA cannot be reached");
+    const auto request = crypto::CertificateRequest::from_pem(request_pem).value();
+    return authority_.sign_key(request.public_key().value(), request.alternative_names(), adjust_) +
+           authority_.issuing_pem();
+  }
+
+ private:
+  const Authority& authority_;
+  bool works_;
+  Adjust adjust_;
+};
+
+Adjust ends(base::WallTime end) {
+  return [end](crypto::CertificateTemplate& content) { content.not_after = end; };
+}
+
+TEST_F(Store, SignerRenewsTheSameRequest) {
+  make_request();
+  const base::ManualClock clock(kNow);
+  TestSigner signer(authority_, true);
+  const auto outcome = open().renew("main", signer, clock);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->active);
+  TestSigner broken(authority_, false);
+  const auto failed = open().renew("main", broken, clock);
+  ASSERT_FALSE(failed);
+  EXPECT_SAYS(failed.error().message, "test: the CA cannot be reached");
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, outcome->id);
+}
+
+TEST_F(Store, RenewalThatEndsNoLaterIsRefused) {
+  const std::string request = make_request();
+  const base::ManualClock clock(kNow);
+  const auto id = open().import_certificate(chain(request, ends(kNow + 30 * kDay)), {}, kNow)->id;
+  for (const int days : {29, 30}) {
+    TestSigner stale(authority_, true, ends(kNow + days * kDay));
+    const auto refused = open().renew("main", stale, clock);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::InvalidArgument);
+    EXPECT_SAYS(refused.error().message, "the signer returned a certificate that is no newer");
+    EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, id);
+  }
+  TestSigner fresh(authority_, true, ends(kNow + 31 * kDay));
+  EXPECT_TRUE(open().renew("main", fresh, clock));
+  // Who wants shorter lives from now on puts the long one away.
+  ASSERT_TRUE(
+      open().retire(open().load_active()->certificates.at(0).choice.certificate_id, {}, kNow));
+  TestSigner shorter(authority_, true, ends(kNow + 9 * kDay));
+  EXPECT_TRUE(open().renew("main", shorter, clock));
+}
+
+TEST_F(Store, WhatWasSignedWaitsForAnotherChangeToEnd) {
+  make_request();
+  const std::string lock = settings_.folder + "/lock";
+  TestSigner signer(authority_, true);
+  auto held = base::lock_file(lock, "test").value();
+  const base::UniqueFd changes(::inotify_init1(IN_CLOEXEC));
+  ASSERT_GE(::inotify_add_watch(changes.get(), lock.c_str(), IN_CLOSE_WRITE), 0);
+  // Lets go once the renewal has found the lock taken and closed it again.
+  std::jthread other([&](const std::stop_token& over) {
+    pollfd wait{changes.get(), POLLIN, 0};
+    while (::poll(&wait, 1, 50) == 0 && !over.stop_requested()) continue;
+    held.reset();
+  });
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  other.request_stop();
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->active);
+}
+
+TEST_F(Store, WaitingForAnotherChangeEndsWhenNobodyWantsItAnyMore) {
+  make_request();
+  TestSigner signer(authority_, true);
+  const auto held = base::lock_file(settings_.folder + "/lock", "test").value();
+  int pauses = 0;
+  const Pause thrice = [&](std::chrono::milliseconds) { return ++pauses < 3; };
+  EXPECT_EQ(open().renew("main", signer, base::ManualClock(kNow), thrice).error().code,
+            ErrorCode::Unavailable);
+  EXPECT_EQ(pauses, 3);
+  RequestOptions options;
+  options.key_name = "second";
+  pauses = 0;
+  EXPECT_EQ(open().make_request(options, kNow, thrice).error().code, ErrorCode::Unavailable);
+  EXPECT_EQ(pauses, 3);
+  EXPECT_EQ(open().make_request(options, kNow).error().code, ErrorCode::FailedPrecondition)
+      << "a command does not wait";
+}
+
+TEST_F(Store, NamesOfAnEndedCertificateAreNotCovered) {
+  const std::string both = make_request("both");
+  RequestOptions options;
+  options.key_name = "half";
+  options.algorithm = crypto::KeyAlgorithm::Rsa2048;
+  options.names.dns = {"node1.example.org"};
+  const std::string half = open().make_request(options, kNow)->path;
+  ASSERT_TRUE(open().import_certificate(chain(both, ends(kNow + kDay)), {}, kNow)->active);
+  const auto beside = open().import_certificate(chain(half), {.dry_run = true}, kNow).value();
+  EXPECT_TRUE(beside.report.passed()) << beside.report.failures();
+  const auto alone = open().import_certificate(chain(half), {.dry_run = true}, kNow + kDay).value();
+  EXPECT_SAYS(alone.report.failures(), "do not cover 10.0.0.5");
+  // Nor is a signer asked for what would be refused.
+  TestSigner signer(authority_, false);
+  EXPECT_SAYS(open().renew("half", signer, base::ManualClock(kNow)).error().message,
+              "cannot be reached");
+  EXPECT_SAYS(open().renew("half", signer, base::ManualClock(kNow + kDay)).error().message,
+              "10.0.0.5, which the request leaves out");
+}
+
+TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {
+  make_request();
+  class Stranger final : public Signer {
+   public:
+    explicit Stranger(std::string answer) : answer_(std::move(answer)) {}
+    std::string_view name() const override { return "test"; }
+    base::Result<std::string> sign(std::string_view) override { return answer_; }
+
+   private:
+    std::string answer_;
+  };
+  const auto other = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  Stranger signer(authority_.sign_key(other.public_key(), {.dns = {"node1.example.org"}}));
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  ASSERT_FALSE(outcome);
+  EXPECT_SAYS(outcome.error().message, "no certificate for the key main");
+}
+
+TEST_F(Store, SignerIsNotAskedForARequestThatLeavesOutAName) {
+  make_request();
+  settings_.connection_names.push_back("other.example.org");
+  TestSigner signer(authority_, false);
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::FailedPrecondition);
+  EXPECT_SAYS(outcome.error().message, "other.example.org");
+  EXPECT_SAYS(open().renew("absent", signer, base::ManualClock(kNow)).error().message,
+              "no request named absent");
+}
+
+}  // namespace
+}  // namespace larder::certs
