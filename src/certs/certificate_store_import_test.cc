@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "certs/certificate_store_testing.h"
+#include "certs/testing.h"
 
 namespace larder::certs {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <thread>
 
-#include "certs/certificate_store_testing.h"
+#include "certs/testing.h"
 
 namespace larder::certs {
 namespace {

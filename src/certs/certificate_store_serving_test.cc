@@ -1,6 +1,6 @@
 #include <filesystem>
 
-#include "certs/certificate_store_testing.h"
+#include "certs/testing.h"
 
 namespace larder::certs {
 namespace {

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
 #include "base/testing.h"
-#include "signers/acme_testing.h"
+#include "signers/testing.h"
 
 namespace larder::signers {
 namespace {
@@ -30,6 +33,9 @@ class AcmeSessionTest : public base::FolderTest {
             clock_, clock_.steady() + timeout};
   }
 
+  // Of the last signed request.
+  Json signed_header() const { return Json::parse(server_.asked.back().header); }
+
   static constexpr const char* kAccount = "https://acme.test/account/7";
   base::ManualClock clock_{base::from_unix_seconds(1'800'000'000)};
   AcmeServerInMemory server_;
@@ -40,7 +46,7 @@ TEST_F(AcmeSessionTest, MakesKeyAndAccountOnceAndKeepsThem) {
   auto first = session();
   ASSERT_TRUE(first.open());
   ASSERT_EQ(server_.count("/account"), 1U);
-  EXPECT_TRUE(server_.asked.back().header.contains("jwk"));
+  EXPECT_TRUE(signed_header().contains("jwk"));
   const Json made = Json::parse(server_.asked.back().payload);
   EXPECT_EQ(made["contact"], Json::array({"mailto:admin@example.org"}));
   EXPECT_FALSE(made.contains("externalAccountBinding"));
@@ -52,7 +58,7 @@ TEST_F(AcmeSessionTest, MakesKeyAndAccountOnceAndKeepsThem) {
   ASSERT_TRUE(second.open());
   EXPECT_EQ(server_.count("/account"), 1U);
   ASSERT_TRUE(second.post(AcmeServerInMemory::url("/thing"), "{}"));
-  EXPECT_EQ(server_.asked.back().header["kid"], kAccount);
+  EXPECT_EQ(signed_header()["kid"], kAccount);
   EXPECT_EQ(first.key_authorization("token").value(), second.key_authorization("token").value());
   EXPECT_TRUE(first.key_authorization("token")->starts_with("token."));
 }
@@ -97,7 +103,7 @@ TEST_F(AcmeSessionTest, WithoutANonceNothingIsSent) {
 }
 
 TEST_F(AcmeSessionTest, TermsAreAcceptedOnlyBySetting) {
-  server_.directory["meta"] = {{"termsOfService", "https://acme.test/terms"}};
+  server_.meta = R"({"termsOfService":"https://acme.test/terms"})";
   const auto refused = session().open();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::FailedPrecondition);
@@ -109,7 +115,7 @@ TEST_F(AcmeSessionTest, TermsAreAcceptedOnlyBySetting) {
 }
 
 TEST_F(AcmeSessionTest, AnAccountMadeElsewhereIsBound) {
-  server_.directory["meta"] = {{"externalAccountRequired", true}};
+  server_.meta = R"({"externalAccountRequired":true})";
   EXPECT_EQ(session().open().error().code, ErrorCode::FailedPrecondition);
   about_.external_key_id = "customer-7";
   about_.external_key = std::string(32, 'k');
@@ -122,7 +128,7 @@ TEST_F(AcmeSessionTest, AnAccountMadeElsewhereIsBound) {
   EXPECT_EQ(header["url"], AcmeServerInMemory::url("/account"));
   const Json bound =
       Json::parse(base::from_base64url(binding["payload"].get<std::string>()).value());
-  EXPECT_EQ(bound, server_.asked.back().header["jwk"]);
+  EXPECT_EQ(bound, signed_header()["jwk"]);
 }
 
 TEST_F(AcmeSessionTest, TheDeadlineEndsItWithoutAnotherRequest) {

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 #include "base/testing.h"
 #include "crypto/issue.h"
 #include "crypto/request.h"
-#include "signers/acme_testing.h"
+#include "signers/testing.h"
 
 namespace larder::signers {
 namespace {
