@@ -68,6 +68,9 @@ void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
         "{limit=\"max_connections\"}");
     add("larder_connections_refused_total", kRefused, get(counts.refused_client), true,
         "{limit=\"max_connections_per_client\"}");
+    add("larder_connections_ended_for_others_total",
+        "Idle connections ended at max_connections to make room for new ones",
+        get(counts.made_room), true);
     constexpr const char* kTimeouts = "Connections ended because a client was too slow";
     add("larder_client_timeouts_total", kTimeouts, get(counts.slow_heads), true, "{in=\"head\"}");
     add("larder_client_timeouts_total", kTimeouts, get(counts.slow_bodies), true, "{in=\"body\"}");

@@ -99,7 +99,9 @@ void add_limits(SettingsSection<NodeSettings>& s) {
   using std::chrono::milliseconds;
   s.integer("threads", &NodeSettings::threads, 0, 256, {.text = "Event loops; 0: one per core."});
   s.integer("max_connections", &NodeSettings::max_connections, 16, 1'000'000,
-            {.text = "Connections at once; more are closed at once.", .effect = Effect::Live});
+            {.text = "Connections at once; for more, those end that have been idle longest, and "
+                     "when none is idle the new ones are closed at once.",
+             .effect = Effect::Live});
   s.integer("max_connections_per_client", &NodeSettings::max_connections_per_client, 0, 1'000'000,
             {.text = "Connections at once of one client, an IPv4 address or the /64 of an IPv6 "
                      "address; 0: no limit. High, because many devices may share an address.",

@@ -325,12 +325,12 @@ net::Task<void> Connection::serve() {
     if (pending_.empty() && stream_->is_drained() && !fresh_ && !draining_) {
       // The usual case without a further coroutine: one wait, one read, one whole request.
       idle_ = true;
-      const base::SteadyTime since = net::Loop::current().now();
-      bool ready =
-          co_await stream_->socket().readable(since + std::min(kActive, rules_.timeouts.idle));
+      idle_since_ = net::Loop::current().now();
+      bool ready = co_await stream_->socket().readable(idle_since_ +
+                                                       std::min(kActive, rules_.timeouts.idle));
       if (!ready && rules_.timeouts.idle > kActive && !draining_) {
         stream_->release_memory();
-        ready = co_await stream_->socket().readable(since + rules_.timeouts.idle);
+        ready = co_await stream_->socket().readable(idle_since_ + rules_.timeouts.idle);
       }
       idle_ = false;
       if (!ready) co_return;
@@ -481,6 +481,7 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
   for (;;) {
     if (wait_first) {
       idle_ = pending_.empty();
+      idle_since_ = net::Loop::current().now();
       if (idle_ && draining_ && !first_) co_return parse;
       if (pending_.empty() && pending_.capacity() > 64) pending_.shrink_to_fit();
       const bool ready = co_await stream_->socket().readable(deadline);
@@ -546,6 +547,13 @@ net::Task<void> Connection::linger() {
       co_return;
     }
   }
+}
+
+void Connection::make_room() {
+  idle_ = false;  // it is not found a second time
+  draining_ = true;
+  makes_room_ = true;
+  abort();
 }
 
 void Connection::drain() {

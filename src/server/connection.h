@@ -19,6 +19,7 @@ namespace larder::server {
 struct ServerCounts {
   std::atomic<std::uint64_t> accepted = 0;
   std::atomic<std::uint64_t> refused_total = 0;   // beyond Limits::connections
+  std::atomic<std::uint64_t> made_room = 0;       // idle ones that ended for others
   std::atomic<std::uint64_t> refused_client = 0;  // beyond Limits::connections_per_client
   std::atomic<std::uint64_t> slow_heads = 0;      // Timeouts::header
   std::atomic<std::uint64_t> slow_bodies = 0;     // Timeouts::stall while reading
@@ -52,6 +53,10 @@ class Connection {
   void drain();
   // Nothing of a request has come, or nothing of the next one. Loop thread.
   bool is_idle() const { return idle_; }
+  base::SteadyTime idle_since() const { return idle_since_; }
+  // Ends it, which is idle, to make room for another one. Loop thread.
+  void make_room();
+  bool makes_room() const { return makes_room_; }
   // Ends it now. Loop thread.
   void abort() { stream_->socket().cancel(); }
 
@@ -105,6 +110,8 @@ class Connection {
   bool ended_ = false;  // the client sends nothing more
   bool draining_ = false;
   bool idle_ = false;
+  base::SteadyTime idle_since_{};  // while idle_
+  bool makes_room_ = false;
   bool broken_ = false;       // an answer could not be sent whole: there is nobody to wait for
   std::uint64_t unsent_ = 0;  // bytes of that answer
 };

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "server/clients.h"
+#include "server/idle_search.h"
 
 namespace larder::server {
 
@@ -27,6 +28,8 @@ namespace {
 constexpr int kAcceptTurn = 64;
 // Connections beyond the limit for those listeners that only administrators reach.
 constexpr std::size_t kSpare = 256;
+// Connections beyond the limit at most, while idle ones end for them.
+constexpr std::size_t kMostEnding = 256;
 
 // One listener on one loop.
 struct Port {
@@ -69,6 +72,7 @@ struct Worker {
   std::vector<std::shared_ptr<Port>> ports;  // that accept
   std::unordered_set<Connection*> connections;
   std::unordered_set<net::Stream*> handshakes;  // that run
+  IdleSearch idle;
   std::thread thread;
 };
 
@@ -82,6 +86,7 @@ struct Server::Impl {
   std::mutex listeners_mutex;  // guards listeners; held while they are changed
   std::vector<Listening> listeners;
   std::atomic<std::size_t> connections = 0;
+  std::atomic<std::size_t> ending = 0;  // of them, to make room for others
   std::mutex tasks_mutex;
   std::condition_variable task_ended;
   std::size_t tasks = 0;  // accept loops and connections that have not ended
@@ -114,6 +119,12 @@ struct Server::Impl {
   int accept_turn(Worker& worker, const std::shared_ptr<Port>& port, int most);
   void admit(Worker& worker, const std::shared_ptr<Port>& port, base::UniqueFd fd,
              const sockaddr_storage& address);
+  bool is_full() const { return connections - ending >= connection_limit; }
+  bool make_room(Worker& worker);
+  net::Task<void> admit_for_another(Worker& worker, std::shared_ptr<Port> port, base::UniqueFd fd,
+                                    Peer peer, Clients::Place place);
+  void begin(Worker& worker, const std::shared_ptr<Port>& port, base::UniqueFd fd, Peer peer,
+             Clients::Place place);
   net::Task<void> serve(Worker& worker, std::shared_ptr<Port> port, base::UniqueFd fd, Peer peer,
                         Clients::Place place);
   // The stream of the connection; null when there is none to go on with.
@@ -157,14 +168,10 @@ int Server::Impl::accept_turn(Worker& worker, const std::shared_ptr<Port>& port,
   return 0;
 }
 
-// Serves it, or closes it at once because somebody has enough.
+// Serves it, or closes it at once because somebody has enough and no connection is idle.
 void Server::Impl::admit(Worker& worker, const std::shared_ptr<Port>& port, base::UniqueFd fd,
                          const sockaddr_storage& address) {
   const bool counted = port->settings.limit_clients;
-  if (connections >= connection_limit + (counted ? 0 : kSpare)) {
-    counts.refused_total.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
   const auto key = counted ? ClientKey::of(address) : std::nullopt;
   std::optional<Clients::Place> place =
       key ? clients.enter(*key, client_limit) : std::optional<Clients::Place>(Clients::Place());
@@ -173,10 +180,68 @@ void Server::Impl::admit(Worker& worker, const std::shared_ptr<Port>& port, base
     return;
   }
   Peer peer = peer_of(fd.get(), address);
+  const bool has_room =
+      counted ? !is_full() || make_room(worker) : connections < connection_limit + kSpare;
+  if (has_room) {
+    begin(worker, port, std::move(fd), std::move(peer), std::move(*place));
+  } else if (counted && workers.size() > 1 && ending < kMostEnding) {
+    begin_task();
+    worker.loop.spawn(
+        admit_for_another(worker, port, std::move(fd), std::move(peer), std::move(*place)));
+  } else {
+    counts.refused_total.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+// Ends the connection that has been idle longest on that loop, if one is.
+bool Server::Impl::make_room(Worker& worker) {
+  if (ending >= kMostEnding) return false;
+  Connection* const idle = worker.idle.longest_idle(worker.connections, worker.loop.now());
+  if (idle == nullptr) return false;
+  idle->make_room();
+  ++ending;
+  counts.made_room.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+// Serves it when another loop has a connection to spare.
+net::Task<void> Server::Impl::admit_for_another(Worker& worker, std::shared_ptr<Port> port,
+                                                base::UniqueFd fd, Peer peer,
+                                                Clients::Place place) {
+  struct Answer {
+    Impl& server;
+    Worker& asked;
+    Worker& asking;
+    bool made = false;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> waiting) {
+      asked.loop.post([this, waiting] {
+        made = server.make_room(asked);
+        asking.loop.post([waiting] { waiting.resume(); });
+      });
+    }
+    bool await_resume() const { return made; }
+  };
+  bool made = false;
+  for (std::size_t i = 0; i < workers.size() && !made; ++i) {
+    if (workers[i].get() == &worker) continue;
+    Answer answer{.server = *this, .asked = *workers[i], .asking = worker};
+    made = co_await answer;
+  }
+  if (made && !closing) {
+    begin(worker, port, std::move(fd), std::move(peer), std::move(place));
+  } else if (!made) {
+    counts.refused_total.fetch_add(1, std::memory_order_relaxed);
+  }
+  end_task();
+}
+
+void Server::Impl::begin(Worker& worker, const std::shared_ptr<Port>& port, base::UniqueFd fd,
+                         Peer peer, Clients::Place place) {
   ++connections;
   counts.accepted.fetch_add(1, std::memory_order_relaxed);
   begin_task();
-  worker.loop.spawn(serve(worker, port, std::move(fd), std::move(peer), std::move(*place)));
+  worker.loop.spawn(serve(worker, port, std::move(fd), std::move(peer), std::move(place)));
 }
 
 net::Task<std::unique_ptr<net::Stream>> Server::Impl::secure(Worker& worker,
@@ -236,6 +301,7 @@ net::Task<void> Server::Impl::serve(Worker& worker, std::shared_ptr<Port> port, 
     worker.connections.insert(&connection);
     co_await connection.serve();
     worker.connections.erase(&connection);
+    if (connection.makes_room()) --ending;
   }
   --connections;
   end_task();

@@ -82,9 +82,9 @@ class ServerTest : public testing::Test {
     listener.limit_clients = true;
     return listener;
   }
-  void start(const Limits& limits) {
+  void start(const Limits& limits, unsigned threads = 2) {
     ServerSettings settings;
-    settings.threads = 2;
+    settings.threads = threads;
     settings.limits = limits;
     server_.reset();
     auto server = Server::start({listener("test")}, settings);
@@ -218,6 +218,57 @@ TEST_F(ServerTest, ClosesWhatAClientOpensBeyondItsLimit) {
   EXPECT_NE(
       exchange("GET /hello/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").find("hello b"),
       std::string::npos);
+}
+
+TEST_F(ServerTest, TheConnectionThatHasBeenIdleLongestMakesRoom) {
+  Limits limits;
+  limits.connections = 3;
+  start(limits, 1);
+  const std::string request = "GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n";
+  Client busy(port_);  // opened first, and in the middle of its answer
+  busy.send("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  std::string large = busy.receive_until("xxx");
+  Client old(port_);
+  Client young(port_);
+  for (Client* client : {&old, &young, &old}) {
+    client->send(request);
+    client->receive_until("hello a");
+  }
+  // `young` has been idle longer now.
+  Client comes(port_);
+  comes.send(request);
+  EXPECT_NE(comes.receive_until("hello a").find("200 OK"), std::string::npos);
+  EXPECT_EQ(young.receive_all(), "");
+  old.send(request);
+  EXPECT_NE(old.receive_until("hello a").find("200 OK"), std::string::npos);
+  EXPECT_EQ(server_->counts().made_room, 1U);
+  EXPECT_EQ(server_->counts().refused_total, 0U);
+  large += busy.receive_all();
+  EXPECT_TRUE(large.ends_with(large_));
+}
+
+TEST_F(ServerTest, IdleConnectionsOfAnyLoopMakeRoomAndBusyOnesDoNot) {
+  Limits limits;
+  limits.connections = 4;
+  start(limits);
+  const std::string request = "GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n";
+  std::vector<std::unique_ptr<Client>> idle;
+  for (int i = 0; i < 40; ++i) {
+    idle.push_back(std::make_unique<Client>(port_));
+    idle.back()->send(request);
+    ASSERT_NE(idle.back()->receive_until("hello a").find("200 OK"), std::string::npos) << i;
+    ASSERT_LE(server_->connection_count(), 40U);
+  }
+  while (server_->connection_count() > 4) std::this_thread::yield();
+  std::vector<std::unique_ptr<Client>> busy;
+  for (int i = 0; i < 4; ++i) {
+    busy.push_back(std::make_unique<Client>(port_));
+    busy.back()->send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_NE(busy.back()->receive_until("xxx").find("200 OK"), std::string::npos);
+  }
+  EXPECT_EQ(server_->counts().refused_total, 0U);
+  EXPECT_EQ(Client(port_).receive_all(), "");
+  EXPECT_EQ(server_->counts().refused_total, 1U);
 }
 
 TEST_F(ServerTest, SendsNoFasterThanALimitSaysAndAllOfIt) {

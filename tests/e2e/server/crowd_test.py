@@ -288,3 +288,31 @@ def test_small_answers_are_not_starved_behind_large_ones(crowded, origin):
             reader.join()
         for connection in crowd:
             connection.close()
+
+
+@pytest.mark.parametrize("crowded", [{"max_connections": 20}], indirect=True)
+def test_idle_connections_make_room_for_new_ones(crowded, origin):
+    node = crowded
+    body = origin.write("small.bin", 1000)
+    assert node.get("/fresh/small.bin").body == body
+
+    def ask(connection):
+        connection.settimeout(20)
+        connection.sendall(get("/fresh/small.bin"))
+        received = b""
+        while not received.endswith(body):
+            piece = connection.recv(1 << 16)
+            assert piece, "closed"
+            received += piece
+
+    crowd = []
+    try:
+        for _ in range(60):
+            crowd.append(connect(node))
+            ask(crowd[-1])
+        assert node.metric("larder_connections_refused_total") == 0
+        assert node.metric("larder_connections_ended_for_others_total") >= 40
+        wait_until(lambda: node.metric("larder_connections") <= 21)
+    finally:
+        for connection in crowd:
+            connection.close()
