@@ -82,6 +82,7 @@ bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, Opening
     const std::lock_guard lock(mutex_);
     if (phase_ != Phase::Opening || std::exchange(opening_started_, true)) return false;
     host_ = request.host;
+    target_ = request.target;
     window_ = FillWindow(table_.window_of(host_));
     permit_ = table_.origin_.admit(host_, false);
     if (permit_) {
@@ -147,6 +148,11 @@ std::shared_ptr<SharedStream> Fill::stream() const {
 StoredResponse Fill::response() const {
   const std::lock_guard lock(mutex_);
   return response_;
+}
+
+std::string Fill::target() const {
+  const std::lock_guard lock(mutex_);
+  return target_;
 }
 
 void Fill::drop_pass() {

@@ -114,6 +114,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::shared_ptr<SharedStream> stream() const;
   // Of what is being filled or streamed.
   StoredResponse response() const;
+  // Of the request by which it was opened.
+  std::string target() const;
   // Who opened has left: an answer for them alone is not wanted any more.
   void drop_pass();
   http::ResponseHead head() const;
@@ -196,7 +198,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::vector<std::shared_ptr<Fetch>> fetches_;
   FillWindow window_;
   bool window_is_full_ = false;
-  std::string host_;  // of the origin, once it was asked
+  std::string host_;    // of the origin, once it was asked
+  std::string target_;  // of the request that opens it
   Origin::Permit permit_;
   int unsaved_ = 0;  // full buffers that are not on disk yet
   FetchRetries retries_;

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "cache/fill_table.h"
+#include "cache/hit_for_miss.h"
 #include "net/loop.h"
 #include "net/worker_pool.h"
 #include "node/body_memory.h"
@@ -92,6 +93,7 @@ struct Delivery {
   const Challenges* challenges = nullptr;  // of ACME servers, answered over HTTP
   std::string via;                         // this node's name in Via, to notice loops
   Invalidations invalidations;
+  cache::HitForMiss hit_for_miss;
   BodyMemory body_memory;          // of requests that are forwarded
   std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
 

@@ -320,6 +320,10 @@ void Explanation::explain_decision(const std::optional<Found>& found,
       return is(text);
     }
     case Kind::Miss:
+      if (delivery_.hit_for_miss.covers(target_.key, head_.has(http::FieldName::Range),
+                                        std::chrono::steady_clock::now())) {
+        return is("forwarded for this client alone: the last answer was not to be shared");
+      }
       return is("fetched from " + fetch_text() + ", because of: " + reason +
                 "; stored when its answer allows");
     case Kind::Pass:

@@ -25,6 +25,10 @@ constexpr std::size_t kForwardedBodyLimit = 8 << 20;
 // that is kept although it was not filled.
 constexpr std::size_t kCollectLimit = 1 << 20;
 constexpr std::chrono::seconds kPatience{18};
+// Clients before this one whose own signatures the origin refused, one after the other, and how
+// long that may take.
+constexpr int kMostTurns = 8;
+constexpr std::chrono::seconds kTurns{5};
 // A Delivery Optimization client waits so long for the length of an answer that came without.
 constexpr std::chrono::seconds kLengthPatience{15};
 
@@ -71,6 +75,62 @@ std::optional<unsigned> hops_left(const http::RequestHead& head) {
 }
 
 }  // namespace
+
+net::Task<RequestPath::Answered> RequestPath::answer_unshared(
+    Work& work, cache::Fill::Reader fill, bool leads, std::string target,
+    std::shared_ptr<const StoredObject> stale) {
+  const http::ResponseHead answer = fill->head();
+  if (stale && answer.status >= 500 &&
+      cache::may_serve_on_error(stale->response, kServedOffline, work.now)) {
+    if (leads) fill->pass()->abandon();
+    work.exchange.outcome.cache = "hit";
+    work.exchange.outcome.reason = "stale-origin-failed";
+    co_return co_await deliver(work, std::move(stale), std::nullopt);
+  }
+  if (!leads && answer.status >= 500) {
+    // An origin in trouble is not asked once for each who waited.
+    co_await fail(work, {base::ErrorCode::Unavailable,
+                         "the origin answered " + std::to_string(answer.status)});
+    co_return Answered::Yes;
+  }
+  const bool is_refused = answer.status == 401 || answer.status == 403;
+  if (!leads && is_refused && target != fill->target() && work.turns < kMostTurns &&
+      std::chrono::steady_clock::now() < work.asked + kTurns) {
+    ++work.turns;
+    co_return Answered::AskYourself;  // a signature of theirs, perhaps; one of us leads now
+  }
+  learn_to_share(work, answer);
+  if (leads && answer.status != 206) {
+    work.exchange.outcome.cache = "pass";
+    co_await deliver_pass(work, fill->pass(), true);
+  } else {
+    // Somebody else's answer, or slices that this client did not ask for.
+    if (leads) fill->pass()->abandon();
+    work.learns_from_pass = true;
+    co_await pass(work, "answer-was-not-shareable");
+  }
+  co_return Answered::Yes;
+}
+
+void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& answer) {
+  // What an origin in trouble says, and what a client knows already, tells nothing; neither does
+  // what may depend on a parameter that is not part of the key.
+  const bool is_signed = work.target.policy.key_is_stripped && answer.status >= 400;
+  const bool is_passing =
+      answer.status == 408 || answer.status == 425 || answer.status == 429 || answer.status >= 500;
+  if (is_signed || is_passing || answer.status == 304) return;
+  const cache::Opening opening = judge_opening(opening_facts(work), delivery_)(answer);
+  const bool is_part = answer.status == 206;
+  const bool can_be_added_to =
+      opening.response.generation.kind != cache::GenerationKind::SingleResponse;
+  if ((opening.storable && (!is_part || can_be_added_to)) || (opening.lacks_length && !is_part)) {
+    delivery_.hit_for_miss.forget(work.target.key);
+  } else {
+    delivery_.hit_for_miss.note(
+        work.target.key, is_part ? cache::HitForMiss::Of::Ranges : cache::HitForMiss::Of::All,
+        std::chrono::steady_clock::now());
+  }
+}
 
 net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
   const http::RequestHead& head = work.exchange.head();
@@ -150,6 +210,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
     co_return;
   }
   work.status.forward_status = answer->status;
+  if (work.learns_from_pass) learn_to_share(work, *answer);
   if (answer->status == 408 || answer->status == 425 || answer->status == 429) {
     // Passing trouble of the origin: as a 4xx it would keep Delivery Optimization clients away for
     // 15 minutes.

@@ -14,12 +14,8 @@ namespace {
 
 using store::kSliceSize;
 
-// An answer may be served from a stale object this long when its origin cannot be asked.
-constexpr std::chrono::hours kOfflineGrace{24};
 // Longest range that is answered without waiting, in bytes.
 constexpr std::uint64_t kLongestAtOnce = 8 << 20;
-// Clients before this one whose own requests the origin refused, one after the other.
-constexpr int kMostRefused = 16;
 
 // Content of these has no meaning (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.8). An origin that does
 // not read it takes it for the next request on its connection, whose answer another client would
@@ -211,11 +207,10 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
     co_return;
   }
   // A generation that changes at the origin before the first byte left here is asked for once more.
-  int others_refused = 0;
   for (work.attempt = 0; work.attempt < 3;) {
     const Answered answered = co_await answer_from_cache(work);
     if (answered == Answered::Yes) co_return;
-    if (answered == Answered::TryAgain || ++others_refused > kMostRefused) ++work.attempt;
+    if (answered == Answered::TryAgain) ++work.attempt;
   }
   co_await fail(work, {base::ErrorCode::Unavailable, "the object keeps changing at its origin"});
 }
@@ -282,6 +277,15 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
 net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     Work& work, std::shared_ptr<const StoredObject> stale) {
   const http::RequestHead& head = work.exchange.head();
+  const bool has_fallback =
+      stale && cache::may_serve_on_error(stale->response, kServedOffline, work.now);
+  if (!has_fallback &&
+      delivery_.hit_for_miss.covers(work.target.key, head.has(http::FieldName::Range),
+                                    std::chrono::steady_clock::now())) {
+    work.learns_from_pass = true;
+    co_await pass(work, "lately-not-shareable");
+    co_return Answered::Yes;
+  }
   work.exchange.outcome.cache = "miss";
   cache::Fill::Reader fill =
       delivery_.fills.acquire(work.target.key, nullptr, nullptr, work.target.policy.identity);
@@ -308,7 +312,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     // A head that still comes has nobody to go to.
     if (leads) fill->drop_pass();
     const base::Error error = phase ? fill->error() : phase.error();
-    if (stale && cache::may_serve_on_error(stale->response, kOfflineGrace, work.now)) {
+    if (has_fallback) {
       work.exchange.outcome.cache = "hit";
       work.exchange.outcome.reason = "stale-origin-unreachable";
       co_return co_await deliver(work, std::move(stale), std::nullopt);
@@ -356,34 +360,9 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       work.status.forward_status = 304;
       co_return co_await deliver(work, fresh, std::nullopt);
     }
-    case cache::Fill::Phase::Unshared: {
-      const http::ResponseHead answer = fill->head();
-      if (stale && answer.status >= 500 &&
-          cache::may_serve_on_error(stale->response, kOfflineGrace, work.now)) {
-        if (leads) fill->pass()->abandon();
-        work.exchange.outcome.cache = "hit";
-        work.exchange.outcome.reason = "stale-origin-failed";
-        co_return co_await deliver(work, std::move(stale), std::nullopt);
-      }
-      if (!leads && (answer.status == 401 || answer.status == 403)) {
-        co_return Answered::AskYourself;  // a signature of theirs, perhaps; one of us leads now
-      }
-      if (!leads && answer.status >= 500) {
-        // An origin in trouble is not asked once for each who waited.
-        co_await fail(work, {base::ErrorCode::Unavailable,
-                             "the origin answered " + std::to_string(answer.status)});
-        co_return Answered::Yes;
-      }
-      if (leads && answer.status != 206) {
-        work.exchange.outcome.cache = "pass";
-        co_await deliver_pass(work, fill->pass(), true);
-      } else {
-        // Somebody else's answer, or slices that this client did not ask for.
-        if (leads) fill->pass()->abandon();
-        co_await pass(work, "answer-was-not-shareable");
-      }
-      co_return Answered::Yes;
-    }
+    case cache::Fill::Phase::Unshared:
+      co_return co_await answer_unshared(work, std::move(fill), leads, std::move(request.target),
+                                         std::move(stale));
     case cache::Fill::Phase::Opening:
     case cache::Fill::Phase::Failed:
       break;

@@ -46,6 +46,8 @@ class RequestPath final : public server::Handler {
     std::uint64_t variant_epoch = 0;  // of what is stored under the URL's own key
     std::vector<cache::NominatedField> vary{};
     int attempt = 0;
+    int turns = 0;                  // of others, whose requests were refused before this one's
+    bool learns_from_pass = false;  // the last answer was not to be shared: is this one?
     base::WallTime now;
     Invalidations::Moment began = 0;                // before anything was looked up or asked for
     base::SteadyTime asked{};                       // the request was complete
@@ -87,6 +89,12 @@ class RequestPath final : public server::Handler {
                                  std::uint64_t end);
   net::Task<bool> deliver_arriving(Work& work, cache::Fill::Reader& fill, std::uint64_t& at,
                                    std::uint64_t end);
+  // An answer came that may not be shared. `target`: of this client's own request for it.
+  net::Task<Answered> answer_unshared(Work& work, cache::Fill::Reader fill, bool leads,
+                                      std::string target,
+                                      std::shared_ptr<const StoredObject> stale);
+  // Whether the answers to requests for this key may be shared, as far as this one tells.
+  void learn_to_share(const Work& work, const http::ResponseHead& answer);
   // Forwards for this client alone.
   net::Task<void> pass(Work& work, std::string_view reason);
   // `shared`: it was asked for everybody's sake.
@@ -115,6 +123,8 @@ class RequestPath final : public server::Handler {
   }
   net::Task<bool> answer_challenge(Work& work);
 
+  // An answer may be served from a stale object this long when its origin cannot be asked.
+  static constexpr std::chrono::hours kServedOffline{24};
   // One deadline for everything before the first byte: a Delivery Optimization client that waits 20
   // s avoids the node for all origins.
   static base::SteadyTime first_byte_deadline(const Work& work) {

@@ -1,0 +1,97 @@
+"""Answers that may not be shared: nobody waits for somebody else's, and one that may be shared is again."""
+
+import concurrent.futures
+import threading
+
+import pytest
+
+from support.bad_origin import Thing
+from support.wait import wait_until
+
+MIB = 1 << 20
+
+
+class Crowd:
+    """A script whose first request is answered when `clients` have come to the node, and whose others are answered
+    when so many of them are at the origin at the same time."""
+
+    def __init__(self, together, answer):
+        self.first, self.waiting = threading.Event(), threading.Event()
+        self.barrier, self.answer = threading.Barrier(together), answer
+
+    def __call__(self, request, connection):
+        if not self.first.is_set():
+            self.first.set()
+            assert self.waiting.wait(20)
+        elif not self.waiting.is_set():
+            pass  # asked by itself: not what is looked at
+        else:
+            try:
+                self.barrier.wait(10)
+            except threading.BrokenBarrierError:
+                connection.head(500, "One After The Other", content_length=0)
+                return
+        self.answer(connection)
+
+
+def all_at_once(node, path, clients, crowd=None):
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        answers = [pool.submit(node.get, path) for _ in range(clients)]
+        if crowd is not None:
+            wait_until(lambda: crowd.first.is_set() and node.metric("larder_connections") >= clients)
+            crowd.waiting.set()
+        return [answer.result() for answer in answers]
+
+
+@pytest.mark.parametrize("status, reason, fields", [(401, "Unauthorized", {"www_authenticate": 'Basic realm="a"'}),
+                                                    (403, "Forbidden", {})])
+def test_refusal_reaches_everybody_at_once(bad_node, bad_origin, status, reason, fields):
+    path = f"/refused-{status}"
+    crowd = Crowd(8, lambda connection: connection.head(status, reason, content_length=0, **fields))
+    bad_origin.scripts[path] = crowd
+    answers = all_at_once(bad_node, path, 25, crowd)  # the first, and three times eight
+    assert [answer.status for answer in answers] == [status] * 25
+    assert all(answer.headers.get("www-authenticate") == fields.get("www_authenticate") for answer in answers)
+
+
+def test_answer_that_may_not_be_stored_is_waited_for_by_nobody_else(bad_node, bad_origin):
+    data = b"a" * 1000
+
+    def answer(connection):
+        connection.head(200, content_length=len(data), cache_control="no-store")
+        connection.send(data)
+    crowd = Crowd(8, answer)
+    crowd.waiting.set()
+    bad_origin.scripts["/personal"] = crowd
+    assert bad_node.get("/personal").body == data
+    for _ in range(2):
+        answers = all_at_once(bad_node, "/personal", 8)
+        assert [answer.status for answer in answers] == [200] * 8
+        assert all(answer.body == data for answer in answers)
+
+
+def test_answer_that_may_be_stored_again_is(bad_node, bad_origin):
+    personal, shared = Thing(2 * MIB, cache_control="no-store"), Thing(2 * MIB)
+    bad_origin.scripts["/changes-its-mind"] = personal
+    for _ in range(2):
+        assert bad_node.get("/changes-its-mind").body == personal.data
+    bad_origin.scripts["/changes-its-mind"] = shared
+    answers = [bad_node.get("/changes-its-mind") for _ in range(3)]
+    assert all(answer.body == shared.data for answer in answers)
+    assert [answer.is_hit for answer in answers] == [False, False, True]
+    assert len(bad_origin.of("/changes-its-mind")) == 4
+
+
+def test_one_bad_signature_does_not_end_sharing(bad_node, bad_origin):
+    """Under a key without the signature a refusal says nothing of other clients' requests."""
+    thing = Thing(2 * MIB)
+
+    def script(request, connection):
+        if request.query == "sig=bad":
+            connection.head(403, "Forbidden", content_length=0)
+        else:
+            thing.answer(request, connection)
+    bad_origin.scripts["/signed"] = script
+    assert bad_node.get("/signed?sig=bad").status == 403
+    assert bad_node.get("/signed?sig=1").body == thing.data
+    assert bad_node.get("/signed?sig=2").is_hit
