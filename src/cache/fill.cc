@@ -91,15 +91,14 @@ bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, Opening
       if (single) slices.reset();
       const bool own_range = !slices && !single && request.serves_ranges;
       request.is_first = true;
-      std::optional<OriginRequest> plain;
       if (own_range) slices = {0, kFirstRange - 1};
-      if (own_range || (or_whole && slices)) plain = request;
       // The rest when the answer tells that ranges are served.
       if (slices) slices->second = std::min(slices->second, slices->first + kFirstRange - 1);
       const std::shared_ptr<Fetch> fetch =
           add_fetch_locked(slices ? slices->first : 0, slices ? slices->second : UINT32_MAX);
+      if (slices) fetch->without_range_ = request;
+      fetch->needs_whole_ = own_range || or_whole;
       fetch->judge_ = std::move(judge);
-      fetch->without_range_ = std::move(plain);
       if (slices) {
         request.fields.emplace_back(
             "Range", http::range_text({slices->first * kSliceSize,

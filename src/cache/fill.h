@@ -103,7 +103,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
 
   // Starts the first fetch, unless somebody else has. True for who did. `request` has no Range;
   // `slices` limits the fetch to these slices, nothing means the whole object; `or_whole`: which is
-  // asked for as well where the answer to the slices does not open the object.
+  // asked for as well where the answer to the slices does not open the object; a short object whose
+  // parts cannot be put together is in any case.
   bool open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge,
             bool or_whole = false);
   // Waits for the end of Phase::Opening; DeadlineExceeded otherwise.

@@ -68,7 +68,11 @@ bool Fill::Fetch::open(const http::ResponseHead& head) {
     return true;
   }
   if (!opening.storable || !expected || (partial && !combinable)) {
-    if (without_range_ && (partial || head.status == 416)) return open_without_range(head);
+    // A part of an object that is soon here as a whole is not worth to be asked for alone.
+    const bool is_short =
+        partial && opening.storable && !combinable && *opening.response.length <= kWorthFinishing;
+    const bool asks_again = needs_whole_ ? partial || head.status == 416 : is_short;
+    if (without_range_ && asks_again) return open_without_range(head);
     pass_on(head);
     return true;
   }
@@ -76,7 +80,7 @@ bool Fill::Fetch::open(const http::ResponseHead& head) {
   return true;
 }
 
-// The client wanted the whole, the range was ours, and the origin's answer to it helps nobody.
+// The origin's answer to the range helps nobody, or the whole helps everybody more.
 bool Fill::Fetch::open_without_range(const http::ResponseHead& head) {
   const std::lock_guard lock(fill_->mutex_);
   base::log_debug("a first range does not open the object",

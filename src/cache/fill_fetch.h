@@ -39,7 +39,8 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
 
   const std::shared_ptr<Fill> fill_;
   OpeningJudge judge_;                          // set for the fetch that opens the fill
-  std::optional<OriginRequest> without_range_;  // set when the range was our own idea
+  std::optional<OriginRequest> without_range_;  // set when it opens the fill by a range
+  bool needs_whole_ = false;                    // the range alone helps nobody
   std::uint64_t reader_ = 0;                    // whose request it is
 
   // Guarded by the fill's mutex.

@@ -499,5 +499,25 @@ TEST_F(FillTest, RangeThatDoesNotOpenTheObjectIsAskedAgainWithoutIt) {
   EXPECT_EQ(origin.ranges(), (std::vector<std::string>{"bytes=0-4194303", ""}));
 }
 
+TEST_F(FillTest, PartOfAShortObjectThatCannotBeAddedToIsAskedAgainAsTheWhole) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), SliceRange{1, 1}, judge));
+  const http::ByteRange part{kSliceSize, 2 * kSliceSize - 1};
+  EXPECT_FALSE(origin.at(0).sink->on_head(head_of(206, part, 8 * kSliceSize, "W/\"one\"")));
+  origin.at(0).sink->on_end(broken());
+  ASSERT_EQ(origin.ranges(), (std::vector<std::string>{"bytes=1048576-2097151", ""}));
+  ASSERT_TRUE(origin.at(1).sink->on_head(head_of(200, std::nullopt, 8 * kSliceSize, "W/\"one\"")));
+  await_object(fill);
+}
+
+TEST_F(FillTest, PartOfALongObjectThatCannotBeAddedToIsPassedOn) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), SliceRange{1, 1}, judge));
+  const http::ByteRange part{kSliceSize, 2 * kSliceSize - 1};
+  EXPECT_TRUE(origin.at(0).sink->on_head(head_of(206, part, 8 * kSliceSize + 1, "W/\"one\"")));
+  EXPECT_TRUE(fill->pass());
+  EXPECT_EQ(origin.ranges().size(), 1u);
+}
+
 }  // namespace
 }  // namespace larder::cache

@@ -95,3 +95,28 @@ def test_one_bad_signature_does_not_end_sharing(bad_node, bad_origin):
     assert bad_node.get("/signed?sig=bad").status == 403
     assert bad_node.get("/signed?sig=1").body == thing.data
     assert bad_node.get("/signed?sig=2").is_hit
+
+
+def part_of(node, path, first, last):
+    return node.get(path, "--header", f"Range: bytes={first}-{last}")
+
+
+def test_parts_of_a_short_object_without_a_validator_come_from_the_whole(bad_node, bad_origin):
+    thing = bad_origin.scripts["/loose-short"] = Thing(3 * MIB, etag=None)
+    for first in (5, MIB, 2 * MIB + 9):
+        answer = part_of(bad_node, "/loose-short", first, first + 99)
+        assert (answer.status, answer.body) == (206, thing.data[first:first + 100])
+    assert answer.is_hit
+    assert [request.range is None for request in bad_origin.of("/loose-short")] == [False, True]
+
+
+def test_parts_of_a_long_object_without_a_validator_are_asked_for_once(bad_node, bad_origin):
+    thing = bad_origin.scripts["/loose-long"] = Thing(9 * MIB, etag=None)
+    asked = [(5, 104), (MIB, MIB + 99), (2 * MIB + 9, 3 * MIB)]
+    for first, last in asked:
+        answer = part_of(bad_node, "/loose-long", first, last)
+        assert (answer.status, answer.body) == (206, thing.data[first:last + 1])
+    # The first answer shows that what a fill asks for cannot be kept.
+    assert [request.range for request in bad_origin.of("/loose-long")] == [(0, MIB - 1), *asked]
+    assert bad_node.get("/loose-long").body == thing.data
+    assert part_of(bad_node, "/loose-long", 5, 104).is_hit
