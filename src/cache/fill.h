@@ -59,7 +59,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   enum class Phase {
     Opening,      // no usable head yet
     Open,         // object() is there and slices arrive
-    Streaming,    // no length yet: stream() is read, and stored at its end
+    Streaming,    // no length yet, or the store takes nothing: stream() is read, and stored at its
+                  // end
     NotModified,  // the origin confirmed the stored object: head() is the 304
     Unshared,  // the answer may not be shared: the one who opened has it in pass(), others ask for
                // themselves; head() is its head

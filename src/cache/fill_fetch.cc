@@ -138,13 +138,24 @@ void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head,
         if (object) {
           fetch->remove_if_outdated(opening, **object);
         } else {
-          base::log_warning("passing an object through without storing it",
-                            {{"reason", object.error().message}});
-          fetch->pass_on(head);
+          fetch->not_created(std::move(opening), head, whole, object.error());
         }
         fetch->created(object.has_value());
       });
   if (!queued) pass_on(head);
+}
+
+// The store takes nothing, and yet each client need not ask for itself: a whole object that memory
+// can hold is shared from there. A longer one would go at the pace of the fastest reader, so each
+// has its own.
+void Fill::Fetch::not_created(Opening opening, const http::ResponseHead& head, bool whole,
+                              const base::Error& error) {
+  base::log_warning("passing an object through without storing it", {{"reason", error.message}});
+  if (whole && *opening.response.length <= SharedStream::kLongestKept) {
+    begin_stream(std::move(opening), head);
+  } else {
+    pass_on(head);
+  }
 }
 
 // Before anybody finds the object in the store: who does joins this fill.

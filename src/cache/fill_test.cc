@@ -519,5 +519,36 @@ TEST_F(FillTest, PartOfALongObjectThatCannotBeAddedToIsPassedOn) {
   EXPECT_EQ(origin.ranges().size(), 1u);
 }
 
+// More than the store takes.
+Opening judge_too_much(const http::ResponseHead& head) {
+  Opening opening = judge(head);
+  opening.metadata = std::string(100 * 1024, 'm');
+  return opening;
+}
+
+TEST_F(FillTest, WhatTheStoreDoesNotTakeIsSharedFromMemory) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_too_much));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 32 * kSliceSize)));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!fill->stream() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  ASSERT_TRUE(fill->stream());
+  const Fill::Reader second = reader();
+  EXPECT_FALSE(second->open(request(), std::nullopt, judge_too_much));
+  EXPECT_TRUE(fill->stream()->join());
+  EXPECT_TRUE(second->stream()->join());
+  EXPECT_EQ(origin.ranges().size(), 1u);
+}
+
+TEST_F(FillTest, WhatNeitherTheStoreNorMemoryTakesIsForOne) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_too_much));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 32 * kSliceSize + 1)));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!fill->pass() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(fill->pass());
+  EXPECT_FALSE(fill->stream());
+}
+
 }  // namespace
 }  // namespace larder::cache

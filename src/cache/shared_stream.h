@@ -1,5 +1,6 @@
-// An answer whose length is not known before its end, for all who asked: they read it as it comes,
-// and when it has ended and is not too long it is stored like any other.
+// An answer whose length is not known before its end, or that the store does not take, for all who
+// asked: they read it as it comes, and when it has ended and is not too long it is stored like any
+// other where that is possible.
 //
 // To be stored it is kept in memory from its beginning, up to kLongestKept and while the memory
 // that streams share suffices. After that it is only passed on: what all its readers have had is

@@ -280,7 +280,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   const bool chunked = has_body && !length && request.version_minor >= 1;
   if (has_body && !length && !chunked) work.exchange.close_connection();
 
-  work.status.stored = kept.has_value() || (stream != nullptr && length);
+  work.status.stored = kept.has_value() || (stream != nullptr && length && !answer->content_length);
   std::string buffer(kHeadSize, '\0');
   http::HeadWriter head(buffer);
   head.status(status);
