@@ -27,6 +27,7 @@ struct OriginPool::Impl {
   std::vector<FetchId> to_resume;
   std::vector<FetchId> to_cancel;
   std::optional<std::vector<std::uint16_t>> new_own_ports;
+  std::optional<std::size_t> new_connections_per_host;
   FetchId next_id = 1;
   std::size_t count = 0;  // running and waiting
   bool ending = false;
@@ -71,14 +72,19 @@ bool OriginPool::Impl::take_commands() {
   std::vector<std::unique_ptr<Transfer>> starting;
   std::vector<FetchId> resuming;
   std::vector<FetchId> cancelling;
+  std::optional<std::size_t> most;
   bool stop = false;
   {
     const std::lock_guard lock(mutex);
+    most = std::exchange(new_connections_per_host, std::nullopt);
     starting.swap(to_start);
     resuming.swap(to_resume);
     cancelling.swap(to_cancel);
     if (new_own_ports) settings.own_ports = *std::exchange(new_own_ports, std::nullopt);
     stop = ended = ending;
+  }
+  if (most) {
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(*most));
   }
   for (auto& transfer : starting) start(std::move(transfer));
   for (const FetchId id : resuming) {
@@ -248,6 +254,14 @@ void OriginPool::set_own_ports(std::vector<std::uint16_t> ports) {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->new_own_ports = std::move(ports);
+  }
+  curl_multi_wakeup(impl_->multi);
+}
+
+void OriginPool::set_connections_per_host(std::size_t most) {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->new_connections_per_host = most;
   }
   curl_multi_wakeup(impl_->multi);
 }

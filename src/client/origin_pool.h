@@ -88,8 +88,8 @@ struct OriginPoolSettings {
   // A transfer below this many bytes a second over this long is given up.
   std::uint64_t low_speed = 1000;
   std::chrono::seconds low_speed_time{15};
-  std::size_t connections = 256;
-  std::size_t connections_per_host = 32;
+  std::size_t connections = 512;
+  std::size_t connections_per_host = 128;
   std::size_t queue_limit = 4096;  // fetches running and waiting
   // How long a first fetch waits for one of these connections.
   std::chrono::milliseconds patience{5'000};
@@ -115,6 +115,8 @@ class OriginPool {
   void cancel(FetchId id);
   // Replaces OriginPoolSettings::own_ports for connects from now on.
   void set_own_ports(std::vector<std::uint16_t> ports);
+  // Replaces OriginPoolSettings::connections_per_host; what is open beyond it ends by itself.
+  void set_connections_per_host(std::size_t most);
 
   // Ends all fetches (on_end is called) and the thread. Before what the sinks use goes; later calls
   // do nothing, not even on_end.

@@ -47,6 +47,7 @@ base::Result<client::OriginPoolSettings> origin_pool_settings(const NodeSettings
     for (const base::ListenAddress& listener : *listeners) pool.own_ports.push_back(listener.port);
   }
   if (settings.admin_listen) pool.own_ports.push_back(settings.admin_listen->port);
+  pool.connections_per_host = static_cast<std::size_t>(settings.max_connections_per_origin);
   pool.extra_ca_file = settings.origin_ca_file;
   if (settings.proxy) {
     const bool ipv6 = settings.proxy->host.find(':') != std::string::npos;

@@ -135,6 +135,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   server->set_limits(make_limits(next->settings));
   parts.origin->apply(next->settings);
   parts.origins->set_own_ports(pool->own_ports);
+  parts.origins->set_connections_per_host(pool->connections_per_host);
   set_quotas(*parts.store, next->settings);
   parts.renewals->follow_settings();
   parts.watch->wake();

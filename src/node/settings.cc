@@ -106,6 +106,11 @@ void add_limits(SettingsSection<NodeSettings>& s) {
             {.text = "Connections at once of one client, an IPv4 address or the /64 of an IPv6 "
                      "address; 0: no limit. High, because many devices may share an address.",
              .effect = Effect::Live});
+  s.integer("max_connections_per_origin", &NodeSettings::max_connections_per_origin, 1, 512,
+            {.text = "Connections at once from the node to one host of an origin, of 512 to all of "
+                     "them. Fetches beyond that wait; a client whose download has not begun for "
+                     "that reason after 5 s gets 503. One download uses up to 16.",
+             .effect = Effect::Live});
   s.duration(
       "idle_timeout", &NodeSettings::idle_timeout, milliseconds(1000), std::chrono::hours(1),
       {.text = "How long a connection may wait for its next request.", .effect = Effect::Live});

@@ -133,6 +133,7 @@ struct NodeSettings {
   int threads = 0;  // event loops; 0: one per core
   int max_connections = 20000;
   int max_connections_per_client = 16000;           // an IPv4 address or an IPv6 /64; 0: no limit
+  int max_connections_per_origin = 128;             // of the node, to one host
   std::chrono::milliseconds idle_timeout{65000};    // between two requests of a connection
   std::chrono::milliseconds header_timeout{15000};  // from a request's first byte to its last
   std::chrono::milliseconds write_timeout{60000};   // how long a client may be too slow

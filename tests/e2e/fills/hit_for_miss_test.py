@@ -64,6 +64,7 @@ def test_answer_that_may_not_be_stored_is_waited_for_by_nobody_else(bad_node, ba
     crowd.waiting.set()
     bad_origin.scripts["/personal"] = crowd
     assert bad_node.get("/personal").body == data
+    assert "the last answer was not to be shared" in bad_node.cli("explain", "http://packages.test/personal").stdout
     for _ in range(2):
         answers = all_at_once(bad_node, "/personal", 8)
         assert [answer.status for answer in answers] == [200] * 8

@@ -185,14 +185,14 @@ def test_what_finds_no_connection_to_its_origin_is_refused_before_clients_give_u
         return 200, [FRESH], b"late"
 
     origin = ScriptedOrigin(answer).start()
-    node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], max_connections_per_origin=8).start()
     try:
-        with concurrent.futures.ThreadPoolExecutor(32) as pool:
-            held = [pool.submit(node.get, f"/held/{number}") for number in range(32)]
-            wait_until(lambda: len(origin.seen) == 32, what="every connection taken")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            held = [pool.submit(node.get, f"/held/{number}") for number in range(8)]
+            wait_until(lambda: len(origin.seen) == 8, what="every connection taken")
             assert node.get("/one-more").status == 503
             goes_on.set()
-            assert [each.result(30).status for each in held] == [200] * 32
+            assert [each.result(30).status for each in held] == [200] * 8
         assert node.get("/one-more").status == 200
     finally:
         goes_on.set()
