@@ -47,6 +47,22 @@ TEST(Time, Rfc3339RoundTripsAndRefusesImpossibleDates) {
   EXPECT_EQ(to_rfc3339(*time), "2026-02-28T23:59:59Z");
   EXPECT_FALSE(parse_rfc3339("2026-02-30T00:00:00Z"));
   EXPECT_FALSE(parse_rfc3339("2026-02-28 00:00:00Z"));
+  EXPECT_FALSE(parse_rfc3339("2026-02-28T00:00:00"));
+}
+
+TEST(Time, Rfc3339WithMicrosecondsRoundTripsAndFractionsAreRead) {
+  const WallTime time = from_unix_seconds(1'800'000'000) + std::chrono::microseconds(250);
+  EXPECT_EQ(to_rfc3339_exact(time), "2027-01-15T08:00:00.000250Z");
+  EXPECT_EQ(parse_rfc3339(to_rfc3339_exact(time)).value(), time);
+  const WallTime before_1970 = from_unix_seconds(-1) + std::chrono::microseconds(999'999);
+  EXPECT_EQ(parse_rfc3339(to_rfc3339_exact(before_1970)).value(), before_1970);
+  EXPECT_EQ(parse_rfc3339("2027-01-15T08:00:00.5Z").value(),
+            from_unix_seconds(1'800'000'000) + std::chrono::milliseconds(500));
+  for (const char* text :
+       {"2027-01-15T08:00:00.Z", "2027-01-15T08:00:00.1234567Z", "2027-01-15T08:00:00.-5Z",
+        "2027-01-15T08:00:005Z", "2027-01-15T08:00:00.5", "Z", ""}) {
+    EXPECT_FALSE(parse_rfc3339(text)) << text;
+  }
 }
 
 TEST(Json, RefusesDuplicateNamesDepthAndTrailingText) {

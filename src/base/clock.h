@@ -46,6 +46,9 @@ class ManualClock final : public Clock {
 
 // RFC 3339 in UTC with seconds: 2026-11-21T22:24:13Z.
 std::string to_rfc3339(WallTime time);
+// The same with microseconds, for files whose times are compared: 2026-11-21T22:24:13.000250Z.
+std::string to_rfc3339_exact(WallTime time);
+// Of a fraction six digits count, more are refused.
 Result<WallTime> parse_rfc3339(std::string_view text);
 
 // Whole seconds since 1970, as JWT's NumericDate.

@@ -65,10 +65,10 @@ TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
   make_request();
   ASSERT_TRUE(base::write_file_atomically(
       settings_.folder + "/active.json",
-      R"({"format":3,"disabled":true,"changed_at":"2026-01-01T00:00:00Z"})", 0640));
+      R"({"format":4,"disabled":true,"changed_at":"2026-01-01T00:00:00Z"})", 0640));
   const auto newer = open().load_active();
   ASSERT_FALSE(newer);
-  EXPECT_SAYS(newer.error().message, "format 3");
+  EXPECT_SAYS(newer.error().message, "format 4");
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", "{", 0640));
   EXPECT_FALSE(open().load_active());
   EXPECT_FALSE(open().disable("", kNow));

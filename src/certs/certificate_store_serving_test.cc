@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "certs/renewal_target.h"
 #include "certs/testing.h"
 
 namespace larder::certs {
@@ -130,6 +131,31 @@ TEST_F(Store, RetiredCertificateIsKeptAndNotServed) {
   EXPECT_EQ(facts.state, CertificateState::Retired);
   EXPECT_TRUE(std::filesystem::exists(facts.path));
   EXPECT_FALSE(open().retire("deadbeef", {}, kNow));
+}
+
+TEST_F(Store, WhatHappensWithinOneSecondHasAnOrder) {
+  const std::string request = make_request();
+  const std::string other = chain(make_request("other"));
+  std::vector<std::string> chains = {chain(request), chain(request)};
+  base::WallTime now = kNow;
+  const auto soon = [&] { return now += std::chrono::milliseconds(1); };
+  // Both ways round: one of them has the smaller digest.
+  for (int i = 0; i < 2; ++i) {
+    const auto earlier = open().import_certificate(chains.front(), {}, soon())->id;
+    ASSERT_TRUE(open().retire(earlier, {}, soon()));
+    const auto latest = open().import_certificate(chains.back(), {}, soon())->id;
+    ASSERT_TRUE(open().import_certificate(other, {}, soon()));
+    const auto inventory = open().list().value();
+    const RenewalTarget target = renewal_target(inventory, "main");
+    EXPECT_EQ(target.against, "another certificate is in use");
+    ASSERT_NE(target.current, nullptr);
+    EXPECT_EQ(target.current->id, latest);
+    std::filesystem::remove_all(settings_.folder + "/main/" + earlier + ".crt");
+    std::filesystem::remove_all(settings_.folder + "/main/" + earlier + ".json");
+    std::filesystem::remove_all(settings_.folder + "/main/" + latest + ".crt");
+    std::filesystem::remove_all(settings_.folder + "/main/" + latest + ".json");
+    std::swap(chains.front(), chains.back());
+  }
 }
 
 TEST_F(Store, RetireThatWasCutShortIsRepeated) {

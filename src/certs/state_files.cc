@@ -16,8 +16,8 @@ using base::Status;
 namespace {
 
 // Stored on disk.
-constexpr std::int64_t kRecordFormat = 1;
-constexpr std::int64_t kActiveFormat = 2;  // 1 had a single certificate; it is still read
+constexpr std::int64_t kRecordFormat = 2;  // 1 had whole seconds; it is still read
+constexpr std::int64_t kActiveFormat = 3;  // 2 had whole seconds, 1 a single certificate
 constexpr std::size_t kHistoryLimit = 200;
 constexpr std::size_t kIdLength = 64;
 
@@ -137,7 +137,7 @@ std::string print(const ActiveFile& file) {
   }
   return print_json({{"format", kActiveFormat},
                      {"disabled", file.disabled},
-                     {"changed_at", base::to_rfc3339(file.changed_at)},
+                     {"changed_at", base::to_rfc3339_exact(file.changed_at)},
                      {"reason", file.reason},
                      {"active", std::move(active)}});
 }
@@ -193,7 +193,7 @@ std::string print(const Record& record) {
   Json history = Json::array();
   for (const Record::Entry& entry : record.history) {
     history.push_back({{"event", name(entry.event)},
-                       {"at", base::to_rfc3339(entry.at)},
+                       {"at", base::to_rfc3339_exact(entry.at)},
                        {"reason", entry.reason}});
   }
   return print_json({{"format", kRecordFormat},

@@ -64,7 +64,7 @@ TEST(ActiveFile, RefusesMissingMembersAndOtherFormats) {
   EXPECT_FALSE(parse_active_file("{}"));
   EXPECT_FALSE(parse_active_file(R"({"format":1})"));
   EXPECT_FALSE(
-      parse_active_file(R"({"format":3,"disabled":false,"changed_at":"2026-01-01T00:00:00Z"})"));
+      parse_active_file(R"({"format":4,"disabled":false,"changed_at":"2026-01-01T00:00:00Z"})"));
   EXPECT_FALSE(
       parse_active_file(R"({"format":1,"disabled":0,"changed_at":"2026-01-01T00:00:00Z"})"));
   EXPECT_FALSE(parse_active_file(R"({"format":1,"disabled":false,"changed_at":"today"})"));
@@ -84,6 +84,23 @@ TEST(Record, SurvivesTheRoundTripAndKnowsWhetherItIsActive) {
   ASSERT_EQ(again.history.size(), 4U);
   EXPECT_EQ(again.history[3].reason, "disabled");
   EXPECT_EQ(again.history[3].at, kNow);
+}
+
+TEST(Record, EventsOfOneSecondKeepTheirOrder) {
+  const base::WallTime later = kNow + std::chrono::microseconds(1);
+  Record record{.certificate_id = kId, .history = {}};
+  record.add(Record::Event::Imported, later, "");
+  EXPECT_EQ(parse_record(print(record)).value().history.front().at, later);
+  ActiveFile file;
+  file.changed_at = later;
+  EXPECT_EQ(parse_active_file(print(file)).value().changed_at, later);
+}
+
+TEST(Record, OfWholeSecondsIsRead) {
+  const auto record = parse_record(
+      R"({"format":1,"certificate":")" + kId +
+      R"(","history":[{"event":"imported","at":"2027-01-15T08:00:00Z","reason":""}]})");
+  EXPECT_EQ(record->history.front().at, kNow);
 }
 
 TEST(Record, HistoryIsBoundedAndKeepsItsBeginning) {
