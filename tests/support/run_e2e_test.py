@@ -1,5 +1,6 @@
 """What the e2e stage makes of tests that fail: it is run here on small test files of its own."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class Stage:
         (tests_folder / "pytest.ini").write_text("[pytest]\npython_files = *_test.py\nmarkers = last\n")
         (tests_folder / "some_test.py").write_text(LATE + "\n".join(tests))
         done = subprocess.run([sys.executable, STAGE, self.reports, tests_folder], capture_output=True, text=True,
-                              timeout=250)
+                              timeout=250, env={**os.environ, "TMPDIR": str(folder)})
         self.passed, self.output = done.returncode == 0, done.stdout + done.stderr
 
     @property
