@@ -66,8 +66,12 @@ int stat(const CommonOptions& options) {
   if (number(*cache, "purges_pending") > 0)
     print_line("purges whose space is being freed: " +
                std::to_string(number(*cache, "purges_pending")));
-  print_table({{"DRIVE", "path"}, {"STATE", "state"}, {"USED", "used"}, {"SIZE", "size"}},
-              with_readable_sizes(cache->value("drives", json::array()), {"used", "size"}),
+  print_table({{"DRIVE", "path"},
+               {"STATE", "state"},
+               {"USED", "used"},
+               {"LIMIT", "limit"},
+               {"SIZE", "size"}},
+              with_readable_sizes(cache->value("drives", json::array()), {"used", "limit", "size"}),
               "drives");
   json origins = with_readable_sizes(cache->value("origins", json::array()), {"used"});
   for (json& origin : origins) {

@@ -6,6 +6,7 @@
 #include "cli/listing.h"
 #include "cli/output.h"
 #include "cli/secret_input.h"
+#include "node/drive_advice.h"
 #include "node/settings.h"
 
 namespace larder::cli {
@@ -21,6 +22,9 @@ int check(const std::string& config) {
   if (!settings) return report(settings.error(), "");
   if (const auto status = node::check_setting_files(*settings); !status)
     return report(status.error(), path);
+  for (const std::string& advice : node::advise_on_drives(node::find_drive_places(*settings))) {
+    print_line(path + ": warning: " + advice);
+  }
   print_line(path + ": OK: node \"" + settings->name + "\", " +
              std::to_string(settings->drives.size()) + " drive(s), " +
              std::to_string(settings->origins.size()) + " origin(s)");

@@ -86,6 +86,8 @@ std::string_view name(store::DriveState state) {
   switch (state) {
     case store::DriveState::Good:
       return "good";
+    case store::DriveState::Short:
+      return "short";
     case store::DriveState::Failing:
       return "failing";
     case store::DriveState::Missing:
@@ -112,6 +114,7 @@ Json describe(const store::Statistics& cache) {
     drives.push_back({{"path", drive.path},
                       {"state", name(drive.state)},
                       {"size", drive.size},
+                      {"limit", drive.limit},
                       {"used", drive.used},
                       {"journal", drive.journal},
                       {"write_errors", drive.write_errors},
@@ -291,6 +294,18 @@ void add_cache_routes(Node::Parts& parts) {
   });
 }
 
+Json drive_troubles(const store::Statistics& cache) {
+  Json troubles = Json::array();
+  for (const store::DriveStatistics& drive : cache.drives) {
+    if (drive.state == store::DriveState::Good) continue;
+    troubles.push_back({{"path", drive.path},
+                        {"state", name(drive.state)},
+                        {"size", drive.size},
+                        {"limit", drive.limit}});
+  }
+  return troubles;
+}
+
 void add_cache_gauges(const store::Statistics& cache, std::vector<Gauge>& gauges) {
   const auto add = [&](const char* gauge, const char* help, std::uint64_t value,
                        bool is_counter = false, std::string labels = "") {
@@ -304,10 +319,17 @@ void add_cache_gauges(const store::Statistics& cache, std::vector<Gauge>& gauges
   };
   of_drives("larder_drive_size_bytes", "Bytes the drive may use", false,
             [](const Drive& drive) { return drive.size; });
+  of_drives("larder_drive_limit_bytes",
+            "Bytes the drive may use now: its size, or what its file system gives", false,
+            [](const Drive& drive) { return drive.limit; });
+  of_drives("larder_drive_short", "1 when the file system gives the drive less than its size",
+            false, [](const Drive& drive) -> std::uint64_t {
+              return drive.state == store::DriveState::Short ? 1 : 0;
+            });
   of_drives("larder_drive_used_bytes", "Bytes used on the drive, journal included", false,
             [](const Drive& drive) { return drive.used; });
-  of_drives("larder_drive_failing", "1 when the drive is full or broken and takes no new objects",
-            false, [](const Drive& drive) -> std::uint64_t {
+  of_drives("larder_drive_failing", "1 when the drive is broken and takes no new objects", false,
+            [](const Drive& drive) -> std::uint64_t {
               return drive.state == store::DriveState::Failing ? 1 : 0;
             });
   of_drives("larder_drive_missing", "1 when the drive could not be opened at start", false,

@@ -312,6 +312,7 @@ void add_admin_routes(Node::Parts& parts) {
                               {"settings", settings.error.empty() ? "in force" : "refused"}};
                if (!settings.restarts.empty()) answer["needs_restart"] = settings.restarts;
                answer["alerts"] = parts.watch->facts().alerts;
+               answer["drives"] = drive_troubles(parts.store->statistics());
                return server::json_reply(answer.dump());
              }));
   router.add("GET", "/metrics", guarded([&parts] {

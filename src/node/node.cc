@@ -6,6 +6,7 @@
 #include "base/unique_fd.h"
 #include "cache/stored_response.h"
 #include "crypto/digest.h"
+#include "node/drive_advice.h"
 #include "node/node_parts.h"
 #include "node/origin_pool_settings.h"
 
@@ -19,7 +20,11 @@ constexpr std::size_t kDiskQueue = 4096;
 base::Status open_cache(Node::Parts& parts) {
   store::StoreSettings store_settings;
   for (const DriveSettings& drive : parts.settings.drives) {
-    store_settings.drives.push_back({drive.path, drive.size});
+    store_settings.drives.push_back(
+        {.path = drive.path, .size = drive.size, .leaves_half = drive.leaves_half});
+  }
+  for (const std::string& advice : advise_on_drives(find_drive_places(parts.settings))) {
+    base::log_warning("the sizes of the drives do not fit", {{"reason", advice}});
   }
   store_settings.scrub_rate = parts.settings.scrub_rate;
   store_settings.name_of = cache::stored_key;

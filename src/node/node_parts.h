@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -161,6 +162,8 @@ void add_watch_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 void add_control_routes(Node::Parts& parts);
 // cache_control.cc
 void add_cache_routes(Node::Parts& parts);
+// The drives that are not as they should be, for readyz: path, state, size and limit.
+nlohmann::json drive_troubles(const store::Statistics& cache);
 void add_cache_gauges(const store::Statistics& cache, std::vector<Gauge>& gauges);
 void add_admin_routes(Node::Parts& parts);
 

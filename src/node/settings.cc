@@ -36,10 +36,13 @@ SettingsSection<DriveSettings> make_drive_section() {
   SettingsSection<DriveSettings> s("[[node.drive]]",
                                    "A folder for cached bytes with its own size. Without any, the "
                                    "node keeps 100GB in `cache` below "
-                                   "its state folder.");
+                                   "its state folder, but no more than half of what the file "
+                                   "system has for it: what is free and what the cache holds.");
   s.text("path", &DriveSettings::path, {.text = "Folder; made when missing.", .required = true});
   s.bytes("size", &DriveSettings::size, kSmallestDrive, kLargestDrive,
-          {.text = "What the cache may take of the drive.", .required = true});
+          {.text = "What the cache may take of the drive; where the file system has less, it takes "
+                   "what is free and leaves a 64th of the whole, at most 1GiB.",
+           .required = true});
   return s;
 }
 
@@ -248,7 +251,8 @@ void complete_paths(NodeSettings& settings, const std::string& file_name) {
     settings.control_socket = settings.state_dir + "/control.sock";
   if (settings.access_log.empty()) settings.access_log = settings.state_dir + "/log/access.log";
   if (settings.drives.empty())
-    settings.drives.push_back({settings.state_dir + "/cache", kDefaultDrive});
+    settings.drives.push_back(
+        {.path = settings.state_dir + "/cache", .size = kDefaultDrive, .leaves_half = true});
   resolve(settings.control_socket, folder);
   if (settings.access_log != "off") resolve(settings.access_log, folder);
   for (std::string& file : settings.client_trust) resolve(file, folder);

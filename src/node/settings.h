@@ -23,6 +23,8 @@ namespace larder::node {
 struct DriveSettings {
   std::string path;        // absolute
   std::uint64_t size = 0;  // bytes
+  // Nobody named it: it takes at most half of what the file system has for it.
+  bool leaves_half = false;
 };
 
 enum class OriginScheme {

@@ -176,6 +176,15 @@ bool Store::start_scrub() {
   return parts_->keeper.start_scrub();
 }
 
+namespace {
+
+DriveState state_of(const Drive& drive) {
+  if (drive.is_failing()) return DriveState::Failing;
+  return drive.is_short() ? DriveState::Short : DriveState::Good;
+}
+
+}  // namespace
+
 Statistics Store::statistics() const {
   const Index& index = parts_->index;
   Statistics all{.objects = index.objects(),
@@ -192,13 +201,14 @@ Statistics Store::statistics() const {
     all.write_errors += counters.write_errors;
     all.read_errors += counters.read_errors;
     all.lost_slices += counters.lost_slices;
-    all.size += drive->size();
+    all.size += drive->limit();
     all.used += drive->used();
     all.drives.push_back({.path = drive->path(),
                           .size = drive->size(),
+                          .limit = drive->limit(),
                           .used = drive->used(),
                           .journal = drive->journal().size(),
-                          .state = drive->is_failing() ? DriveState::Failing : DriveState::Good,
+                          .state = state_of(*drive),
                           .write_errors = counters.write_errors,
                           .read_errors = counters.read_errors});
   }

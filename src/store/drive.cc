@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kSmallestCompaction = 256 * 1024;
 constexpr std::uint64_t kSyncAfter = 64 * kMiB;
-// How long a broken or full drive is left alone before it is tried again.
+// How long a broken drive is left alone before it is tried again.
 constexpr std::chrono::microseconds kRefusal = std::chrono::seconds(30);
 
 std::uint64_t lower_watermark(std::uint64_t size) {
@@ -42,15 +42,19 @@ std::uint64_t segment_size_for(std::uint64_t drive_size) {
 
 }  // namespace
 
-Drive::Drive(std::string path, std::uint64_t size, const base::Clock& clock)
-    : path_(std::move(path)), size_(size), clock_(clock) {}
+Drive::Drive(const DriveSettings& settings, const base::Clock& clock)
+    : path_(settings.path),
+      size_(settings.size),
+      clock_(clock),
+      room_(settings.size, settings.leaves_half),
+      limit_(settings.size) {}
 
 base::Result<std::unique_ptr<Drive>> Drive::lock(const DriveSettings& settings,
                                                  const base::Clock& clock) {
   if (auto made = base::make_directories(settings.path, 0750); !made) {
     return base::fail(base::ErrorCode::Unavailable, std::move(made).error().message);
   }
-  std::unique_ptr<Drive> drive(new Drive(settings.path, settings.size, clock));
+  std::unique_ptr<Drive> drive(new Drive(settings, clock));
   auto lock = base::lock_file(settings.path + "/lock", "the drive " + settings.path);
   if (!lock) return std::unexpected(std::move(lock).error());
   drive->lock_ = std::move(*lock);
@@ -158,6 +162,7 @@ base::Status Drive::settle(const Index& index) {
   charged_ = charged + segments_->cost();
   // By what is live: a journal that nobody compacted between many starts must not grow with each.
   compact_above_ = std::max(kSmallestCompaction, 2 * live);
+  measure_room();
   return {};
 }
 
@@ -189,21 +194,22 @@ std::uint64_t Drive::used() const {
 
 std::uint64_t Drive::available() const {
   const std::uint64_t now = used();
-  return now < size_ ? size_ - now : 0;
+  const std::uint64_t limit = limit_;
+  return now < limit ? limit - now : 0;
 }
 
 bool Drive::reserve(std::uint64_t bytes) {
   const std::uint64_t fixed = kDriveCost + journal_->cost();
   std::uint64_t charged = charged_;
   do {
-    if (fixed + charged + bytes > size_) return false;
+    if (fixed + charged + bytes > limit_) return false;
   } while (!charged_.compare_exchange_weak(charged, charged + bytes));
   if (shortage() > 0) wake();
   return true;
 }
 
 std::uint64_t Drive::shortage() const {
-  const std::uint64_t low = lower_watermark(size_);
+  const std::uint64_t low = lower_watermark(limit_);
   const std::uint64_t now = available();
   const std::uint64_t awaited = awaited_;
   if (now + awaited < low) return 2 * low - now - awaited;
@@ -298,6 +304,12 @@ void Drive::compaction_ended(bool succeeded) {
 base::Error Drive::write_failed(base::Error error) {
   if (error.code == base::ErrorCode::Unavailable) return error;
   ++counters_.write_errors;
+  if (error.code == base::ErrorCode::ResourceExhausted) {
+    const std::lock_guard lock(room_mutex_);
+    room_.met_full(used(), steady_now());
+    apply_room();
+    return error;
+  }
   refuse_until_ = steady_now() + kRefusal.count();
   base::log_error("a drive did not take a write", {{"path", path_}, {"error", error.message}});
   return error;
@@ -308,6 +320,32 @@ base::Error Drive::read_failed(base::Error error) {
   ++counters_.read_errors;
   base::log_error("a drive failed to read", {{"path", path_}, {"error", error.message}});
   return error;
+}
+
+void Drive::measure_room() {
+  // As it stands: what is freed between the two looks would count twice.
+  const std::uint64_t held = used();
+  const auto space = file_system_space(path_);
+  if (!space) return;
+  const std::lock_guard lock(room_mutex_);
+  room_.measure(*space, held, steady_now());
+  apply_room();
+}
+
+// Requires: room_mutex_.
+void Drive::apply_room() {
+  limit_ = room_.limit();
+  evictor_->set_size(room_.limit());
+  const bool was_short = is_short_.exchange(room_.is_short());
+  if (room_.is_short() && !was_short) {
+    base::log_warning(
+        "the file system gives a drive less than its size: the drive evicts as if it were smaller",
+        {{"path", path_},
+         {"size", std::to_string(size_)},
+         {"limit", std::to_string(room_.limit())}});
+  } else if (was_short && !room_.is_short()) {
+    base::log_info("a drive has its whole size again", {{"path", path_}});
+  }
 }
 
 std::int64_t Drive::steady_now() const {

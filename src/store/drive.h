@@ -28,6 +28,7 @@
 #include "store/layout.h"
 #include "store/open_file.h"
 #include "store/removed.h"
+#include "store/room.h"
 #include "store/segment_set.h"
 
 namespace larder::store {
@@ -81,6 +82,13 @@ class Drive {
 
   // --- space ---
   std::uint64_t size() const { return size_; }
+  // What it may take now: its size, unless the file system gives less (room.h).
+  std::uint64_t limit() const { return limit_; }
+  // True while the file system gives less than the size that was asked for.
+  bool is_short() const { return is_short_; }
+  // Looks how much the file system gives, and says when that begins or ends to be too little.
+  // Blocking.
+  void measure_room();
   std::uint64_t used() const;
   std::uint64_t available() const;
   bool reserve(std::uint64_t bytes);
@@ -89,8 +97,8 @@ class Drive {
   // upper one. Space that waits for its last reader counts as coming.
   std::uint64_t shortage() const;
   void expect_release(std::uint64_t bytes) { awaited_ += bytes; }
-  // True when it holds more than its size, because that was lowered.
-  bool is_overfull() const { return used() > size_; }
+  // True when it holds more than its size, because that was lowered or is not there.
+  bool is_overfull() const { return used() > limit_; }
 
   // Called when nobody can read a removed generation any more, after its removal was recorded:
   // never blocks.
@@ -113,9 +121,10 @@ class Drive {
   void compaction_ended(bool succeeded);
 
   // --- failures ---
-  // Counts a failed write or read; a drive that is broken or full takes no new objects for a while.
-  // Unavailable is a shortage of the process (descriptors, memory), which says nothing of the
-  // drive.
+  // Counts a failed write or read; a drive that is broken takes no new objects for a while. Where
+  // the file system has no space (ResourceExhausted), the drive becomes smaller instead, so that
+  // it evicts. Unavailable is a shortage of the process (descriptors, memory), which says nothing
+  // of the drive.
   base::Error write_failed(base::Error error);
   base::Error read_failed(base::Error error);
   bool is_failing() const;
@@ -133,7 +142,8 @@ class Drive {
   base::Status sync(bool now_anyway);
 
  private:
-  Drive(std::string path, std::uint64_t size, const base::Clock& clock);
+  Drive(const DriveSettings& settings, const base::Clock& clock);
+  void apply_room();
   base::Status discard(const std::string& reason);
   base::Status sweep_large(const std::atomic<bool>& stop);
 
@@ -153,6 +163,11 @@ class Drive {
   std::mutex upkeep_mutex_;
   std::shared_mutex compaction_gate_;
   std::atomic<std::uint64_t> compact_above_ = 0;
+
+  std::mutex room_mutex_;
+  Room room_;                         // guarded by room_mutex_
+  std::atomic<std::uint64_t> limit_;  // what room_ says
+  std::atomic<bool> is_short_ = false;
 
   std::atomic<std::uint64_t> charged_ = 0;
   std::atomic<std::uint64_t> awaited_ = 0;

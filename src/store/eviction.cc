@@ -40,7 +40,7 @@ bool Evictor::count(Index& index, std::uint64_t keep) {
     static_cast<void>(index.evict(
         at, kStep, {.drive = drive_, .from_age = 256, .keep = keep, .group = group_}, ages));
   } while (at.shard != 0 || at.slot != 0);
-  const std::uint64_t wanted = std::max<std::uint64_t>(1, size_ / 16);
+  const std::uint64_t wanted = std::max<std::uint64_t>(1, size_.load() / 16);
   const auto limit = ages.limit_for(wanted);
   if (!limit) return false;
   limit_ = *limit;

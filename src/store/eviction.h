@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -56,6 +57,7 @@ class Evictor {
   Evictor(std::uint32_t drive, std::uint64_t size, std::optional<std::uint16_t> group = {})
       : drive_(drive), size_(size), group_(group) {}
 
+  void set_size(std::uint64_t size) { size_ = size; }
   // The next victim, taken out of the index; nothing when all that is there is pinned or `keep`.
   std::optional<Removed> next(Index& index, std::uint64_t keep);
 
@@ -64,7 +66,7 @@ class Evictor {
   bool count(Index& index, std::uint64_t keep);
 
   const std::uint32_t drive_;
-  const std::uint64_t size_;
+  std::atomic<std::uint64_t> size_;
   const std::optional<std::uint16_t> group_;
   std::mutex mutex_;  // guards all below
   std::uint32_t shard_ = 0;

@@ -139,6 +139,7 @@ void Store::Parts::record_uses(Drive& drive) {
 void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   const std::lock_guard one_at_a_time(drive.upkeep_mutex());
   record_uses(drive);
+  drive.measure_room();
   drive.free_released();
   std::uint64_t evicted = 0;
   // A long row of evictions must not keep uses from the journal.

@@ -61,16 +61,33 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
   if (metadata.size() > kMetadataLimit || length > kLengthLimit) {
     return base::fail(ErrorCode::InvalidArgument, "an object of this length is not stored");
   }
-  Drive* drive = parts_->choose_drive();
+  bool met_full = false;
+  auto created = parts_->create(key, metadata, length, group, announce, met_full);
+  // The drive is smaller now, so the second attempt evicts first.
+  if (!created && met_full) {
+    created = parts_->create(key, metadata, length, group, announce, met_full);
+  }
+  return created;
+}
+
+base::Result<std::shared_ptr<Object>> Store::Parts::create(
+    const Key& key, std::span<const std::uint8_t> metadata, std::uint64_t length,
+    std::string_view group, const Announcement& announce, bool& met_full) {
+  Drive* drive = choose_drive();
   if (drive == nullptr) return base::fail(ErrorCode::Unavailable, "every drive is failing");
   const bool is_packed = is_packed_length(length);
   Location at{.slot_units = slot_units_for(metadata.size(), is_packed)};
   const auto text = std::make_shared<const std::string>(base::as_text(metadata));
-  const std::uint16_t number = parts_->orders->group(group);
-  const bool is_pinned = parts_->orders->is_pinned(parts_->name_in(*text));
-  std::optional<Parts::Creation> creation;
+  const std::uint16_t number = orders->group(group);
+  const bool is_pinned = orders->is_pinned(name_in(*text));
+  std::optional<Creation> creation;
+  const auto failed = [&](base::Error error) {
+    base::Error told = drive->write_failed(std::move(error));
+    met_full = told.code == ErrorCode::ResourceExhausted;
+    return std::unexpected(std::move(told));
+  };
   const auto make_generation = [&] {
-    creation.emplace(*parts_);
+    creation.emplace(*this);
     return std::make_shared<Generation>(drive, creation->id(), key, length, at, number);
   };
 
@@ -79,13 +96,13 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
   if (is_packed) {
     const std::uint64_t bytes = packed_size(at, length);
     const std::uint64_t segment = segment_cost(drive->segments().segment_size());
-    if (!parts_->make_room(*drive, bytes + segment, number, 0)) {
+    if (!make_room(*drive, bytes + segment, number, 0)) {
       return std::unexpected(full(*drive));
     }
     auto place = drive->segments().allocate(bytes);
     if (!place) {
       drive->give_back(bytes + segment);
-      return std::unexpected(drive->write_failed(std::move(place).error()));
+      return failed(std::move(place).error());
     }
     drive->give_back(segment - place->charged + place->credited);
     at.segment = place->segment;
@@ -93,14 +110,14 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
     file = std::move(place->file);
     generation = make_generation();
   } else {
-    if (!parts_->make_room(*drive, large_base_cost(at), number, 0)) {
+    if (!make_room(*drive, large_base_cost(at), number, 0)) {
       return std::unexpected(full(*drive));
     }
     generation = make_generation();
     auto created = drive->create_large(*generation);
     if (!created) {
-      Parts::abandon(*generation);
-      return std::unexpected(drive->write_failed(std::move(created).error()));
+      abandon(*generation);
+      return failed(std::move(created).error());
     }
     file = std::move(*created);
   }
@@ -121,19 +138,19 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
     }
     if (written) {
       if (announce) announce(object);
-      replaced = parts_->index.insert(generation, object, drive->number(), is_pinned);
+      replaced = index.insert(generation, object, drive->number(), is_pinned);
     }
   }
   if (!written) {
-    Parts::abandon(*generation);
-    return std::unexpected(drive->write_failed(std::move(written).error()));
+    abandon(*generation);
+    return failed(std::move(written).error());
   }
-  if (replaced) parts_->finish_removal(std::move(*replaced));
-  parts_->open_table.add(object);
+  if (replaced) finish_removal(std::move(*replaced));
+  open_table.add(object);
   // A removal between insert and add did not see the table.
-  if (object->is_removed()) parts_->open_table.drop(object->id());
+  if (object->is_removed()) open_table.drop(object->id());
   // A purge that was said meanwhile finds the object, or we see its mark here.
-  if (parts_->is_purged(*object)) parts_->retire(*generation);
+  if (is_purged(*object)) retire(*generation);
   return object;
 }
 
@@ -148,13 +165,18 @@ base::Status Store::write_slice(Object& object, std::uint32_t index,
   Object::State& state = *object.state_;
   state.claim_when_free(index);
   base::Status written;
-  if (!state.stored.test(index)) written = parts_->store_slice(object, index, bytes);
+  if (!state.stored.test(index)) {
+    bool met_full = false;
+    written = parts_->store_slice(object, index, bytes, met_full);
+    // The drive is smaller now, so the second attempt evicts first.
+    if (!written && met_full) written = parts_->store_slice(object, index, bytes, met_full);
+  }
   state.unclaim(index);
   return written;
 }
 
 base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
-                                       std::span<const std::uint8_t> bytes) {
+                                       std::span<const std::uint8_t> bytes, bool& met_full) {
   Generation& generation = *object.generation_;
   Object::State& state = *object.state_;
   Drive& drive = *generation.drive;
@@ -201,7 +223,9 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
       static_cast<void>(punch(object.fd(), offset, round_up(bytes.size(), kBlockSize)));
       drive.give_back(cost);
     }
-    return std::unexpected(drive.write_failed(std::move(status).error()));
+    base::Error told = drive.write_failed(std::move(status).error());
+    met_full = told.code == ErrorCode::ResourceExhausted;
+    return std::unexpected(std::move(told));
   }
   state.verified.set(slice);
   state.stored.set(slice);

@@ -36,6 +36,8 @@ inline constexpr std::uint64_t kSmallestDrive = 16 << 20;
 struct DriveSettings {
   std::string path;        // created when missing
   std::uint64_t size = 0;  // bytes on disk that the folder never exceeds; at least kSmallestDrive
+  // Takes no more than half of what its file system has for it, however large `size` is.
+  bool leaves_half = false;
 };
 
 struct StoreSettings {
@@ -55,13 +57,15 @@ struct StoreSettings {
 
 enum class DriveState {
   Good,
-  Failing,  // full or broken: takes no new objects for a while, what is there is served
+  Short,    // the file system gives less than its size: it evicts as if it were smaller
+  Failing,  // broken: takes no new objects for a while, what is there is served
   Missing,  // could not be opened at start: not used until the next start
 };
 
 struct DriveStatistics {
   std::string path;
   std::uint64_t size = 0;
+  std::uint64_t limit = 0;    // what it may take now: its size, or what the file system gives
   std::uint64_t used = 0;     // bytes on disk, by accounting, journal included
   std::uint64_t journal = 0;  // bytes of it
   DriveState state = DriveState::Good;
@@ -119,7 +123,7 @@ struct Statistics {
   std::uint64_t objects = 0;
   std::uint64_t slices = 0;
   std::uint64_t bytes = 0;            // of the stored slices
-  std::uint64_t size = 0;             // of all drives
+  std::uint64_t size = 0;             // that all drives may take now
   std::uint64_t used = 0;             // of all drives
   std::uint64_t evicted_objects = 0;  // since the start, as all below
   std::uint64_t evicted_bytes = 0;

@@ -89,6 +89,10 @@ base::Status Store::Parts::load() {
       return unreadable(*drive, settled.error());
     }
   }
+  // By what the drives may really take.
+  size = 0;
+  for (const auto& drive : drives) size += drive->limit();
+  index.set_epoch_size(size / kEpochsPerTurn);
   LARDER_TRY(load_orders());
   // Whatever the clock says, what comes is newer than all that was purged.
   std::uint64_t least = next_generation;

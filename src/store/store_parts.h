@@ -50,8 +50,14 @@ struct Store::Parts {
   // --- store.cc, verify.cc ---
   std::shared_ptr<Object> find(const Key& key);
   base::Status verify(Object& object, std::uint32_t slice);
-  base::Status store_slice(Object& object, std::uint32_t slice,
-                           std::span<const std::uint8_t> bytes);
+  // One attempt of create and write_slice each; `met_full`: the file system had no space, so
+  // another attempt may find that something was evicted for it.
+  base::Result<std::shared_ptr<Object>> create(const Key& key,
+                                               std::span<const std::uint8_t> metadata,
+                                               std::uint64_t length, std::string_view group,
+                                               const Announcement& announce, bool& met_full);
+  base::Status store_slice(Object& object, std::uint32_t slice, std::span<const std::uint8_t> bytes,
+                           bool& met_full);
   // Forgets a slice whose bytes are wrong and frees them. Returns the DataLoss.
   base::Status drop_slice(Object& object, std::uint32_t slice);
   bool punch_slice(Object& object, std::uint32_t slice);

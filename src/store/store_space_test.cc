@@ -6,11 +6,13 @@
 
 #include <atomic>
 #include <cstring>
+#include <fstream>
 #include <future>
 #include <random>
 #include <thread>
 
 #include "base/log.h"
+#include "store/room.h"
 #include "store/testing.h"
 
 namespace larder::store {
@@ -187,40 +189,116 @@ TEST(StoreSpace, ACompactionWhileAnObjectIsMadeDoesNotLoseIt) {
   EXPECT_TRUE(holds_pattern(*store, *object, 7));
 }
 
-TEST(StoreSpace, AFullDiskIsAnErrorAndWhatIsThereIsServed) {
-  const TemporaryFolder folder;
-  // A mount of our own namespace goes away with the process, whatever happens.
-  if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0 ||
-      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      ::mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=12m") != 0) {
-    GTEST_SKIP() << "a full disk needs root and mount(2) for a small tmpfs: "
-                 << std::strerror(errno);
-  }
-  base::configure_log({.level = base::LogLevel::Error});
-  {
-    auto store = open_store(folder.path(), 64 * kMiB);
-    std::uint64_t seed = 1;
-    while (seed < 40 && put(*store, seed, kMiB + 100)) ++seed;
-    EXPECT_GT(seed, 5U);
-    EXPECT_LT(seed, 13U);
-    EXPECT_GT(store->statistics().write_errors, 0U);
-    EXPECT_EQ(store->statistics().drives[0].state, DriveState::Failing);
-    EXPECT_EQ(store->create(key_of(77), {}, 10).error().code, base::ErrorCode::Unavailable);
-    for (std::uint64_t there = 1; there < seed; ++there) {
-      const auto object = store->find(key_of(there));
-      ASSERT_TRUE(object);
-      EXPECT_TRUE(holds_pattern(*store, *object, there));
+// A file system of `size` in the folder, which goes away with the process, whatever happens: its
+// mount is one of our own namespace. False where that is not allowed.
+bool mount_small(const std::string& path, const char* size) {
+  return ::geteuid() == 0 && ::unshare(CLONE_NEWNS) == 0 &&
+         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("tmpfs", path.c_str(), "tmpfs", 0, size) == 0;
+}
+
+class StoreOnASmallFileSystem : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!mount_small(folder.path(), "size=24m")) {
+      GTEST_SKIP() << "a full disk needs root and mount(2) for a small tmpfs: "
+                   << std::strerror(errno);
     }
+    base::configure_log({.level = base::LogLevel::Error});
   }
+  void TearDown() override {
+    base::configure_log({});
+    ::umount2(folder.path().c_str(), MNT_DETACH);
+  }
+  // Takes all that is free but `left`, as others do.
+  void fill(std::uint64_t left) const {
+    const auto space = file_system_space(folder.path());
+    ASSERT_TRUE(space);
+    if (space->free <= left) return;
+    std::ofstream file(folder.path() + "/others", std::ios::binary | std::ios::app);
+    const std::string bytes(space->free - left, 'x');
+    file << bytes << std::flush;
+    ASSERT_TRUE(file.good());
+  }
+
+  const TemporaryFolder folder;
+};
+
+TEST_F(StoreOnASmallFileSystem, ASizeThatIsNotThereEvictsAsIfItWereSmaller) {
+  auto store = open_store(folder.path(), 1 << 30);
+  ASSERT_TRUE(put(*store, 1, 5000));
+  for (std::uint64_t seed = 2; seed < 60; ++seed) {
+    ASSERT_TRUE(store->find(key_of(1))) << seed;
+    ASSERT_TRUE(put(*store, seed, seed % 2 == 0 ? kMiB + 100 : kMiB - 100)) << seed;
+    if (seed % 3 == 0) store->maintain();
+  }
+  const Statistics after = store->statistics();
+  EXPECT_GT(after.evicted_objects, 20U);
+  EXPECT_GT(after.objects, 10U);
+  EXPECT_EQ(after.drives[0].state, DriveState::Short);
+  EXPECT_EQ(after.drives[0].size, 1U << 30);
+  EXPECT_LT(after.drives[0].limit, 24 * kMiB);
+  EXPECT_EQ(after.size, after.drives[0].limit);
+  EXPECT_EQ(after.write_errors, 0U) << "it stays ahead of the end";
+}
+
+TEST_F(StoreOnASmallFileSystem, WhatOthersTakeBetweenTwoLooksIsEvictedByTheWriteThatMeetsIt) {
+  auto store = open_store(folder.path(), 1 << 30);
+  for (std::uint64_t seed = 1; seed < 13; ++seed) ASSERT_TRUE(put(*store, seed, kMiB + 100));
+  fill(300'000);
+  for (std::uint64_t seed = 21; seed < 25; ++seed) {
+    ASSERT_TRUE(put(*store, seed, seed % 2 == 0 ? kMiB + 100 : kMiB - 100)) << seed;
+    fill(300'000);
+    store->maintain();
+  }
+  const Statistics after = store->statistics();
+  EXPECT_GT(after.write_errors, 0U);
+  EXPECT_GT(after.objects, 3U) << "one write does not empty the drive";
+  EXPECT_EQ(after.drives[0].state, DriveState::Short);
+}
+
+TEST_F(StoreOnASmallFileSystem, WithNothingThatCanBeFreedItRefusesAndServes) {
+  auto store = open_store(folder.path(), 1 << 30);
+  const auto held = put(*store, 1, 3 * kMiB);
+  ASSERT_TRUE(held);
+  fill(0);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    store->maintain();
+    const auto refused = store->create(key_of(77), {}, 10 * kMiB);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, base::ErrorCode::ResourceExhausted) << refused.error().message;
+  }
+  EXPECT_NE(store->statistics().drives[0].state, DriveState::Failing);
+  EXPECT_TRUE(holds_pattern(*store, *held, 1));
+}
+
+TEST_F(StoreOnASmallFileSystem, ItOpensWhenNothingIsFreeAndHasWhatWasThere) {
   {
-    auto store = open_store(folder.path(), 64 * kMiB);
-    ASSERT_TRUE(store) << "it opens on a full disk too";
-    const auto object = store->find(key_of(1));
-    ASSERT_TRUE(object);
-    EXPECT_TRUE(holds_pattern(*store, *object, 1));
+    auto store = open_store(folder.path(), 1 << 30);
+    for (std::uint64_t seed = 1; seed < 13; ++seed) ASSERT_TRUE(put(*store, seed, kMiB + 100));
+    fill(0);
   }
-  base::configure_log({});
-  ::umount2(folder.path().c_str(), MNT_DETACH);
+  auto store = open_store(folder.path(), 1 << 30);
+  ASSERT_TRUE(store);
+  EXPECT_GT(store->statistics().objects, 3U);
+  for (std::uint64_t seed = 1; seed < 13; ++seed) {
+    const auto object = store->find(key_of(seed));
+    EXPECT_TRUE(!object || holds_pattern(*store, *object, seed));
+  }
+}
+
+TEST_F(StoreOnASmallFileSystem, HalfIsLeftWhereItIsAskedFor) {
+  auto opened =
+      Store::open({.drives = {{.path = folder.path(), .size = 1 << 30, .leaves_half = true}},
+                   .background = false});
+  ASSERT_TRUE(opened);
+  for (std::uint64_t seed = 1; seed < 40; ++seed) {
+    ASSERT_TRUE(put(**opened, seed, kMiB + 100)) << seed;
+    (*opened)->maintain();
+  }
+  EXPECT_LE(disk_usage(folder.path()), 12 * kMiB);
+  EXPECT_GT((*opened)->statistics().objects, 3U);
+  EXPECT_EQ((*opened)->statistics().drives[0].state, DriveState::Good);
 }
 
 TEST(StoreSpace, ManyThreadsWriteReadAndEvictAtOnce) {

@@ -47,25 +47,60 @@ def small_disk(tmp_path, request):
 
 
 @needs_root
-def test_a_full_disk_is_passed_through_and_what_is_there_is_served(tmp_path, origin, small_disk):
-    """Others have filled it: the node believes that it may use 1 GB."""
-    with_node = make_node(tmp_path, origin, [(small_disk, "1GB")]).start()
+def test_a_size_that_the_disk_has_not_evicts_as_if_the_drive_were_smaller(tmp_path, origin, small_disk):
+    node = make_node(tmp_path, origin, [(small_disk, "1GB")])
+    checked = node.cli("node", "check")
+    assert f"warning: [[node.drive]] size: {small_disk} may take" in checked.stdout and ": OK" in checked.stdout
+    node.start()
     try:
-        data = {f"/full/{i}.bin": origin.write(f"full/{i}.bin", 3 * MIB) for i in range(12)}
-        for path, expected in data.items():
-            answer = with_node.get(path)
-            assert answer.status == 200 and answer.body == expected, answer
-        assert with_node.metric("larder_drive_failing") == 1
-        assert with_node.metric("larder_cache_write_errors_total") > 0
-        assert state_of(with_node, small_disk) == "failing"
-        again = {path: with_node.get(path) for path in data}
-        assert all(answer.body == data[path] for path, answer in again.items())
-        assert sum(answer.is_hit for answer in again.values()) >= 5
-        with_node.kill()
-        with_node.start()
-        assert with_node.get("/full/0.bin").is_hit, "it starts on a full disk, too"
+        kept = origin.write("full/kept.bin", 2 * MIB)
+        node.get("/full/kept.bin")
+        for i in range(24):
+            expected = origin.write(f"full/{i}.bin", 3 * MIB if i % 2 else 900_000)
+            for what in ("new", "again"):
+                answer = node.get(f"/full/{i}.bin")
+                assert answer.status == 200 and answer.body == expected, answer
+            wait_until(lambda path=f"/full/{i}.bin": node.get(path).is_hit)
+            answer = node.get("/full/kept.bin")
+            assert answer.is_hit and answer.body == kept, "what is asked for stays"
+        assert stat(node)["evicted_objects"] > 5
+        assert node.metric("larder_drive_failing") == 0
+        assert node.metric("larder_drive_short") == 1
+        assert node.metric("larder_drive_limit_bytes") < 28 * MIB
+        ready = json.loads(node.admin("/readyz").body)
+        assert ready["ready"] and [drive["state"] for drive in ready["drives"]] == ["short"]
+        log = node.program.log.read_text()
+        assert log.count("the file system gives a drive less than its size") == 1
+        assert "every drive is failing" not in log
+        node.kill()
+        node.start()
+        assert node.get("/full/kept.bin").is_hit
     finally:
-        with_node.stop()
+        node.stop()
+
+
+@needs_root
+def test_what_others_take_on_the_disk_is_given_up_and_comes_back(tmp_path, origin, small_disk):
+    node = make_node(tmp_path, origin, [(small_disk, "1GB")]).start()
+    try:
+        for i in range(5):
+            origin.write(f"others/{i}.bin", 3 * MIB)
+            node.get(f"/others/{i}.bin")
+            wait_until(lambda path=f"/others/{i}.bin": node.get(path).is_hit)
+        others = small_disk / "others"
+        free = os.statvfs(small_disk)
+        with open(others, "wb") as file:
+            file.write(b"x" * (free.f_bavail * free.f_frsize - 256 * 1024))
+        for i in range(10, 14):
+            expected = origin.write(f"others/{i}.bin", 2 * MIB)
+            assert node.get(f"/others/{i}.bin").body == expected
+        wait_until(lambda: node.get("/others/13.bin").is_hit)
+        assert node.metric("larder_drive_failing") == 0
+        lowered = node.metric("larder_drive_limit_bytes")
+        others.unlink()
+        wait_until(lambda: node.metric("larder_drive_limit_bytes") > lowered, seconds=60)
+    finally:
+        node.stop()
 
 
 @needs_root
