@@ -1,10 +1,13 @@
 """Section 1: however the client was told of the node, the node serves what then arrives."""
 
 import json
+import socket
 
 import pytest
 
 from support.do_client import cache_host_from
+from support.raw import exchange
+from support.wait import wait_until
 
 HOST, MIB = "origin.do.test", 1 << 20
 
@@ -57,9 +60,23 @@ def test_client_that_waits_before_it_falls_back_finds_the_node_again(world):
 
 
 @pytest.mark.contract("CC-1.4")
-def test_who_may_use_the_clients_own_interface_changes_nothing_for_the_node(world, data, tmp_path):
-    settings = {"DOCacheHost": world.cache_host, "RestControllerValidateRemoteAddr": False}
-    assert download(world, configure(tmp_path, settings)).content == data
+@pytest.mark.parametrize("request_line, host", [
+    ("GET /download/create?Uri=http%3A%2F%2Fa%2Fb&cacheHostOrigin={0}", "{1}"),
+    ("GET http://{0}/download/create?Uri=http%3A%2F%2Fa%2Fb", "{0}"),
+    ("GET /download/create?Uri=http%3A%2F%2Fa%2Fb", "{0}"),
+    ("POST http://{0}/download/create?Uri=http%3A%2F%2Fa%2Fb", "{0}"),
+])
+def test_node_leads_nobody_to_a_clients_own_interface(world, request_line, host):
+    """It trusts who asks from its own machine, and a node may run there: as a way around that it must not serve."""
+    with socket.create_server(("127.0.0.1", 0)) as interface:
+        interface.settimeout(0.2)
+        address = f"127.0.0.1:{interface.getsockname()[1]}"
+        received = exchange(world.node, (request_line + " HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 0\r\n\r\n")
+                            .format(address, world.cache_host).encode(), until="answer")
+        # 404 where the address is the node's own as well.
+        assert received[:13] in (b"HTTP/1.1 403 ", b"HTTP/1.1 404 "), received[:200]
+        with pytest.raises(TimeoutError):
+            interface.accept()
 
 
 @pytest.mark.contract("CC-1.5")
@@ -100,10 +117,17 @@ def test_host_with_and_without_a_path_before_the_origins(world, data, tmp_path):
 
 
 @pytest.mark.contract("CC-1.8")
-@pytest.mark.parametrize("value", ["a:80,b:80", "a,b"])
+@pytest.mark.parametrize("value", ["{0},{0}", "{0}, {0}"])
 def test_list_of_hosts_never_reaches_a_node(world, data, tmp_path, value):
-    done = download(world, configure(tmp_path, {"DOCacheHost": value}))
+    """The client fails by itself; each host of the list, taken alone, would have been served."""
+    hosts = value.format(world.cache_host)
+    before = world.node.metric("larder_connections_accepted_total")
+    done = download(world, configure(tmp_path, {"DOCacheHost": hosts}))
     assert (done.state, done.error) == ("Paused", "0x800C0002")
+    assert world.node.metric("larder_connections_accepted_total") - before <= 1, "the look at the metric itself"
+    for host in hosts.split(","):
+        done = download(world, configure(tmp_path, {"DOCacheHost": host.strip()}))
+        assert (done.places, done.content) == (["cache"], data)
 
 
 @pytest.mark.contract("CC-1.8")
@@ -115,7 +139,17 @@ def test_scheme_in_the_setting_leads_nowhere(world, data, tmp_path):
 
 
 @pytest.mark.contract("CC-1.9")
-def test_place_of_the_clients_files_changes_nothing_for_the_node(world, data, tmp_path):
-    snap = configure(tmp_path / "snap/deliveryoptimization-agent/current/etc/deliveryoptimization-agent",
-                     {"DOCacheHost": world.cache_host})
-    assert download(world, snap).places == ["cache"]
+def test_place_of_the_clients_files_makes_no_second_object(world, tmp_path):
+    """What a client that is installed as a snap gets was fetched for one that is not."""
+    data = world.files.write("snap.bin", 200_000)
+    folders = [configure(tmp_path / place, {"DOCacheHost": world.cache_host}) for place in (
+        "etc/deliveryoptimization-agent", "snap/deliveryoptimization-agent/current/etc/deliveryoptimization-agent")]
+    done = []
+    for folder in folders:
+        client = world.client(settings=folder)
+        done.append(client.download(f"http://{HOST}/snap.bin"))
+        assert (done[-1].places, done[-1].content) == (["cache"], data)
+        wait_until(lambda: world.node.get("/snap.bin", host=HOST).is_hit)
+    assert done[0].attempts[0].request == done[1].attempts[0].request
+    statuses = [one.attempts[0].fields["Cache-Status"] for one in done]
+    assert "fwd=" in statuses[0] and "; hit" in statuses[1], statuses
