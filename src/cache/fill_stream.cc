@@ -10,7 +10,8 @@ namespace larder::cache {
 using store::kSliceSize;
 
 void Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) {
-  auto stream = std::make_shared<SharedStream>(fill_->table_.origin_, fill_->table_.memory_, head);
+  auto stream = std::make_shared<SharedStream>(fill_->table_.origin_, fill_->table_.memory_, head,
+                                               fill_->table_.spools_);
   {
     const std::lock_guard lock(fill_->mutex_);
     stream_ = stream;
@@ -52,8 +53,9 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
   remove_if_outdated(opening, **object);
   base::Status stored;
   for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
-    const std::string slice = stream_->copy(index * kSliceSize, (*object)->slice_length(index));
-    stored = store.write_slice(**object, index, base::as_bytes(slice));
+    const auto slice = stream_->copy(index * kSliceSize, (*object)->slice_length(index));
+    stored = slice ? store.write_slice(**object, index, base::as_bytes(*slice))
+                   : base::Status(std::unexpected(slice.error()));
   }
   if (!stored) store.remove(**object);
   return stored;

@@ -62,6 +62,8 @@ class FillTable {
   net::WorkerPool& disk_;
   const base::Clock& clock_;
   const std::shared_ptr<FillMemory> memory_;
+  const std::shared_ptr<SharedStream::Spools> spools_ =
+      std::make_shared<SharedStream::Spools>(store_, disk_);
   FillStatistics statistics_;
   mutable std::mutex mutex_;  // guards fills_
   std::unordered_map<store::Key, std::shared_ptr<Fill>, KeyHash> fills_;

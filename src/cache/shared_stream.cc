@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/encoding.h"
+#include "base/log.h"
+
 namespace larder::cache {
 
 namespace {
@@ -10,6 +13,12 @@ namespace {
 constexpr std::uint64_t kPiece = 256 * 1024;  // of one read
 
 }  // namespace
+
+SharedStream::~SharedStream() {
+  memory_->give_back(charged_, FillMemory::Use::PassedStream);
+  if (!std::exchange(spool_, nullptr)) return;
+  --spools_->open;
+}
 
 std::shared_ptr<SharedStream::Reader> SharedStream::join() {
   const std::lock_guard lock(mutex_);
@@ -32,13 +41,27 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
     std::string piece;
     bool ended = false;
     std::optional<Origin::FetchId> resume;
+    std::shared_ptr<store::Spool> spool;
     {
       const std::lock_guard lock(stream.mutex_);
       if (at_ < stream.base_) {
-        co_return base::fail(base::ErrorCode::ResourceExhausted,
-                             "too slow for an answer that is not stored");
+        if (at_ >= stream.spooled_) {
+          co_return base::fail(base::ErrorCode::ResourceExhausted,
+                               "too slow for an answer that is not stored");
+        }
+        spool = stream.spool_;
+        piece.resize(std::min(kPiece, stream.spooled_ - at_));
       }
-      piece = stream.copy_locked(at_, kPiece);
+    }
+    if (spool) {
+      const base::Status got = co_await stream.spools_->disk.run([&]() -> base::Status {
+        return spool->read(at_, {reinterpret_cast<std::uint8_t*>(piece.data()), piece.size()});
+      });
+      if (!got) co_return std::unexpected(got.error());
+    }
+    {
+      const std::lock_guard lock(stream.mutex_);
+      if (!spool) piece = stream.copy_locked(at_, kPiece);
       at_ += piece.size();
       if (const auto self = stream.readers_.find(id_); self != stream.readers_.end()) {
         self->second = at_;
@@ -74,6 +97,16 @@ net::Task<std::optional<std::uint64_t>> SharedStream::Reader::length(base::Stead
   }
 }
 
+void SharedStream::Reader::comes_back() {
+  std::optional<Origin::FetchId> resume;
+  {
+    const std::lock_guard lock(stream_->mutex_);
+    stream_->is_wanted_alone_ = true;
+    resume = stream_->take_resume_locked();
+  }
+  if (resume) stream_->origin_.resume(*resume);
+}
+
 void SharedStream::Reader::abandon() {
   std::optional<Origin::FetchId> cancel;
   std::optional<Origin::FetchId> resume;
@@ -96,11 +129,24 @@ OriginSink::Next SharedStream::put(std::span<const std::uint8_t> bytes, Origin::
   notify_ = true;
   if (readers_.empty()) {
     if (!alone_since_) alone_since_ = now;
-    is_abandoned_ = passed_on_ || now - *alone_since_ >= kAlone;
+    const auto patience = is_wanted_alone_ ? base::SteadyTime::duration(kWantedAlone)
+                                           : base::SteadyTime::duration(kAlone);
+    is_abandoned_ = passed_on_ || now - *alone_since_ >= patience;
     if (is_abandoned_) return OriginSink::Next::Abort;
   }
-  if (end_locked() + bytes.size() > kLongestKept) passed_on_ = true;
-  if (!passed_on_ && !charge_locked(bytes.size(), fetch)) passed_on_ = true;
+  if (!passed_on_) {
+    const bool is_full =
+        end_locked() - base_ + bytes.size() > kLongestKept || !charge_locked(bytes.size(), fetch);
+    const bool is_far_ahead = spool_ && !is_wanted_alone_ && !readers_.empty() &&
+                              end_locked() > furthest_locked() + kSpooledAhead;
+    if (is_full && !is_spooling_) {
+      passed_on_ = true;
+    } else if (is_full || is_far_ahead) {
+      // Goes on when a piece is in the spool, or when a reader has come closer.
+      paused_ = true;
+      return OriginSink::Next::Pause;
+    }
+  }
   if (passed_on_) {
     if (readers_.empty()) return OriginSink::Next::Abort;
     drop_passed_locked();
@@ -118,7 +164,75 @@ OriginSink::Next SharedStream::put(std::span<const std::uint8_t> bytes, Origin::
     blocks_.back().append(reinterpret_cast<const char*>(bytes.data()), count);
     bytes = bytes.subspan(count);
   }
+  spool_more_locked();
   return OriginSink::Next::Continue;
+}
+
+bool SharedStream::can_be_spooled_locked() const {
+  return spools_ != nullptr && !spool_failed_ && !passed_on_ && !ended_ && !is_abandoned_;
+}
+
+// A piece at a time, so that other work of the disk threads comes in between.
+void SharedStream::spool_more_locked() {
+  if (is_spooling_ || !can_be_spooled_locked() || end_locked() < kSpoolFrom ||
+      end_locked() - spooled_ < store::kSliceSize) {
+    return;
+  }
+  is_spooling_ = spools_->disk.post([self = shared_from_this()] { self->spool_piece(); });
+}
+
+// On a disk thread; one at a time.
+void SharedStream::spool_piece() {
+  std::string piece;
+  std::shared_ptr<store::Spool> spool;
+  {
+    const std::lock_guard lock(mutex_);
+    if (can_be_spooled_locked()) piece = copy_locked(spooled_, store::kSliceSize);
+    spool = spool_;
+  }
+  base::Status status;
+  if (!piece.empty() && !spool) {
+    if (++spools_->open > Spools::kMost) {
+      status = base::fail(base::ErrorCode::ResourceExhausted, "too many answers are spooled");
+    } else if (auto made = spools_->store.spool(); made) {
+      spool = std::move(*made);
+    } else {
+      status = std::unexpected(std::move(made).error());
+    }
+    if (!spool) --spools_->open;
+    const std::lock_guard lock(mutex_);
+    spool_ = spool;
+  }
+  if (status && !piece.empty()) status = spool->append(base::as_bytes(piece));
+  if (!status) {
+    base::log_debug("an answer without a length is not spooled",
+                    {{"reason", status.error().message}});
+  }
+  spooled(piece.size(), status);
+}
+
+void SharedStream::spooled(std::uint64_t bytes, const base::Status& status) {
+  std::optional<Origin::FetchId> resume;
+  {
+    const std::lock_guard lock(mutex_);
+    is_spooling_ = false;
+    if (status) {
+      spooled_ += bytes;
+    } else {
+      spool_failed_ = true;
+    }
+    while (!passed_on_ && !blocks_.empty() && base_ + blocks_.front().size() <= spooled_) {
+      base_ += blocks_.front().size();
+      blocks_.pop_front();
+    }
+    if (const std::uint64_t kept = blocks_.size() * kBlock; kept < charged_) {
+      memory_->give_back(charged_ - kept, FillMemory::Use::KeptStream);
+      charged_ = kept;
+    }
+    if (bytes > 0) spool_more_locked();
+    resume = take_resume_locked();
+  }
+  if (resume) origin_.resume(*resume);
 }
 
 // Memory for what is here and `coming` bytes more, in whole blocks.
@@ -178,9 +292,18 @@ std::string SharedStream::copy_locked(std::uint64_t offset, std::uint64_t length
   return copied;
 }
 
-std::string SharedStream::copy(std::uint64_t offset, std::uint64_t length) const {
+base::Result<std::string> SharedStream::copy(std::uint64_t offset, std::uint64_t length) const {
+  std::shared_ptr<store::Spool> spool;
+  std::string copied;
+  {
+    const std::lock_guard lock(mutex_);
+    if (offset >= base_) return copy_locked(offset, length);
+    spool = spool_;
+    copied.resize(std::min(length, spooled_ - offset));
+  }
+  LARDER_TRY(spool->read(offset, {reinterpret_cast<std::uint8_t*>(copied.data()), copied.size()}));
   const std::lock_guard lock(mutex_);
-  return copy_locked(offset, length);
+  return copied + copy_locked(offset + copied.size(), length - copied.size());
 }
 
 bool SharedStream::burst() {

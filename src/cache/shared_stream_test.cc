@@ -3,9 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "net/loop.h"
+#include "net/worker_pool.h"
+#include "store/testing.h"
 
 namespace larder::cache {
 namespace {
@@ -59,6 +65,20 @@ class SharedStreamTest : public ::testing::Test {
     const auto body = [](net::Loop& on, SharedStream::Reader& from,
                          base::Result<std::string>& to) -> net::Task<void> {
       to = co_await from.read(std::chrono::steady_clock::now());
+      on.stop();
+    };
+    loop.spawn(body(loop, reader, got));
+    loop.run();
+    return got;
+  }
+
+  // The same, when it may have to wait for the disk.
+  static base::Result<std::string> read_soon(SharedStream::Reader& reader) {
+    base::Result<std::string> got;
+    net::Loop loop;
+    const auto body = [](net::Loop& on, SharedStream::Reader& from,
+                         base::Result<std::string>& to) -> net::Task<void> {
+      to = co_await from.read(std::chrono::steady_clock::now() + std::chrono::seconds(60));
       on.stop();
     };
     loop.spawn(body(loop, reader, got));
@@ -170,6 +190,121 @@ TEST_F(SharedStreamTest, WithoutReadersItGoesOnForAWhileOnly) {
   EXPECT_EQ(put(source, 4 * kMiB), Next::Continue) << "alone from now on";
   now += SharedStream::kAlone;
   EXPECT_EQ(put_piece(source), Next::Abort);
+}
+
+// Wakes who waits for a fetch to be resumed, from whatever thread.
+class PatientOrigin final : public Origin {
+ public:
+  FetchId fetch(OriginRequest, std::shared_ptr<OriginSink>) override { return 0; }
+  void resume(FetchId /*id*/) override {
+    const std::lock_guard lock(mutex_);
+    ++resumed_;
+    changed_.notify_all();
+  }
+  void cancel(FetchId /*id*/) override {}
+  void wait_for(int resumed) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return resumed_ >= resumed; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int resumed_ = 0;
+};
+
+class SpooledStreamTest : public SharedStreamTest {
+ protected:
+  void open_on_drive(std::uint64_t size) {
+    store = store::testing::open_store(folder.path(), size);
+    spools = std::make_shared<SharedStream::Spools>(*store, disk);
+  }
+  Source open() {
+    return {std::make_shared<SharedStream>(patient, memory, http::ResponseHead{}, spools),
+            ++last_fetch, 0};
+  }
+  // As put, and waits where it has to. False when the stream wants no more.
+  bool put_all(Source& source, std::uint64_t to) {
+    while (source.sent < to) {
+      const Next next = put(source, to);
+      if (next == Next::Abort) return false;
+      if (next == Next::Pause) patient.wait_for(++paused);
+    }
+    return true;
+  }
+  static std::string expected(std::uint64_t offset, std::uint64_t length) {
+    std::string bytes;
+    for (std::uint64_t at = offset / kPiece * kPiece; at < offset + length; at += kPiece) {
+      bytes += piece_at(at);
+    }
+    return bytes.substr(offset % kPiece, length);
+  }
+
+  store::testing::TemporaryFolder folder{store::testing::fast_folder()};
+  std::unique_ptr<store::Store> store;
+  PatientOrigin patient;
+  net::WorkerPool disk{1, 16};
+  std::shared_ptr<SharedStream::Spools> spools;
+  int paused = 0;
+};
+
+TEST_F(SpooledStreamTest, ALongOneIsKeptWholeWithoutReadersWhenTheyComeBack) {
+  open_on_drive(1ULL << 30);
+  Source source = open();
+  source.stream->join()->comes_back();
+  constexpr std::uint64_t kLong = 80 * kMiB;
+  ASSERT_TRUE(put_all(source, 40 * kMiB));
+  now += SharedStream::kAlone * 2;
+  ASSERT_TRUE(put_all(source, kLong));
+  EXPECT_LE(memory->used(), SharedStream::kLongestKept);
+  EXPECT_GE(store->statistics().used, kLong / 2);
+  const auto late = source.stream->join();
+  ASSERT_TRUE(late);
+  source.stream->end({});
+  EXPECT_EQ(source.stream->whole_length(), kLong);
+  for (std::uint64_t at = 0; at < kLong; at += 3 * kMiB + 5000) {
+    const std::uint64_t length = std::min<std::uint64_t>(kMiB, kLong - at);
+    const auto part = source.stream->copy(at, length);
+    ASSERT_TRUE(part) << at;
+    ASSERT_EQ(*part, expected(at, length)) << at;
+  }
+  std::uint64_t got = 0;
+  while (got < kLong) {
+    const auto piece = read_soon(*late);
+    ASSERT_TRUE(piece && !piece->empty()) << got;
+    ASSERT_EQ(*piece, expected(got, piece->size())) << got;
+    got += piece->size();
+  }
+}
+
+TEST_F(SpooledStreamTest, WhatIsSpooledIsGivenBackAndNotThereAfterARestart) {
+  open_on_drive(1ULL << 30);
+  const std::uint64_t before = store->statistics().used;
+  {
+    Source source = open();
+    source.stream->join()->comes_back();
+    ASSERT_TRUE(put_all(source, 60 * kMiB));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() + "/spool"));
+  }
+  // The disk thread may have been the last to use it.
+  while (spools->open > 0) std::this_thread::yield();
+  EXPECT_EQ(store->statistics().used, before);
+}
+
+TEST_F(SpooledStreamTest, OneThatIsLongerThanItsShareIsPassedOn) {
+  open_on_drive(64 * kMiB);
+  Source source = open();
+  const auto reader = source.stream->join();
+  std::uint64_t got = 0;
+  while (got < 100 * kMiB) {
+    while (put(source, got + kMiB) == Next::Pause) patient.wait_for(++paused);
+    const auto piece = read_soon(*reader);
+    ASSERT_TRUE(piece && !piece->empty()) << got;
+    ASSERT_EQ(*piece, expected(got, piece->size())) << got;
+    got += piece->size();
+  }
+  EXPECT_TRUE(source.stream->is_passed_on());
+  EXPECT_EQ(source.stream->join(), nullptr);
 }
 
 TEST(FillMemory, WhoWaitsIsResumedWhenWhatItWantsFits) {

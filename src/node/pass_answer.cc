@@ -235,6 +235,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
                                                   : std::chrono::steady_clock::now() +
                                                         std::chrono::milliseconds(100));
     if (!length && needs_length) {
+      stream->comes_back();
       co_await fail(work, {base::ErrorCode::ResourceExhausted,
                            "the origin's answer has no length yet; the fill goes on"});
       co_return;

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/object.h"
+#include "store/spool.h"
 
 namespace larder::store {
 
@@ -172,6 +173,10 @@ class Store {
   // when the drive did not take it.
   base::Status write_slice(Object& object, std::uint32_t index,
                            std::span<const std::uint8_t> bytes);
+
+  // For bytes of which nobody knows yet how many come; at most an eighth of their drive, and 4 GiB.
+  // Blocking. Unavailable when every drive is failing.
+  base::Result<std::unique_ptr<Spool>> spool();
 
   // Replaces the metadata of a generation (after a 304): a crash leaves the old or the new.
   // Blocking. ResourceExhausted when it does not fit where the old one was: open a new generation.

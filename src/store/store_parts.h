@@ -77,6 +77,8 @@ struct Store::Parts {
   static void abandon(Generation& generation);
   // One pass of the background work.
   void maintain(Drive& drive, bool now_anyway);
+  // Frees what groups have above their quotas, on this drive, a part at a time.
+  void apply_quotas(Drive& drive);
   // Tells the drive's journal which of its generations were used.
   void record_uses(Drive& drive);
   void compact(Drive& drive);
@@ -132,6 +134,7 @@ struct Store::Parts {
   mutable std::mutex quotas_mutex;
   std::shared_ptr<const Quotas> quotas = std::make_shared<Quotas>();  // guarded by quotas_mutex
   OpenTable open_table;
+  std::mutex spool_mutex;  // held while a spool's file has a name
   Keeper keeper{*this};
   std::vector<std::jthread> threads;
 };

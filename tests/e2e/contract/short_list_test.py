@@ -100,18 +100,26 @@ def test_long_answer_of_unknown_length_is_given_one(world):
 
 
 @pytest.mark.contract("CC-0.2", "CC-0.5")
-def test_answer_that_is_too_long_to_be_given_a_length_is_for_the_origin_to_give(world):
-    """By a 503, after which the client comes back for other files; never by a 200 without a length."""
-    body = b"x" * (40 * MIB)
+def test_answer_that_takes_too_long_to_be_given_a_length_is_for_the_origin_to_give(world):
+    """By a 503, after which the client comes back for other files; never by a 200 without a length. The node goes on."""
+    body, go_on = b"x" * (40 * MIB), threading.Event()
 
     def chunked(request, connection):
         connection.head(200, transfer_encoding="chunked", cache_control="max-age=60")
-        connection.send(chunks(body, MIB) + b"0\r\n\r\n")
+        connection.send(chunks(body[:-MIB], MIB))
+        go_on.wait(60)
+        connection.send(chunks(body[-MIB:], MIB) + b"0\r\n\r\n")
 
     client = world.client()
-    done = client.download(world.script("too-long-chunked", chunked), most_attempts=1)
+    address = world.script("too-long-chunked", chunked)
+    done = client.download(address, most_attempts=1)
     assert done.attempts[0].status == 503
     assert not client.is_banned("scripted.do.test")
+    go_on.set()
+    wait_until(lambda: world.node.get("/too-long-chunked", host="scripted.do.test").is_hit)
+    done = client.download(address, most_attempts=1)
+    assert (done.attempts[0].status, done.content) == (200, body)
+    assert len(world.scripted.of("/too-long-chunked")) == 1
 
 
 @pytest.mark.contract("CC-0.2")

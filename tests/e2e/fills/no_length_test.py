@@ -7,6 +7,7 @@ import socket
 import threading
 
 from support.bad_origin import Thing
+from support.larder import Node, origin_table
 from support.wait import wait_until
 
 MIB = 1 << 20
@@ -88,12 +89,44 @@ def test_agent_that_waits_in_vain_gets_503_and_the_fill_goes_on(bad_node, bad_or
     assert len(bad_origin.of("/vain")) == 1
 
 
-def test_answer_too_long_to_be_stored_is_streamed_to_its_end(bad_node, bad_origin):
+def test_long_answer_is_shared_and_exact_afterwards(bad_node, bad_origin):
+    thing = bad_origin.scripts["/long"] = Chunked(70 * MIB, early=50 * MIB)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        before = bad_node.metric("larder_origin_bytes_total")
+        first = pool.submit(bad_node.get, "/long")
+        wait_until(lambda: bad_node.metric("larder_origin_bytes_total") - before >= 49 * MIB)
+        second = pool.submit(bad_node.get, "/long")  # what it begins with has left the memory
+        wait_until(lambda: bad_node.metric("larder_connections") >= 3)
+        thing.go_on.set()
+        for answer in (first.result(), second.result()):
+            assert answer.status == 200 and answer.body == thing.data
+    again = bad_node.get("/long", *AGENT)
+    assert again.is_hit and again.headers["content-length"] == str(70 * MIB) and again.body == thing.data
+    assert len(bad_origin.of("/long")) == 1
+
+
+def test_agent_gets_503_for_a_long_answer_and_the_fill_goes_on_without_anybody(bad_node, bad_origin):
+    thing = bad_origin.scripts["/later"] = Chunked(60 * MIB, early=45 * MIB)
+    answer = bad_node.get("/later", "--range", "0-1", *AGENT, "--max-time", "19")
+    assert answer.status == 503 and answer.facts["time_total"] < 18
+    thing.go_on.set()
+    again = wait_until(lambda: (found := bad_node.get("/later", "--range", "0-1", *AGENT)).status == 206 and found)
+    assert again.body == thing.data[:2] and again.headers["content-range"] == f"bytes 0-1/{60 * MIB}"
+    whole = bad_node.get("/later", *AGENT)
+    assert whole.is_hit and whole.body == thing.data
+    assert len(bad_origin.of("/later")) == 1
+
+
+def test_answer_too_long_for_the_drive_is_streamed_to_its_end(tmp_path, bad_origin):
     thing = bad_origin.scripts["/endless"] = Chunked(50 * MIB)
-    answer = bad_node.get("/endless")
-    assert answer.status == 200 and answer.body == thing.data
-    refused = bad_node.get("/endless", *AGENT, "--max-time", "19")
-    assert refused.status == 503
+    node = Node(tmp_path / "small", origins=[origin_table(bad_origin)], drive_size="100MB").start()
+    try:
+        answer = node.get("/endless")
+        assert answer.status == 200 and answer.body == thing.data
+        refused = node.get("/endless", *AGENT, "--max-time", "19")
+        assert refused.status == 503
+    finally:
+        node.stop()
 
 
 def test_answer_without_length_that_breaks_off_is_cut(bad_node, bad_origin):
