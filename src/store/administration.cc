@@ -120,8 +120,12 @@ void Store::set_quotas(const std::vector<std::pair<std::string, std::uint64_t>>&
     }
     all->push_back(std::move(quota));
   }
-  const std::lock_guard lock(parts_->quotas_mutex);
-  parts_->quotas = std::move(all);
+  {
+    const std::lock_guard lock(parts_->quotas_mutex);
+    parts_->quotas = std::move(all);
+  }
+  // What is above a lower one goes now, not with the group's next object.
+  for (const auto& drive : parts_->drives) drive->wake();
 }
 
 ListPage Store::list(const ListQuery& query) {

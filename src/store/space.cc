@@ -15,6 +15,8 @@ namespace {
 // Entries under one lock, and records of one write, while a journal is compacted.
 constexpr std::uint32_t kStep = 64;
 constexpr std::size_t kRecordsAtOnce = 8192;
+// What a pass frees of a group that has more than its quota: the journal is synced in between.
+constexpr std::uint64_t kQuotaStep = 1 << 30;
 
 }  // namespace
 
@@ -136,6 +138,17 @@ void Store::Parts::record_uses(Drive& drive) {
   }
 }
 
+void Store::Parts::apply_quotas(Drive& drive) {
+  const auto all = all_quotas();
+  for (const auto& quota : *all) {
+    std::uint64_t evicted = 0;
+    while (index.group_cost(quota->group) > quota->bytes && evicted < kQuotaStep) {
+      if (!evict_one(*quota->evictors[drive.number()], 0, evicted)) break;
+    }
+    if (evicted >= kQuotaStep) drive.wake();
+  }
+}
+
 void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   const std::lock_guard one_at_a_time(drive.upkeep_mutex());
   record_uses(drive);
@@ -144,6 +157,7 @@ void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   std::uint64_t evicted = 0;
   // A long row of evictions must not keep uses from the journal.
   while (drive.shortage() > 0 && evict_one(drive.evictor(), 0, evicted)) record_uses(drive);
+  apply_quotas(drive);
   if (const auto synced = drive.sync(now_anyway); !synced) {
     static_cast<void>(drive.write_failed(synced.error()));
   }

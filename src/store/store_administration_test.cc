@@ -224,6 +224,26 @@ TEST(StoreQuota, IsKeptByEvictingOfTheSameGroup) {
   EXPECT_LT(slices, 11U);
 }
 
+TEST(StoreQuota, ALowerOneIsReachedByTheUpkeep) {
+  const TemporaryFolder folder;
+  auto store = open_named(folder.path(), 64 * kMiB);
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    ASSERT_TRUE(put_named(*store, seed, "s" + std::to_string(seed), "small", 2 * kMiB));
+    ASSERT_TRUE(put_named(*store, 100 + seed, "o" + std::to_string(seed), "other", 1 * kMiB));
+  }
+  constexpr std::uint64_t kQuota = 5 * kMiB;
+  store->set_quotas({{"small", kQuota}});
+  store->maintain();
+  for (const GroupStatistics& group : store->statistics().groups) {
+    if (group.name == "small") {
+      EXPECT_LE(group.used, kQuota);
+      EXPECT_GT(group.used, kQuota / 2) << "no more goes than must";
+    } else {
+      EXPECT_GT(group.used, 10 * kMiB);
+    }
+  }
+}
+
 TEST(StoreScrub, FindsAFlippedBitThatNobodyAskedFor) {
   const TemporaryFolder folder;
   base::configure_log({.level = base::LogLevel::Error});
