@@ -1,7 +1,9 @@
 #include "node/drive_advice.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <map>
 
@@ -19,6 +21,7 @@ std::vector<DrivePlace> find_drive_places(const NodeSettings& settings) {
     while (::stat(folder.c_str(), &status) != 0 && folder.has_relative_path()) {
       folder = folder.parent_path();
     }
+    place.is_read_only = ::access(folder.c_str(), W_OK) != 0 && errno == EROFS;
     const auto space = store::file_system_space(folder.string());
     if (!space) continue;
     place.device = status.st_dev;
@@ -43,6 +46,14 @@ std::vector<std::string> advise_on_drives(const std::vector<DrivePlace>& places)
     one.paths += (one.paths.empty() ? "" : " and ") + place.drive.path;
   }
   std::vector<std::string> advice;
+  for (const DrivePlace& place : places) {
+    if (!place.is_read_only) continue;
+    advice.push_back("[[node.drive]] path: " + place.drive.path +
+                     " is read-only here and will be left out; a service may only write to folders "
+                     "that its unit names: `systemctl edit larder-node`, then the lines [Service] "
+                     "and ReadWritePaths=" +
+                     place.drive.path);
+  }
   for (const auto& [device, one] : found) {
     if (one.wanted <= one.total) continue;
     advice.push_back("[[node.drive]] size: " + one.paths + " may take " +

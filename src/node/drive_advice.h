@@ -15,11 +15,13 @@ struct DrivePlace {
   DriveSettings drive;
   std::uint64_t device = 0;
   std::uint64_t total = 0;  // bytes of the file system; 0: it could not be found out
+  bool is_read_only = false;
 };
 // Blocking. A folder that is not there yet is judged by the nearest one above it.
 std::vector<DrivePlace> find_drive_places(const NodeSettings& settings);
 
-// One sentence for each file system that is smaller than the sizes of its drives together. Pure.
+// One sentence for each file system that is smaller than the sizes of its drives together, and for
+// each drive that cannot be written to. Pure.
 std::vector<std::string> advise_on_drives(const std::vector<DrivePlace>& places);
 
 }  // namespace larder::node

@@ -33,6 +33,14 @@ TEST(DriveAdvice, WhatNobodyAskedForAndWhatCannotBeFoundOutIsNotTold) {
   EXPECT_TRUE(advise_on_drives({by_default, place("/b", kGB, 0, 0)}).empty());
 }
 
+TEST(DriveAdvice, AReadOnlyDriveIsToldWithTheLineThatAllowsIt) {
+  DrivePlace locked = place("/mnt/ssd1", kGB, 1, 100 * kGB);
+  locked.is_read_only = true;
+  const auto advice = advise_on_drives({locked, place("/mnt/ssd2", kGB, 2, 100 * kGB)});
+  ASSERT_EQ(advice.size(), 1U);
+  EXPECT_TRUE(advice[0].ends_with("ReadWritePaths=/mnt/ssd1")) << advice[0];
+}
+
 TEST(DriveAdvice, AFolderThatIsNotThereYetIsJudgedByTheOneAboveIt) {
   NodeSettings settings;
   settings.drives = {{.path = "/no such folder/cache", .size = 1ULL << 50}};

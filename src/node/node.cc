@@ -24,7 +24,7 @@ base::Status open_cache(Node::Parts& parts) {
         {.path = drive.path, .size = drive.size, .leaves_half = drive.leaves_half});
   }
   for (const std::string& advice : advise_on_drives(find_drive_places(parts.settings))) {
-    base::log_warning("the sizes of the drives do not fit", {{"reason", advice}});
+    base::log_warning("the drives are not as the settings want them", {{"reason", advice}});
   }
   store_settings.scrub_rate = parts.settings.scrub_rate;
   store_settings.name_of = cache::stored_key;
