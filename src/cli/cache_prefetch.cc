@@ -28,7 +28,11 @@ using base::Result;
 constexpr std::uint64_t kSlice = 1 << 20;
 constexpr std::uint64_t kLongestPiece = 8 * kSlice;
 constexpr std::uint64_t kListLimit = 64 << 20;
+constexpr std::uint64_t kTrustLimit = 4 << 20;
 constexpr int kAttempts = 5;  // of a piece that the node is too busy for
+// Looks whether the last bytes are on the drive, which may take a moment.
+constexpr int kLooks = 20;
+constexpr std::chrono::milliseconds kBetweenLooks{100};
 
 // Lets bytes through at a steady rate.
 class Pace {
@@ -55,6 +59,29 @@ struct Progress {
   std::uint64_t done = 0;
   std::uint64_t total = 0;        // 0: not known yet
   std::uint64_t from_origin = 0;  // of `done`; the rest was there already
+  bool was_there = false;         // its beginning, before
+  bool is_stored = true;
+  std::string why_not;  // stored, as the node said
+};
+
+bool says(const client::HttpResponse& response, std::string_view what) {
+  return response.field("Cache-Status").find(what) != std::string_view::npos;
+}
+
+// The text of detail="..." in Cache-Status.
+std::string detail_of(std::string_view status) {
+  constexpr std::string_view kMark = "detail=\"";
+  const std::size_t at = status.find(kMark);
+  if (at == std::string_view::npos) return "";
+  const std::string_view rest = status.substr(at + kMark.size());
+  return std::string(rest.substr(0, rest.find('"')));
+}
+
+// How the node is called.
+struct Place {
+  std::string url;           // with the name that its certificate has, over HTTPS
+  std::string connect_to{};  // empty: what the URL says
+  std::string trust{};       // PEM; empty: the system's store
 };
 
 // Total length behind the slash of "bytes 0-99/1234".
@@ -69,11 +96,14 @@ std::uint64_t total_in(std::string_view content_range) {
 
 class Prefetcher {
  public:
-  Prefetcher(std::string node, std::uint64_t rate, bool json)
+  Prefetcher(Place node, std::uint64_t rate, bool json)
       : node_(std::move(node)), pace_(rate), json_(json), is_terminal_(::isatty(2) != 0) {}
 
   Result<Progress> fetch(const std::string& url, std::size_t number, std::size_t of) {
     Progress progress;
+    const auto before = is_there(url, "bytes=0-0");
+    if (!before) return std::unexpected(before.error());
+    progress.was_there = *before;
     do {
       auto got = piece(url, progress);
       for (int attempt = 1;
@@ -83,33 +113,80 @@ class Prefetcher {
         got = piece(url, progress);
       }
       if (!got) return std::unexpected(got.error());
-      show(url, number, of, progress);
-    } while (progress.done < progress.total);
+      if (progress.is_stored) show(url, number, of, progress);
+    } while (progress.is_stored && progress.done < progress.total);
+    if (!progress.is_stored || progress.total == 0) return progress;
+    const std::string last = "bytes=" + std::to_string(progress.total - 1) + "-";
+    auto there = is_there(url, last);
+    for (int look = 1; there && !*there && look < kLooks; ++look) {
+      std::this_thread::sleep_for(kBetweenLooks);
+      there = is_there(url, last);
+    }
+    if (!there) return std::unexpected(there.error());
+    progress.is_stored = *there;
     return progress;
   }
+  // The node answered the last request.
+  bool has_answered() const { return answered_; }
   void end_line() {
     if (is_drawn_) std::fputc('\n', stderr);
     is_drawn_ = false;
   }
 
  private:
-  base::Status piece(const std::string& url, Progress& progress) {
+  client::HttpRequest request_for(const std::string& url, const std::string& range) const {
     client::HttpRequest request;
-    request.url = node_ + "/";
+    request.url = node_.url + "/";
+    request.connect_to = node_.connect_to;
+    request.trust = node_.trust;
     request.target = url;
     const std::size_t host = url.find("://") + 3;
     request.fields = {{"Host", url.substr(host, std::min(url.find('/', host), url.size()) - host)},
-                      {"Range", "bytes=" + std::to_string(progress.done) + "-" +
-                                    std::to_string(progress.done + pace_.piece() - 1)}};
+                      {"Range", range}};
     request.timeout = std::chrono::milliseconds(0);
     request.low_speed = 1;
+    return request;
+  }
+
+  // Asks the node alone. What cannot be told so counts as not there.
+  Result<bool> is_there(const std::string& url, const std::string& range) {
+    client::HttpRequest request = request_for(url, range);
+    request.fields.emplace_back("Cache-Control", "only-if-cached");
+    request.on_body = [](std::span<const std::uint8_t>) -> base::Status { return {}; };
+    answered_ = false;
+    const auto response = http_.perform(request);
+    if (!response) return std::unexpected(response.error());
+    answered_ = true;
+    return response->status < 300 && says(*response, "; hit");
+  }
+
+  base::Status piece(const std::string& url, Progress& progress) {
+    client::HttpRequest request =
+        request_for(url, "bytes=" + std::to_string(progress.done) + "-" +
+                             std::to_string(progress.done + pace_.piece() - 1));
     std::uint64_t bytes = 0;
+    // What is not stored is not worth its bytes. An answer without a length may still be.
+    bool is_refused = false;
+    request.on_head = [&](int status, const auto& fields) -> base::Status {
+      client::HttpResponse head{.status = status, .fields = fields, .body = {}};
+      const bool has_length = !head.field("Content-Length").empty();
+      is_refused = (status == 200 || status == 206) && has_length && !says(head, "; hit") &&
+                   !says(head, "; stored");
+      if (!is_refused) return {};
+      progress.why_not = detail_of(head.field("Cache-Status"));
+      return fail(ErrorCode::FailedPrecondition, "not stored");
+    };
     request.on_body = [&](std::span<const std::uint8_t> part) -> base::Status {
       bytes += part.size();
       return {};
     };
     answered_ = false;
     const auto response = http_.perform(request);
+    if (is_refused) {
+      answered_ = true;
+      progress.is_stored = false;
+      return {};
+    }
     if (!response) return std::unexpected(response.error());
     answered_ = true;
     if (response->status == 416 && progress.done == 0) return {};  // an empty object
@@ -117,8 +194,11 @@ class Prefetcher {
       return fail(response->status == 503 ? ErrorCode::Unavailable : ErrorCode::Internal,
                   "status " + std::to_string(response->status));
     }
-    const bool is_hit = response->field("Cache-Status").find("; hit") != std::string_view::npos;
+    // What came while the pieces before were read came from the origin, too: one that serves no
+    // ranges sends everything at once.
+    const bool is_hit = progress.was_there && says(*response, "; hit");
     if (!is_hit) progress.from_origin += bytes;
+    if (!says(*response, "; hit")) progress.why_not = detail_of(response->field("Cache-Status"));
     progress.done = response->status == 200 ? bytes : progress.done + bytes;
     progress.total = response->status == 200 ? bytes : total_in(response->field("Content-Range"));
     if (progress.total == 0 || bytes == 0) progress.total = progress.done;
@@ -141,7 +221,7 @@ class Prefetcher {
     }
   }
 
-  const std::string node_;
+  const Place node_;
   Pace pace_;
   const bool json_;
   const bool is_terminal_;
@@ -150,16 +230,30 @@ class Prefetcher {
   client::HttpClient http_;
 };
 
-Result<std::string> address_of_node(const std::string& config) {
+Result<Place> place_of_node(const std::string& config) {
   const auto settings = node::load_node_settings(config_path(config));
   if (!settings) return std::unexpected(settings.error());
-  if (settings->http_listen.empty())
-    return fail(ErrorCode::FailedPrecondition, "the node has no http_listen address");
-  base::ListenAddress at = settings->http_listen.front();
+  const bool over_tls = settings->http_listen.empty();
+  const auto& listeners = over_tls ? settings->https_listen : settings->http_listen;
+  if (listeners.empty())
+    return fail(ErrorCode::FailedPrecondition, "the node has no http_listen or https_listen");
+  base::ListenAddress at = listeners.front();
   // "All addresses" is none that can be called.
   if (at.address == "0.0.0.0") at.address = "127.0.0.1";
   if (at.address == "::") at.address = "::1";
-  return "http://" + base::to_text(at);
+  if (!over_tls) return Place{.url = "http://" + base::to_text(at)};
+  if (settings->connection_names.empty())
+    return fail(ErrorCode::FailedPrecondition, "the node has no connection_names");
+  const std::string& name = settings->connection_names.front();
+  Place place{.url = "https://" + (name.contains(':') ? "[" + name + "]" : name) + ":" +
+                     std::to_string(at.port),
+              .connect_to = at.address};
+  for (const std::string& file : settings->client_trust) {
+    auto pem = base::read_file(file, kTrustLimit);
+    if (!pem) return std::unexpected(pem.error());
+    place.trust += *pem + "\n";
+  }
+  return place;
 }
 
 Result<std::vector<std::string>> all_urls(const PrefetchOptions& options) {
@@ -184,8 +278,13 @@ Result<std::vector<std::string>> all_urls(const PrefetchOptions& options) {
 }
 
 void print_done(bool json, const std::string& url, const Result<Progress>& done) {
+  const bool is_stored = done && done->is_stored;
   if (json) {
-    nlohmann::json event = {{"event", done ? "done" : "failed"}, {"url", url}};
+    nlohmann::json event = {{"event", is_stored ? "done"
+                                      : done    ? "not-stored"
+                                                : "failed"},
+                            {"url", url}};
+    if (done && !is_stored) event["reason"] = done->why_not;
     if (done) {
       event["bytes"] = done->done;
       event["from_origin"] = done->from_origin;
@@ -193,6 +292,9 @@ void print_done(bool json, const std::string& url, const Result<Progress>& done)
       event["error"] = done.error().message;
     }
     print_line(event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else if (done && !is_stored) {
+    std::fprintf(stderr, "%s  not stored%s%s\n", printable(url).c_str(),
+                 done->why_not.empty() ? "" : ": ", printable(done->why_not).c_str());
   } else if (done) {
     print_line(printable(url) + "  " + base::format_byte_count(done->done) + "  " +
                (done->from_origin > 0
@@ -232,20 +334,24 @@ int prefetch(const PrefetchOptions& options) {
   }
   const auto urls = all_urls(options);
   if (!urls) return report(urls.error(), "cannot prefetch");
-  const auto node = address_of_node(options.config);
+  auto node = place_of_node(options.config);
   if (!node) return report(node.error(), "cannot prefetch");
-  Prefetcher prefetcher(*node, rate, options.json);
+  Prefetcher prefetcher(std::move(*node), rate, options.json);
   std::size_t failed = 0;
+  bool was_silent = false;
   for (std::size_t i = 0; i < urls->size(); ++i) {
     const auto done = prefetcher.fetch((*urls)[i], i + 1, urls->size());
     prefetcher.end_line();
     print_done(options.json, (*urls)[i], done);
-    if (!done) ++failed;
+    if (!done || !done->is_stored) ++failed;
+    was_silent = was_silent || !prefetcher.has_answered();
   }
   if (failed == 0) return kOk;
   return report({ErrorCode::Unavailable, std::to_string(failed) + " of " +
                                              std::to_string(urls->size()) + " were not stored"},
-                "", "is the node running, and is the host of each URL an origin of it?");
+                "",
+                was_silent ? "is the node running?"
+                           : "the line of each says why; `larder explain URL` says more");
 }
 
 }  // namespace larder::cli

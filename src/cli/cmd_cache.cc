@@ -111,6 +111,7 @@ int list(const CacheOptions& options) {
     return kOk;
   }
   print_table({{"URL", "url"},
+               {"VARIANT", "variant"},
                {"ORIGIN", "origin"},
                {"LENGTH", "length"},
                {"STORED", "stored"},
@@ -131,6 +132,20 @@ base::Result<json> chosen(const CacheOptions& options) {
   return body;
 }
 
+int purge_url(const CacheOptions& options) {
+  auto control = Control::open(Role::Node, options.config);
+  if (!control) return report_cache(options, control.error(), "cannot purge");
+  const auto answer = control->send("POST", "/api/v1/cache/purge", {{"url", options.url}});
+  if (!answer) return report_cache(options, answer.error(), "cannot purge");
+  if (options.json) {
+    print_json(*answer);
+  } else {
+    print_line((number(*answer, "objects") > 0 ? "purged " : "nothing was stored for ") +
+               printable(options.url));
+  }
+  return kOk;
+}
+
 int change(const CacheOptions& options, const char* verb, const std::string& done) {
   const auto body = chosen(options);
   const std::string what = std::string("cannot ") + verb;
@@ -138,6 +153,7 @@ int change(const CacheOptions& options, const char* verb, const std::string& don
     report(body.error(), what);
     return kWrongUsage;
   }
+  if (verb == std::string_view("purge") && body->contains("url")) return purge_url(options);
   const std::string& name = body->begin()->get_ref<const std::string&>();
   return send_change(Role::Node, options, "POST", std::string("/api/v1/cache/") + verb, *body, what,
                      done + " " + printable(name));

@@ -82,6 +82,17 @@ std::string url_of(std::string_view name) {
          std::string(name.substr(host + 1, name.find('\n', host + 1) - host - 1));
 }
 
+// The place of a variant that is not kept under the URL's own key; null for that one.
+Json variant_of(std::string_view name) {
+  constexpr std::string_view kMark = "\nvariant ";
+  const std::size_t mark = name.find(kMark);
+  if (mark == std::string_view::npos) return {};
+  const std::string_view slot = name.substr(name.rfind(' ') + 1);
+  unsigned number = 0;
+  std::from_chars(slot.data(), slot.data() + slot.size(), number);
+  return number + 1;
+}
+
 std::string_view name(store::DriveState state) {
   switch (state) {
     case store::DriveState::Good:
@@ -170,6 +181,7 @@ Result<Json> list(const Node::Parts& parts, const server::RouteRequest& request)
   Json objects = Json::array();
   for (const store::ListItem& item : page.items) {
     objects.push_back({{"url", url_of(item.name)},
+                       {"variant", variant_of(item.name)},
                        {"origin", item.group},
                        {"length", item.length},
                        {"stored", item.stored},

@@ -157,12 +157,16 @@ bool Explanation::explain_target() {
   text += origin.name + ": bytes come over " + (target_.https ? "verified HTTPS" : "HTTP");
   if (origin.url) text += " from " + to_text(*origin.url);
   if (target_.canonical != host) text += ", kept as " + std::string(target_.canonical);
+  if (origin.follow_redirects) {
+    text += "; its redirects are followed, as long as they lead to hosts that are allowed here";
+  }
   step("origin", std::move(text));
   out_["origin"] = {{"name", origin.name},
                     {"host", host},
                     {"form", std::string(http::name(choice.form))},
                     {"is_profile", origin.is_profile},
-                    {"https", target_.https}};
+                    {"https", target_.https},
+                    {"follows_redirects", origin.follow_redirects}};
   if (!origin.allows_method(head_.method_text)) {
     decide("refuse", "method",
            "refused with 405: the table's methods do not allow " + std::string(head_.method_text));

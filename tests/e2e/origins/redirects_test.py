@@ -115,6 +115,12 @@ def test_circles_end(get, origins, path):
     assert len(origins[0].requests()) - before <= 6
 
 
+def test_explain_says_whether_redirects_are_followed(node, net):
+    for host, followed in (("a.test", False), ("b.test", True)):
+        told = node.cli("explain", f"http://{host}/other").stdout
+        assert ("its redirects are followed" in told) == followed, told
+
+
 def test_five_hops_are_followed_and_not_six(get):
     assert get("/hop3").status == 200
     assert get("/hop4").status == 502

@@ -5,6 +5,8 @@ import time
 
 import pytest
 from support.larder import Node, larder, origin_table
+from support.misbehaving_origin import MisbehavingOrigin
+from support.wait import wait_until
 
 MIB = 1 << 20
 
@@ -75,6 +77,49 @@ def test_purge_takes_effect_at_once_and_only_where_it_says(cache, origin):
     assert cache.get("/p/3.bin", host="other.test").is_hit
 
 
+def test_variants_of_a_url_are_told_apart(tmp_path):
+    with MisbehavingOrigin() as origin:
+        def speaks(request, connection):
+            connection.head(200, content_length=4, vary="Accept-Language", cache_control="max-age=60", etag='"a"')
+            connection.send(b"text")
+        origin.scripts["/text"] = speaks
+        node = Node(tmp_path / "variants", origins=[origin_table(origin)]).start()
+        try:
+            for language in ("de", "en", "fr"):
+                wait_until(lambda: node.get("/text", "--header", f"Accept-Language: {language}").is_hit)
+            found = json.loads(node.cli("cache", "list", "--json").stdout)["objects"]
+            assert {each["url"] for each in found} == {"http://packages.test/text"}
+            assert len({each["variant"] for each in found}) == 3 and None in {each["variant"] for each in found}
+            lines = node.cli("cache", "list").stdout.splitlines()
+            assert "VARIANT" in lines[0] and len(set(lines[1:4])) == 3
+        finally:
+            node.stop()
+
+
+def test_purge_of_what_is_not_there_says_so(cache, origin):
+    store(cache, origin, "there.bin")
+    url = "http://packages.test/there.bin"
+    assert cache.cli("cache", "purge", url).stdout == f"purged {url}\n"
+    assert cache.cli("cache", "purge", url).stdout == f"nothing was stored for {url}\n"
+
+
+def test_a_lower_quota_is_applied_at_the_reload(cache, origin):
+    for i in range(8):
+        store(cache, origin, f"quota/{i}.bin", size=2 * MIB, host="other.test")
+
+    def used():
+        return next(each["used"] for each in stat(cache)["origins"] if each["name"] == "other")
+    assert used() > 12 * MIB
+    cache.config.write_text(cache.config.read_text().replace('quota = "20MB"', 'quota = "5MB"'))
+    cache.cli("node", "reload")
+    try:
+        wait_until(lambda: used() <= 5_000_000)
+        assert used() > 0
+    finally:
+        cache.config.write_text(cache.config.read_text().replace('quota = "5MB"', 'quota = "20MB"'))
+        cache.cli("node", "reload")
+
+
 def test_a_purge_holds_after_a_kill(cache, origin):
     store(cache, origin, *(f"k/{i}.bin" for i in range(5)))
     cache.cli("cache", "purge", "--prefix", "http://packages.test/k/")
@@ -137,6 +182,54 @@ def test_prefetch_says_what_failed(cache, origin):
     assert done.returncode == 1
     assert "g/none.bin  failed: status 404" in done.stderr and "2 of 3" in done.stderr
     assert "g/good.bin  10 B" in done.stdout
+
+
+@pytest.fixture
+def scripted(tmp_path):
+    """A node in front of an origin without ranges that answers everything with 6 MiB, and with the fields of the test."""
+    fields = {}
+    with MisbehavingOrigin() as origin:
+        def answer(request, connection):
+            connection.head(200, content_length=6 * MIB, **fields)
+            connection.send(bytes(6 * MIB))
+        origin.scripts["/whole"] = answer
+        node = Node(tmp_path / "scripted", origins=[origin_table(origin)]).start()
+        yield node, origin, fields
+        node.stop()
+
+
+def test_prefetch_keeps_its_rate_on_the_average_where_the_origin_sends_all_at_once(scripted):
+    node, origin, fields = scripted
+    fields.update(etag='"a"', cache_control="max-age=60", accept_ranges="none")
+    began = time.monotonic()
+    shown = node.cli("cache", "prefetch", "http://packages.test/whole", "--rate", "3MB").stdout
+    assert time.monotonic() - began > 1.8
+    assert "6.3 MB from the origin" in shown
+    assert node.get("/whole").is_hit and len(origin.of("/whole")) == 1
+
+
+def test_prefetch_says_what_was_not_stored_and_does_not_read_on(scripted):
+    node, origin, fields = scripted
+    fields.update(cache_control="no-store")
+    done = node.cli("cache", "prefetch", "http://packages.test/whole", check=False)
+    assert done.returncode == 1 and "http://packages.test/whole  not stored" in done.stderr
+    assert "from the origin" not in done.stdout and "is the node running" not in done.stderr
+    [event] = map(json.loads, node.cli("cache", "prefetch", "http://packages.test/whole", "--json",
+                                       check=False).stdout.splitlines())
+    assert event["event"] == "not-stored"
+
+
+def test_prefetch_through_a_node_that_has_https_only(tmp_path, origin, authority):
+    node = Node(tmp_path / "secure", origins=[origin_table(origin)], names=["node1.larder.test"], http_listen=[],
+                client_trust=[str(authority.root)]).start()
+    try:
+        node.serve_https(authority)
+        data = origin.write("secure.bin", 2 * MIB + 9)
+        node.cli("cache", "prefetch", "http://packages.test/secure.bin")
+        answer = node.get_tls("/secure.bin", authority.root)
+        assert answer.is_hit and answer.body == data
+    finally:
+        node.stop()
 
 
 def test_verify_finds_a_flipped_bit_and_that_slice_alone_is_fetched_again(cache, origin):
