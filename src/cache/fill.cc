@@ -478,6 +478,7 @@ void Fill::saved(std::uint32_t index, const base::Status& status) {
   {
     const std::lock_guard lock(mutex_);
     --unsaved_;
+    table_.drives_refuse_ = !status && !object_->has_slice(index);
     // Stored is stored, whoever did it.
     if (status || object_->has_slice(index) || table_.memory_->is_scarce() ||
         !is_wanted_locked(index)) {

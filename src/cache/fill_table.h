@@ -44,6 +44,8 @@ class FillTable {
   FillStatistics& statistics() { return statistics_; }
   std::uint64_t memory_used() const { return memory_->used(); }
   std::size_t size() const;
+  // The last slice that was to be written was not.
+  bool drives_refuse() const { return drives_refuse_; }
 
  private:
   friend class Fill;
@@ -65,6 +67,7 @@ class FillTable {
   const std::shared_ptr<SharedStream::Spools> spools_ =
       std::make_shared<SharedStream::Spools>(store_, disk_);
   FillStatistics statistics_;
+  std::atomic<bool> drives_refuse_ = false;
   mutable std::mutex mutex_;  // guards fills_
   std::unordered_map<store::Key, std::shared_ptr<Fill>, KeyHash> fills_;
   mutable std::mutex known_mutex_;  // guards what follows; may be taken with a fill's mutex held

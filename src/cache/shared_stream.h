@@ -75,6 +75,8 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
     net::Task<std::optional<std::uint64_t>> length(base::SteadyTime deadline);
     // The client will ask again: the stream goes on to its end without readers.
     void comes_back();
+    // It will not be stored.
+    bool is_passed_on() const { return stream_->is_passed_on(); }
 
    private:
     const std::shared_ptr<SharedStream> stream_;

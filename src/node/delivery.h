@@ -21,6 +21,7 @@
 #include "node/invalidations.h"
 #include "node/policy.h"
 #include "node/recent_answers.h"
+#include "node/store_refusals.h"
 #include "node/stored_object.h"
 #include "server/access_log.h"
 #include "server/exchange.h"
@@ -94,6 +95,7 @@ struct Delivery {
   std::string via;                         // this node's name in Via, to notice loops
   Invalidations invalidations;
   cache::HitForMiss hit_for_miss;
+  StoreRefusals store_refusals;
   BodyMemory body_memory;          // of requests that are forwarded
   std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
 

@@ -249,7 +249,16 @@ void Explanation::explain_cache() {
 void Explanation::explain_stored(const std::optional<Found>& found) {
   if (!found) {
     out_["stored"] = nullptr;
-    step("stored", "nothing");
+    out_["not_stored"] = nullptr;
+    const auto refusal = delivery_.store_refusals.find(target_.key);
+    if (!refusal) {
+      step("stored", "nothing");
+      return;
+    }
+    out_["not_stored"] = {{"reason", std::string(refusal->reason)},
+                          {"at", base::to_rfc3339(refusal->at)}};
+    step("stored", "nothing: the answer of " + base::to_rfc3339(refusal->at) +
+                       " was not stored, because of: " + std::string(refusal->reason));
     return;
   }
   const store::Object& object = *found->object;

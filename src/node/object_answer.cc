@@ -102,7 +102,10 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   }
   AnswerFacts answer = facts(work);
   answer.age = std::max(std::chrono::seconds(0), cache::current_age(stored->response, work.now));
-  answer.cache_status.stored = work.status.forwarded != cache::Forwarded::No;
+  if (work.status.forwarded != cache::Forwarded::No) {
+    answer.cache_status.stored = !delivery_.fills.drives_refuse();
+    if (!answer.cache_status.stored) answer.cache_status.detail = "the drives refuse what comes";
+  }
   const std::string written(write_stored_head(head_buffer(), *stored, selection, answer));
   if (written.empty()) {
     co_await fail(work, {base::ErrorCode::DataLoss, "the stored head is too long"});

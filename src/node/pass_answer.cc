@@ -32,6 +32,8 @@ constexpr std::chrono::seconds kTurns{5};
 // A Delivery Optimization client waits so long for the length of an answer that came without.
 constexpr std::chrono::seconds kLengthPatience{15};
 
+constexpr std::string_view kTooLong = "too long to be stored without a length";
+
 base::SteadyTime patience() {
   return std::chrono::steady_clock::now() + kPatience;
 }
@@ -282,6 +284,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   if (has_body && !length && !chunked) work.exchange.close_connection();
 
   work.status.stored = kept.has_value() || (stream != nullptr && length && !answer->content_length);
+  if (!work.status.stored) tell_why_not_stored(work, *answer, stream != nullptr);
   std::string buffer(kHeadSize, '\0');
   http::HeadWriter head(buffer);
   head.status(status);
@@ -372,6 +375,10 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
     bytes.clear();
   }
   if (chunked && ended) {
+    if (stream != nullptr && stream->is_passed_on()) {
+      work.exchange.outcome.reason = kTooLong;
+      delivery_.store_refusals.note(work.target.key, {kTooLong, delivery_.clock.wall()});
+    }
     net::Outgoing end;
     end.head = "0\r\n\r\n";
     co_await work.exchange.send(std::move(end));
@@ -426,6 +433,36 @@ std::optional<cache::StoredResponse> RequestPath::kept_as(Work& work,
   if (!decision.store) return std::nullopt;
   complete_response(decision.response, facts);
   return std::move(decision.response);
+}
+
+void RequestPath::tell_why_not_stored(Work& work, const http::ResponseHead& answer,
+                                      bool is_stream) const {
+  if (work.exchange.head().method != http::Method::Get || answer.status == 304) return;
+  const OpeningFacts facts = opening_facts(work);
+  const cache::StoreDecision decision = cache::decide_to_store(
+      facts.key_text, facts.request, answer, {work.now, delivery_.clock.wall()}, facts.policy);
+  std::string_view why = decision.reason;
+  // What the request itself does not allow was said already.
+  if (work.status.forwarded == cache::Forwarded::Bypass) {
+    work.status.detail = why;
+    return;
+  }
+  if (decision.store) {
+    // Without a length it is known at its end.
+    if (is_stream && !answer.content_length) return;
+    if (is_outdated(work)) {
+      why = "changed meanwhile";
+    } else if (is_stream) {
+      why = "no drive took it";
+    } else if (answer.status == 206) {
+      why = "a part that nothing can be added to";
+    } else {
+      why = "an answer for one client";
+    }
+  }
+  work.status.detail = why;
+  work.exchange.outcome.reason = why;
+  delivery_.store_refusals.note(work.target.key, {why, delivery_.clock.wall()});
 }
 
 // Whether what the work has asked for was purged or changed since, by others.

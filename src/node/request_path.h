@@ -105,6 +105,8 @@ class RequestPath final : public server::Handler {
                                                std::uint64_t length, bool shared) const;
   bool is_outdated(const Work& work) const;
   net::Task<bool> collect(Work& work, cache::ByteSource& source, std::string& collected);
+  // Tells the log, Cache-Status and `explain` why the answer that is passed on is not stored.
+  void tell_why_not_stored(Work& work, const http::ResponseHead& answer, bool is_stream) const;
   net::Task<void> store_answer(Work& work, cache::StoredResponse response, std::string_view body);
   net::Task<base::Status> prepare(store::Object& object, std::uint64_t offset,
                                   std::uint64_t length);
