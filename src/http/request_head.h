@@ -97,8 +97,8 @@ struct HeadParse {
 
 // Parses from the start of `buffer`, which holds what was received so far and may go on after the
 // head. NeedMore: call again with a longer buffer; `out` is then unspecified. The result does not
-// depend on how the bytes were cut. An empty line before the request line is skipped (RFC 9112
-// section 2.2).
+// depend on how the bytes were cut. Up to four empty lines before the request line are skipped
+// (RFC 9112 section 2.2).
 HeadParse parse_request_head(std::string_view buffer, RequestHead& out,
                              const HeadLimits& limits = {});
 

@@ -96,10 +96,18 @@ TEST(RequestHead, ReadsFramingAndConnection) {
   EXPECT_TRUE(head.keep_alive);
 }
 
-TEST(RequestHead, SkipsOneEmptyLineBeforeTheRequestLine) {
+TEST(RequestHead, SkipsAFewEmptyLinesBeforeTheRequestLine) {
   RequestHead head;
-  EXPECT_EQ(parse("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", head).state, State::Complete);
-  EXPECT_EQ(refusal("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
+  const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  std::string empty;
+  for (int lines = 1; lines <= 4; ++lines) {
+    empty += "\r\n";
+    EXPECT_EQ(parse(empty, head).state, State::NeedMore);
+    EXPECT_EQ(parse(empty + request, head).state, State::Complete) << lines;
+    EXPECT_EQ(parse(empty + request, head).consumed, empty.size() + request.size());
+  }
+  EXPECT_EQ(refusal(empty + "\r\n" + request), 400);
+  EXPECT_EQ(refusal("\r\n\rGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
 }
 
 TEST(RequestHead, TrimsValuesAndKeepsOpaqueBytes) {
