@@ -76,7 +76,8 @@ void LoopState::write_request_id(char* to) {
 namespace {
 
 server::AccessRecord describe(const server::Exchange& exchange, std::string_view scheme,
-                              std::string_view host, std::uint64_t bytes) {
+                              std::string_view host, std::uint64_t bytes,
+                              server::AccessFormat format) {
   const server::Outcome& outcome = exchange.outcome;
   server::AccessRecord record;
   record.client = exchange.peer().address;
@@ -90,14 +91,23 @@ server::AccessRecord describe(const server::Exchange& exchange, std::string_view
   record.cache = outcome.complete ? outcome.cache : "cut";
   record.reason = outcome.reason;
   record.request_id = {outcome.request_id.data(), outcome.request_id.size()};
+  record.from_store = outcome.body_from_store;
+  record.from_origin = outcome.body_from_origin;
+  if (format == server::AccessFormat::Json) {
+    record.range = exchange.head().last_field(http::FieldName::Range);
+    record.user_agent = exchange.head().field(http::FieldName::UserAgent);
+  }
   return record;
 }
 
 }  // namespace
 
 void LoopState::write_line(const server::Exchange& exchange, std::string_view scheme,
-                           std::string_view host, std::uint64_t bytes, server::AccessLine& line) {
-  server::write_access_line(describe(exchange, scheme, host, bytes), line);
+                           std::string_view host, std::uint64_t bytes,
+                           server::AccessLine& line) const {
+  if (log_file_ == nullptr) return;
+  const server::AccessFormat format = log_file_->format();
+  server::write_access_line(describe(exchange, scheme, host, bytes, format), format, line);
 }
 
 base::WallTime LoopState::wall(base::SteadyTime time) const {
@@ -156,7 +166,8 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
   const base::SteadyTime end = std::chrono::steady_clock::now();
   count_request(exchange, kind, end);
   if (log_ == nullptr) return;
-  server::AccessRecord record = describe(exchange, scheme, host, outcome.bytes);
+  server::AccessRecord record =
+      describe(exchange, scheme, host, outcome.bytes, log_file_->format());
   record.duration = std::chrono::duration_cast<std::chrono::microseconds>(end - exchange.start());
   log_->append(record, wall(end));
 }

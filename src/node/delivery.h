@@ -43,8 +43,8 @@ class LoopState {
   // Counts and logs a finished request.
   void record(const server::Exchange& exchange, std::string_view scheme, std::string_view host);
   // The line of an answer of `bytes` that was given just now, for record_repeated().
-  static void write_line(const server::Exchange& exchange, std::string_view scheme,
-                         std::string_view host, std::uint64_t bytes, server::AccessLine& line);
+  void write_line(const server::Exchange& exchange, std::string_view scheme, std::string_view host,
+                  std::uint64_t bytes, server::AccessLine& line) const;
   void record_repeated(const server::Peer& peer, const RecentAnswer& answer,
                        base::SteadyTime start);
   // Counts a request that could not be parsed.

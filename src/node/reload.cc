@@ -81,8 +81,10 @@ server::Limits make_limits(const NodeSettings& settings) {
 base::Result<std::shared_ptr<server::AccessLog>> open_access_log(
     const NodeSettings& settings, std::shared_ptr<server::AccessLog> in_use) {
   if (settings.access_log == "off") return nullptr;
-  if (in_use && in_use->path() == settings.access_log) return in_use;
-  auto log = server::AccessLog::open(settings.access_log);
+  const auto format =
+      settings.access_log_json ? server::AccessFormat::Json : server::AccessFormat::Text;
+  if (in_use && in_use->path() == settings.access_log && in_use->format() == format) return in_use;
+  auto log = server::AccessLog::open(settings.access_log, format);
   if (!log) return std::unexpected(log.error());
   return std::shared_ptr<server::AccessLog>(std::move(*log));
 }

@@ -166,6 +166,10 @@ void add_logs(SettingsSection<NodeSettings>& s) {
          {.text = "File with a line per request; \"off\": none.",
           .default_text = "<state_dir>/log/access.log",
           .effect = Effect::Live});
+  s.boolean("access_log_json", &NodeSettings::access_log_json,
+            {.text = "JSON lines in the access log, with the range, the user agent and the bytes "
+                     "by source.",
+             .effect = Effect::Live});
   s.choice<base::LogLevel>(
       "log_level", &NodeSettings::log_level,
       {{"debug", base::LogLevel::Debug},

@@ -154,6 +154,7 @@ struct NodeSettings {
 
   std::string access_log;  // default: <state_dir>/log/access.log; "off": none
   base::LogLevel log_level = base::LogLevel::Info;
+  bool access_log_json = false;
   bool log_json = false;
 
   std::vector<SignerSettings> signers;

@@ -20,6 +20,8 @@ namespace {
 constexpr std::size_t kBufferSize = 64 * 1024;
 // Of a path in a line; longer ones are cut.
 constexpr std::size_t kPathLimit = 1024;
+// Of a field's value; longer ones are cut.
+constexpr std::size_t kFieldLimit = 256;
 
 void append_number(std::string& line, std::uint64_t number) {
   char text[24];
@@ -50,11 +52,27 @@ void append_escaped(std::string& line, std::string_view text) {
   }
 }
 
+// Bytes beyond ASCII as if they were Latin-1: clients send what they like, and a line stays JSON.
+void append_json(std::string& line, std::string_view text, std::size_t limit) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  for (const char c : text.substr(0, limit)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\') {
+      line.push_back(c);
+    } else {
+      line += "\\u00";
+      line.push_back(kDigits[byte >> 4]);
+      line.push_back(kDigits[byte & 15]);
+    }
+  }
+}
+
 }  // namespace
 
-base::Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path) {
+base::Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path,
+                                                         AccessFormat format) {
   LARDER_TRY(base::make_directories(std::filesystem::path(path).parent_path().string(), 0750));
-  std::unique_ptr<AccessLog> log(new AccessLog(path));
+  std::unique_ptr<AccessLog> log(new AccessLog(path, format));
   const std::lock_guard lock(log->mutex_);
   LARDER_TRY(log->open_locked());
   return log;
@@ -118,9 +136,10 @@ AccessLog::Buffer::~Buffer() {
   if (!lines_.empty()) log_.write(lines_);
 }
 
-void write_access_line(const AccessRecord& record, AccessLine& line) {
+namespace {
+
+void write_text(const AccessRecord& record, AccessLine& line) {
   std::string& request = line.request;
-  request.clear();
   append_escaped(request, record.method);
   request.push_back(' ');
   request += record.scheme;
@@ -138,8 +157,64 @@ void write_access_line(const AccessRecord& record, AccessLine& line) {
   for (const char c : record.reason) line.outcome.push_back(c == ' ' ? '-' : c);
 }
 
+void write_json(const AccessRecord& record, AccessLine& line) {
+  std::string& request = line.request;
+  request += R"("method":")";
+  append_json(request, record.method, kPathLimit);
+  request += R"(","url":")";
+  request += record.scheme;
+  request += "://";
+  append_json(request, record.host, kPathLimit);
+  append_json(request, record.path, kPathLimit);
+  if (record.has_query) request += "?...";
+  request += R"(","status":)";
+  append_number(request, static_cast<std::uint64_t>(record.status));
+  request += R"(,"bytes":)";
+  append_number(request, record.bytes);
+  request += R"(,"from_store":)";
+  append_number(request, record.from_store);
+  request += R"(,"from_origin":)";
+  append_number(request, record.from_origin);
+  if (!record.range.empty()) {
+    request += R"(,"range":")";
+    append_json(request, record.range, kFieldLimit);
+    request.push_back('"');
+  }
+  if (!record.user_agent.empty()) {
+    request += R"(,"user_agent":")";
+    append_json(request, record.user_agent, kFieldLimit);
+    request.push_back('"');
+  }
+  line.outcome = R"("cache":")";
+  line.outcome += record.cache;
+  line.outcome += R"(","reason":")";
+  for (const char c : record.reason) line.outcome.push_back(c == ' ' ? '-' : c);
+  line.outcome.push_back('"');
+}
+
+// What stands between the parts of a line.
+struct Frame {
+  std::string_view begin, after_time, after_client, after_request, after_duration, after_outcome,
+      end;
+};
+constexpr Frame kTextFrame{"", " ", " ", " ", " ", " ", "\n"};
+constexpr Frame kJsonFrame{
+    R"({"time":")", R"(","client":")", R"(",)", R"(,"microseconds":)", ",", R"(,"id":")", "\"}\n"};
+constexpr std::size_t kFrameSize = 64;  // of either, at most
+
+}  // namespace
+
+void write_access_line(const AccessRecord& record, AccessFormat format, AccessLine& line) {
+  line.request.clear();
+  if (format == AccessFormat::Json) {
+    write_json(record, line);
+  } else {
+    write_text(record, line);
+  }
+}
+
 void AccessLog::Buffer::append(const AccessRecord& record, base::WallTime now) {
-  write_access_line(record, line_);
+  write_access_line(record, log_.format_, line_);
   append(record.client, line_, record.duration, record.request_id, now);
 }
 
@@ -155,35 +230,35 @@ void AccessLog::Buffer::append(std::string_view client, const AccessLine& line,
   }
   const auto milliseconds =
       static_cast<unsigned>(std::chrono::floor<std::chrono::milliseconds>(since - second).count());
-  const char fraction[] = {'.',
-                           static_cast<char>('0' + milliseconds / 100),
+  const char fraction[] = {'.', static_cast<char>('0' + milliseconds / 100),
                            static_cast<char>('0' + milliseconds / 10 % 10),
-                           static_cast<char>('0' + milliseconds % 10),
-                           'Z',
-                           ' '};
+                           static_cast<char>('0' + milliseconds % 10), 'Z'};
   constexpr std::size_t kNumber = 20;
   const std::size_t before = lines_.size();
-  const std::size_t most = second_text_.size() + sizeof fraction + client.size() + 1 +
-                           line.request.size() + 1 + kNumber + 1 + line.outcome.size() + 1 +
-                           request_id.size() + 1;
+  const Frame& frame = log_.format_ == AccessFormat::Json ? kJsonFrame : kTextFrame;
+  const std::size_t most = second_text_.size() + sizeof fraction + client.size() +
+                           line.request.size() + kNumber + line.outcome.size() + request_id.size() +
+                           kFrameSize;
   lines_.resize_and_overwrite(before + most, [&](char* begin, std::size_t /*size*/) {
     char* to = begin + before;
     const auto put = [&to](std::string_view text) {
       std::memcpy(to, text.data(), text.size());
       to += text.size();
     };
+    put(frame.begin);
     put(second_text_);
     put({fraction, sizeof fraction});
+    put(frame.after_time);
     put(client);
-    *to++ = ' ';
+    put(frame.after_client);
     put(line.request);
-    *to++ = ' ';
+    put(frame.after_request);
     to = std::to_chars(to, to + kNumber, duration.count()).ptr;
-    *to++ = ' ';
+    put(frame.after_duration);
     put(line.outcome);
-    *to++ = ' ';
+    put(frame.after_outcome);
     put(request_id);
-    *to++ = '\n';
+    put(frame.end);
     return static_cast<std::size_t>(to - begin);
   });
   flush_->arm();

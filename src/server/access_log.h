@@ -3,6 +3,8 @@
 //   <time> <client> <method> <scheme>://<host><target> <status> <bytes> <microseconds> <cache>
 //   <reason> <request id>
 //
+// or, as JSON, an object with these members and more: see docs/operations.md.
+//
 // The query's values are left out: signed URLs are secrets. Control characters and spaces of the
 // request are escaped. The file is turned over to <path>.1 at a size, so that it is bounded
 // whatever happens; who rotates files by other means moves it away and has it reopened.
@@ -22,6 +24,8 @@
 
 namespace larder::server {
 
+enum class AccessFormat : std::uint8_t { Text, Json };
+
 struct AccessRecord {
   std::string_view client;
   std::string_view method;
@@ -35,23 +39,29 @@ struct AccessRecord {
   std::string_view cache;
   std::string_view reason;
   std::string_view request_id;
+  // In JSON alone.
+  std::string_view range;
+  std::string_view user_agent;
+  std::uint64_t from_store = 0;
+  std::uint64_t from_origin = 0;
 };
 
 // What is the same for every request that is answered alike, escaped already.
 struct AccessLine {
-  std::string request;  // from the method to the bytes
+  std::string request;  // from the method to the bytes, or to the user agent
   std::string outcome;  // from the cache to the reason
 };
 
 // Thread-safe; outlives its buffers.
-void write_access_line(const AccessRecord& record, AccessLine& line);
+void write_access_line(const AccessRecord& record, AccessFormat format, AccessLine& line);
 
 class AccessLog {
  public:
   static constexpr std::uint64_t kTurnOver = 512ULL << 20;
 
   // Opens or creates the file (0640) and its folder.
-  static base::Result<std::unique_ptr<AccessLog>> open(const std::string& path);
+  static base::Result<std::unique_ptr<AccessLog>> open(const std::string& path,
+                                                       AccessFormat format = AccessFormat::Text);
 
   // Appends whole lines; a failure costs the lines, is counted and never waited for.
   void write(std::string_view lines);
@@ -60,6 +70,7 @@ class AccessLog {
   base::Status reopen();
 
   const std::string& path() const { return path_; }
+  AccessFormat format() const { return format_; }
   // Batches of lines that could not be written.
   std::uint64_t failed_writes() const { return failed_writes_.load(std::memory_order_relaxed); }
 
@@ -86,10 +97,11 @@ class AccessLog {
   };
 
  private:
-  explicit AccessLog(std::string path) : path_(std::move(path)) {}
+  AccessLog(std::string path, AccessFormat format) : path_(std::move(path)), format_(format) {}
   base::Status open_locked();
 
   const std::string path_;
+  const AccessFormat format_;
   std::atomic<std::uint64_t> failed_writes_ = 0;
   std::mutex mutex_;  // guards fd_ and size_
   base::UniqueFd fd_;

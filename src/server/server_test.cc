@@ -468,6 +468,45 @@ TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
             "not-stored id\n");
 }
 
+TEST(AccessLog, WritesJsonThatNoClientCanBreak) {
+  char folder[] = "/tmp/larder-log-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/access.log";
+  const auto log = AccessLog::open(path, AccessFormat::Json);
+  ASSERT_TRUE(log) << log.error().message;
+  net::Loop loop;
+  {
+    AccessLog::Buffer buffer(**log, loop);
+    AccessRecord record;
+    record.client = "192.0.2.1";
+    record.method = "GET";
+    record.scheme = "http";
+    record.host = "h";
+    record.path = "/a\"b";
+    record.has_query = true;
+    record.status = 206;
+    record.bytes = 300;
+    record.from_store = 100;
+    record.from_origin = 20;
+    record.cache = "hit";
+    record.reason = "not stored";
+    record.request_id = "id";
+    buffer.append(record, base::from_unix_seconds(0));
+    const std::string agent = "a\xff\\\n" + std::string(1000, 'x');
+    record.range = "bytes=0-99";
+    record.user_agent = agent;
+    buffer.append(record, base::from_unix_seconds(0));
+  }
+  const std::string start =
+      R"({"time":"1970-01-01T00:00:00.000Z","client":"192.0.2.1","method":"GET","url":"http://h/a\u0022b?...",)"
+      R"("status":206,"bytes":300,"from_store":100,"from_origin":20)";
+  const std::string end = R"(,"microseconds":0,"cache":"hit","reason":"not-stored","id":"id"})";
+  EXPECT_EQ(base::read_file(path, 4096).value(),
+            start + end + "\n" + start +
+                R"(,"range":"bytes=0-99","user_agent":"a\u00ff\u005c\u000a)" +
+                std::string(252, 'x') + "\"" + end + "\n");
+}
+
 TEST(AccessLog, GoesOnInANewFileWhenTheOldOneWasMovedAway) {
   char folder[] = "/tmp/larder-log-XXXXXX";
   ASSERT_NE(mkdtemp(folder), nullptr);
