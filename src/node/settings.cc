@@ -53,7 +53,7 @@ const SettingsSection<DriveSettings>& drive_section() {
 
 void add_identity(SettingsSection<NodeSettings>& s) {
   s.value("name", &NodeSettings::name, parse_name, shown,
-          {.text = "The node's name, in Via and at the site.",
+          {.text = "The node's name, in Via towards origins and at the site.",
            .limits = "a to z, 0 to 9, - and _, at most 63",
            .required = true});
   s.text(
