@@ -12,7 +12,10 @@ base::Status TlsChallenges::open(const std::string& server_name, const std::stri
   auto context = TlsContext::create(settings);
   if (!context) return std::unexpected(context.error());
   const std::lock_guard lock(mutex_);
-  contexts_[server_name] = std::move(*context);
+  if (!contexts_.try_emplace(server_name, std::move(*context)).second) {
+    return base::fail(base::ErrorCode::AlreadyExists,
+                      "another challenge is open for " + server_name);
+  }
   count_ = contexts_.size();
   return {};
 }

@@ -20,7 +20,8 @@ class TlsContext;
 class TlsChallenges {
  public:
   // `server_name` as SNI has it, in lower case: a DNS name, or for an address its name in
-  // in-addr.arpa or ip6.arpa (RFC 8738 section 6). One already open for the name goes.
+  // in-addr.arpa or ip6.arpa (RFC 8738 section 6). AlreadyExists while another is open for the
+  // name: a handshake does not say which one it is about. Only who opened one closes it.
   base::Status open(const std::string& server_name, const std::string& certificate_pem,
                     const std::string& key_pem);
   void close(const std::string& server_name);

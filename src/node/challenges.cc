@@ -47,7 +47,11 @@ Result<std::shared_ptr<void>> Challenges::open(signers::AcmeProofKind kind,
     return std::shared_ptr<void>(this, [this, server_name](void*) { tls_->close(server_name); });
   }
   const std::lock_guard lock(mutex_);
-  http_[token] = Http{.host = host_of(identifier), .key_authorization = key_authorization};
+  Http answer{.host = host_of(identifier), .key_authorization = key_authorization};
+  if (!http_.try_emplace(token, std::move(answer)).second) {
+    return base::fail(base::ErrorCode::AlreadyExists,
+                      "another challenge is open for " + identifier.value);
+  }
   http_count_ = http_.size();
   return std::shared_ptr<void>(this, [this, token](void*) {
     const std::lock_guard closing(mutex_);

@@ -56,6 +56,28 @@ TEST(Challenges, ServerNamesOfAddressesAreThoseOfTheReverseLookup) {
             "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
 }
 
+TEST(Challenges, OneProofStandsUntilItIsClosedByItsOwner) {
+  const base::ManualClock clock(kNow);
+  Challenges challenges(clock);
+  const AcmeIdentifier name{.is_address = false, .value = "a.example.org"};
+  for (const AcmeProofKind kind : {AcmeProofKind::TlsAlpn01, AcmeProofKind::Http01}) {
+    auto first = challenges.open(kind, name, "token", "token.first");
+    ASSERT_TRUE(first) << first.error().message;
+    const auto wrapped = challenges.context_for(nullptr);
+    const auto second = challenges.open(kind, name, "token", "token.second");
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, base::ErrorCode::AlreadyExists);
+    EXPECT_EQ(challenges.context_for(nullptr), wrapped) << "the first is still answered";
+    if (kind == AcmeProofKind::Http01) {
+      EXPECT_EQ(challenges.find_http("a.example.org", kPath), "token.first");
+    }
+    EXPECT_TRUE(challenges.open(kind, {.is_address = false, .value = "b.example.org"}, "other",
+                                "other.first"));
+    first->reset();
+    EXPECT_TRUE(challenges.open(kind, name, "token", "token.second"));
+  }
+}
+
 TEST(Challenges, ListenersAreWrappedOnlyWhileOneIsOpenForTls) {
   const base::ManualClock clock(kNow);
   Challenges challenges(clock);

@@ -163,6 +163,7 @@ Result<HttpResponse> AcmeSession::perform(client::HttpRequest request) {
   request.connect_timeout = std::min(kConnectTimeout, left);
   request.timeout = std::min(kExchangeTimeout, left);
   request.body_limit = kAcmeAnswerLimit;
+  is_rate_limited_ = false;
   auto answer = exchange_(request);
   if (answer) note(*answer);
   return answer;
@@ -174,6 +175,7 @@ void AcmeSession::note(const HttpResponse& response) {
   if (is_acme_nonce(fresh) && !used_nonces_.contains(fresh)) nonce_ = fresh;
   const std::string_view wait = response.field("Retry-After");
   retry_after_ = parse_retry_after(wait, clock_.wall());
+  is_rate_limited_ = response.status == 429;
 }
 
 Result<std::string> AcmeSession::take_nonce() {
@@ -224,9 +226,10 @@ Result<HttpResponse> AcmeSession::post_signed(const std::string& url, std::strin
     if (problem.type == "accountDoesNotExist" && proof == Proof::ByAccount) {
       return fail(ErrorCode::NotFound, problem.text());
     }
-    return fail(code_of(answer->status), public_url(url) + " answered " +
-                                             std::to_string(answer->status) + " (" +
-                                             problem.text() + ")");
+    if (problem.type == "rateLimited") is_rate_limited_ = true;
+    return fail(is_rate_limited_ ? ErrorCode::ResourceExhausted : code_of(answer->status),
+                public_url(url) + " answered " + std::to_string(answer->status) + " (" +
+                    problem.text() + ")");
   }
   return fail(ErrorCode::Unavailable, public_url(url) + " refused 20 nonces, one after the other");
 }

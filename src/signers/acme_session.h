@@ -52,6 +52,8 @@ class AcmeSession {
 
   // What the last answer that was an error, or the last one at all, said in Retry-After.
   std::optional<std::chrono::seconds> retry_after() const { return retry_after_; }
+  // Whether the last request was refused because the server limits the rate.
+  bool is_rate_limited() const { return is_rate_limited_; }
 
  private:
   enum class Proof { ByAccount, ByKey };
@@ -76,6 +78,7 @@ class AcmeSession {
   std::string nonce_;
   std::set<std::string, std::less<>> used_nonces_;
   std::optional<std::chrono::seconds> retry_after_;
+  bool is_rate_limited_ = false;
 };
 
 }  // namespace larder::signers

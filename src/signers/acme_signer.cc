@@ -70,7 +70,7 @@ bool is_same(const AcmeIdentifier& one, const AcmeIdentifier& other) {
 // The same order would fail the same way: what the server refuses, or nobody understands.
 bool is_final(const base::Error& error) {
   return error.code == ErrorCode::PermissionDenied || error.code == ErrorCode::NotFound ||
-         error.code == ErrorCode::InvalidArgument;
+         error.code == ErrorCode::InvalidArgument || error.code == ErrorCode::FailedPrecondition;
 }
 
 bool ends_at(const std::string& chain_pem, const std::string& common_name) {
@@ -97,9 +97,6 @@ class AcmeSigner::Order {
     if (order_.status == AcmeStatus::Pending) LARDER_TRY(authorize_all(identifiers));
     return finish(request);
   }
-
-  // The server did not finish it in the whole time of a second attempt either.
-  bool is_stuck() const { return is_resumed_ && signer_.clock_.steady() >= deadline_; }
 
  private:
   Status authorize_all(const std::vector<AcmeIdentifier>& identifiers) {
@@ -131,7 +128,6 @@ class AcmeSigner::Order {
       const Status taken = take(session_.post(url_, ""));
       if (taken) {
         base::log_info("an order that was begun goes on", {});
-        is_resumed_ = true;
         return true;
       }
       if (!is_final(taken.error())) return std::unexpected(taken.error());
@@ -208,9 +204,14 @@ class AcmeSigner::Order {
       time = std::max<milliseconds>(time, std::min(*asked, kLongestAskedPoll));
     }
     delay = std::min(delay * 2, kLongestPoll);
+    return pause(time, "the server did not finish");
+  }
+
+  // Within the timeout; `late` is what did not come by then.
+  Status pause(milliseconds time, const std::string& late) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline_ - signer_.clock_.steady());
     if (left <= milliseconds(0)) {
-      return fail(ErrorCode::DeadlineExceeded, "the server did not finish within the timeout");
+      return fail(ErrorCode::DeadlineExceeded, late + " within the timeout");
     }
     if (!signer_.pause_(std::min(time, left))) {
       return fail(ErrorCode::Unavailable, "the node is stopping");
@@ -242,8 +243,7 @@ class AcmeSigner::Order {
     }
     const auto answer = session_.key_authorization(challenge->token);
     if (!answer) return std::unexpected(answer.error());
-    const auto open =
-        signer_.responder_.open(signer_.settings_.proof, identifier, challenge->token, *answer);
+    const auto open = open_challenge(identifier, challenge->token, *answer);
     if (!open) return std::unexpected(open.error());
     if (!challenge->is_processing) {
       const auto told = session_.post(challenge->url, "{}");
@@ -268,6 +268,20 @@ class AcmeSigner::Order {
       authorization = std::move(read);
     }
     return authorization->status == AcmeStatus::Valid ? Status() : refused(*authorization);
+  }
+
+  // Waits while another signer proves the same name.
+  Result<std::shared_ptr<void>> open_challenge(const AcmeIdentifier& identifier,
+                                               const std::string& token,
+                                               const std::string& key_authorization) {
+    milliseconds delay = kFirstPoll;
+    for (;;) {
+      auto open =
+          signer_.responder_.open(signer_.settings_.proof, identifier, token, key_authorization);
+      if (open || open.error().code != ErrorCode::AlreadyExists) return open;
+      LARDER_TRY(pause(std::exchange(delay, std::min(delay * 2, kLongestPoll)),
+                       open.error().message + " and did not end"));
+    }
   }
 
   Result<AcmeAuthorization> read_authorization(const std::string& url) {
@@ -307,7 +321,6 @@ class AcmeSigner::Order {
   const base::SteadyTime deadline_;
   std::string url_;
   AcmeOrder order_;
-  bool is_resumed_ = false;
 };
 
 AcmeSigner::AcmeSigner(AcmeSettings settings, client::HttpExchange exchange,
@@ -330,8 +343,12 @@ Result<std::string> AcmeSigner::sign(std::string_view request_pem) {
     LARDER_TRY(session.open());
     Order order(*this, session, deadline);
     auto signed_chain = order.run(*request, *identifiers);
-    if (!signed_chain && (is_final(signed_chain.error()) || order.is_stuck())) {
-      forget_order(settings_.order_file);
+    if (!signed_chain) {
+      if (is_final(signed_chain.error())) {
+        forget_order(settings_.order_file);
+      } else if (!session.is_rate_limited() && pause_(milliseconds(0))) {
+        count_failure();
+      }
     }
     return signed_chain;
   }();
@@ -360,6 +377,21 @@ Result<certs::RenewalAdvice> AcmeSigner::advise(const crypto::Certificate& leaf)
   if (!window) return base::with_context("the server's renewal information", window.error());
   advice.window = *window;
   return advice;
+}
+
+// Whatever it was, an order that fails twice would otherwise stand in the way of a new one for a
+// week.
+void AcmeSigner::count_failure() const {
+  auto kept = read_kept_order(settings_.order_file);
+  if (!kept) return;
+  if (!kept->has_failed) {
+    kept->has_failed = true;
+    const Status written = keep_order(settings_.order_file, *kept);
+    if (written) return;
+    base::log_warning("an order cannot be kept: the next attempt begins a new one",
+                      {{"reason", written.error().message}});
+  }
+  forget_order(settings_.order_file);
 }
 
 void AcmeSigner::settle() {

@@ -27,7 +27,8 @@ enum class AcmeProofKind { Http01, TlsAlpn01 };  // RFC 8555 section 8.3, RFC 87
 class ChallengeResponder {
  public:
   virtual ~ChallengeResponder() = default;
-  // The host answers until the returned object is gone. Thread-safe.
+  // The host answers until the returned object is gone. AlreadyExists while another proof stands
+  // in the way, which may be another signer's for the same name. Thread-safe.
   virtual base::Result<std::shared_ptr<void>> open(AcmeProofKind kind,
                                                    const AcmeIdentifier& identifier,
                                                    const std::string& token,
@@ -58,6 +59,8 @@ class AcmeSigner final : public certs::Signer {
 
  private:
   class Order;
+
+  void count_failure() const;
 
   const AcmeSettings settings_;
   const client::HttpExchange exchange_;

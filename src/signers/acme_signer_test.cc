@@ -8,6 +8,7 @@
 #include "base/testing.h"
 #include "crypto/issue.h"
 #include "crypto/request.h"
+#include "signers/kept_order.h"
 #include "signers/testing.h"
 
 namespace larder::signers {
@@ -28,6 +29,10 @@ class Responder final : public ChallengeResponder {
                                            const std::string& token,
                                            const std::string& key_authorization) override {
     EXPECT_TRUE(key_authorization.starts_with(token + "."));
+    if (taken_for > 0) {
+      --taken_for;
+      return base::fail(ErrorCode::AlreadyExists, "another challenge is open");
+    }
     opened.push_back(std::string(kind == AcmeProofKind::Http01 ? "http " : "tls ") +
                      identifier.value + " " + token);
     ++open_now;
@@ -35,6 +40,7 @@ class Responder final : public ChallengeResponder {
   }
   std::vector<std::string> opened;
   int open_now = 0;
+  int taken_for = 0;  // so many times somebody else's proof stands in the way
 };
 
 std::string chain_of(const std::string& issuer) {
@@ -220,6 +226,81 @@ TEST_F(AcmeSignerTest, GoesOnWithAnOrderThatWasBegunForTheSameRequestOnly) {
   EXPECT_EQ(server_.count("/order"), 1U);
   EXPECT_TRUE(sign());
   EXPECT_EQ(server_.count("/order"), 2U) << "for another request";
+}
+
+TEST_F(AcmeSignerTest, OrderThatFailsTwiceIsForgottenWhateverItWas) {
+  const auto failing_at = [&](const std::string& path) {
+    server_.answers["/order"] = {order("pending", true)};
+    server_.answers["/order/1"] = {order("pending"), order("ready"), order("valid")};
+    server_.answers["/proof"] = {authorization("pending"), authorization("valid")};
+    server_.answers["/finalize"] = {order("processing")};
+    server_.answers["/certificate"] = {{.status = 200, .fields = {}, .body = chain_}};
+    server_.answers[path] = {AcmeServerInMemory::problem(503, "serverInternal")};
+    settings_.timeout = seconds(20);
+  };
+  for (const char* const path : {"/order/1", "/proof", "/finalize", "/certificate"}) {
+    const std::string request = request_for({.dns = {"a.example.org"}});
+    const std::size_t before = server_.count("/order");
+    failing_at(path);
+    EXPECT_FALSE(signer().sign(request)) << path;
+    EXPECT_TRUE(read_kept_order(settings_.order_file)) << path;
+    failing_at(path);
+    EXPECT_FALSE(signer().sign(request)) << path;
+    EXPECT_FALSE(read_kept_order(settings_.order_file)) << path;
+    EXPECT_EQ(server_.count("/order"), before + 1) << path;
+    failing_at("/nowhere");
+    EXPECT_TRUE(signer().sign(request)) << path;
+    EXPECT_EQ(server_.count("/order"), before + 2) << path;
+    signer().settle();
+  }
+}
+
+TEST_F(AcmeSignerTest, NeitherALimitOfTheRateNorAStopIsAFailureOfTheOrder) {
+  const std::string request = request_for({.dns = {"a.example.org"}});
+  server_.answers["/order/1"] = {order("pending")};
+  for (const int status : {429, 403}) {
+    server_.answers["/proof"] = {AcmeServerInMemory::problem(status, "rateLimited")};
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      EXPECT_EQ(signer().sign(request).error().code, ErrorCode::ResourceExhausted);
+    }
+  }
+  server_.answers["/proof"] = {authorization("pending")};
+  is_stopping_ = true;
+  for (int attempt = 0; attempt < 3; ++attempt) EXPECT_FALSE(signer().sign(request));
+  ASSERT_TRUE(read_kept_order(settings_.order_file));
+  EXPECT_FALSE(read_kept_order(settings_.order_file)->has_failed);
+  EXPECT_EQ(server_.count("/order"), 1U);
+}
+
+TEST_F(AcmeSignerTest, OrderWithoutTheKindOfProofThatIsSetIsForgottenAtOnce) {
+  server_.answers["/proof"] = {AcmeServerInMemory::json(
+      200,
+      {{"status", "pending"},
+       {"identifier", {{"type", "dns"}, {"value", "a.example.org"}}},
+       {"challenges", {{{"type", "dns-01"}, {"url", url("/challenge")}, {"token", "dns-01"}}}}})};
+  EXPECT_EQ(sign().error().code, ErrorCode::FailedPrecondition);
+  EXPECT_FALSE(read_kept_order(settings_.order_file));
+}
+
+TEST_F(AcmeSignerTest, WaitsWhileAnotherSignerProvesTheSameName) {
+  responder_.taken_for = 3;
+  EXPECT_TRUE(sign());
+  EXPECT_EQ(responder_.opened.size(), 1U);
+
+  server_.answers["/order"] = {order("pending", true)};
+  server_.answers["/proof"] = {authorization("pending")};
+  settings_.timeout = seconds(30);
+  responder_.taken_for = 1000;
+  waited_ = milliseconds(0);
+  const auto late = sign();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ErrorCode::DeadlineExceeded);
+  EXPECT_NE(late.error().message.find("another challenge is open"), std::string::npos);
+  EXPECT_EQ(waited_, settings_.timeout);
+
+  is_stopping_ = true;
+  EXPECT_EQ(sign().error().message, "the node is stopping");
+  EXPECT_EQ(responder_.opened.size(), 1U);
 }
 
 TEST_F(AcmeSignerTest, KeepsTheServersWishToWaitUpToADay) {

@@ -57,6 +57,11 @@ Result<KeptOrder> parse_kept_order(std::string_view text) {
   const auto made_at = base::parse_rfc3339(*text_of_time);
   if (!made_at) return std::unexpected(made_at.error());
   order.made_at = *made_at;
+  const auto has_failed = json->find("has_failed");
+  if (has_failed != json->end() && !has_failed->is_boolean()) {
+    return fail(ErrorCode::InvalidArgument, "\"has_failed\" is neither true nor false");
+  }
+  order.has_failed = has_failed != json->end() && has_failed->get<bool>();
   return order;
 }
 
@@ -65,7 +70,8 @@ std::string print(const KeptOrder& order) {
               {"order", order.url},
               {"account", order.account},
               {"request", order.request},
-              {"made_at", base::to_rfc3339(order.made_at)}}
+              {"made_at", base::to_rfc3339(order.made_at)},
+              {"has_failed", order.has_failed}}
              .dump(2) +
          "\n";
 }

@@ -16,6 +16,7 @@ struct KeptOrder {
   std::string account;  // URL, to which it belongs
   std::string request;  // hex SHA-256 of the DER of the request that it is for
   base::WallTime made_at;
+  bool has_failed = false;  // an attempt with it: the next one that fails is the last
 };
 
 base::Result<KeptOrder> parse_kept_order(std::string_view text);

@@ -26,9 +26,24 @@ TEST_F(KeptOrderTest, IsReadAsItWasKept) {
   const auto read = read_kept_order(path("order.json"));
   ASSERT_TRUE(read);
   EXPECT_EQ(print(*read), print(kOrder));
+  KeptOrder failed = kOrder;
+  failed.has_failed = true;
+  ASSERT_TRUE(keep_order(path("order.json"), failed));
+  EXPECT_TRUE(read_kept_order(path("order.json"))->has_failed);
   forget_order(path("order.json"));
   EXPECT_FALSE(read_kept_order(path("order.json")));
   forget_order(path("order.json"));
+}
+
+TEST_F(KeptOrderTest, OneOfAnEarlierVersionHasNotFailed) {
+  ASSERT_TRUE(base::write_file_atomically(
+      path("order.json"),
+      R"({"format": 1, "order": "https://a.test/", "account": "https://a.test/",
+          "request": "", "made_at": "2027-01-15T08:00:00Z"})",
+      0600));
+  const auto read = read_kept_order(path("order.json"));
+  ASSERT_TRUE(read);
+  EXPECT_FALSE(read->has_failed);
 }
 
 TEST_F(KeptOrderTest, DamagedOnesAreNone) {
@@ -37,7 +52,9 @@ TEST_F(KeptOrderTest, DamagedOnesAreNone) {
        {std::string(), whole.substr(0, whole.size() / 2), std::string(20'000, '{'),
         std::string(R"({"format": 2, "order": "https://a.test/", "account": "https://a.test/"})"),
         std::string(R"({"format": 1, "order": "http://a.test/", "account": "https://a.test/",
-                        "request": "", "made_at": "2027-01-15T08:00:00Z"})")}) {
+                        "request": "", "made_at": "2027-01-15T08:00:00Z"})"),
+        std::string(R"({"format": 1, "order": "https://a.test/", "account": "https://a.test/",
+                        "request": "", "made_at": "2027-01-15T08:00:00Z", "has_failed": 1})")}) {
     ASSERT_TRUE(base::write_file_atomically(path("order.json"), text, 0600));
     EXPECT_FALSE(read_kept_order(path("order.json"))) << text;
   }
