@@ -29,25 +29,26 @@ const std::vector<base::AddressRange>& global_unicast() {
 
 const std::vector<base::AddressRange>& special_ranges() {
   static const std::vector<base::AddressRange> ranges = parse_all({
-      "0.0.0.0/8",        // this network
-      "10.0.0.0/8",       // private
-      "100.64.0.0/10",    // shared, behind carriers' translators
-      "127.0.0.0/8",      // loopback
-      "169.254.0.0/16",   // link-local
-      "172.16.0.0/12",    // private
-      "192.0.0.0/24",     // protocol assignments
-      "192.0.2.0/24",     // documentation
-      "192.88.99.0/24",   // relays of 6to4
-      "192.168.0.0/16",   // private
-      "198.18.0.0/15",    // benchmarks
-      "198.51.100.0/24",  // documentation
-      "203.0.113.0/24",   // documentation
-      "224.0.0.0/4",      // multicast
-      "240.0.0.0/4",      // reserved, broadcast
-      "2001::/23",        // protocol assignments, with Teredo and its embedded IPv4
-      "2001:db8::/32",    // documentation
-      "2002::/16",        // 6to4, embedded IPv4
-      "3fff::/20",        // documentation
+      "0.0.0.0/8",         // this network
+      "10.0.0.0/8",        // private
+      "100.64.0.0/10",     // shared, behind carriers' translators
+      "127.0.0.0/8",       // loopback
+      "168.63.129.16/32",  // where Azure tells a machine about itself
+      "169.254.0.0/16",    // link-local
+      "172.16.0.0/12",     // private
+      "192.0.0.0/24",      // protocol assignments
+      "192.0.2.0/24",      // documentation
+      "192.88.99.0/24",    // relays of 6to4
+      "192.168.0.0/16",    // private
+      "198.18.0.0/15",     // benchmarks
+      "198.51.100.0/24",   // documentation
+      "203.0.113.0/24",    // documentation
+      "224.0.0.0/4",       // multicast
+      "240.0.0.0/4",       // reserved, broadcast
+      "2001::/23",         // protocol assignments, with Teredo and its embedded IPv4
+      "2001:db8::/32",     // documentation
+      "2002::/16",         // 6to4, embedded IPv4
+      "3fff::/20",         // documentation
   });
   return ranges;
 }
@@ -78,6 +79,21 @@ bool is_in(const std::vector<base::AddressRange>& ranges, const std::string& add
                      [&](const base::AddressRange& range) { return range.contains(address); });
 }
 
+// The one way to write it, and of an IPv4 address mapped into IPv6 that: it leads to the same
+// place.
+std::string plain_text(const std::string& address) {
+  in6_addr bytes{};
+  if (::inet_pton(AF_INET6, address.c_str(), &bytes) != 1) return address;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (IN6_IS_ADDR_V4MAPPED(&bytes)) {
+    ::inet_ntop(AF_INET, &bytes.s6_addr[12], text, sizeof text);
+  } else {
+    ::inet_ntop(AF_INET6, &bytes, text, sizeof text);
+  }
+  return text;
+}
+
+// Of a plain text.
 bool is_own_address(const std::string& address) {
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) != 0) return true;  // cannot tell: refuse
@@ -111,7 +127,7 @@ base::Status judge_address(const std::string& address, std::uint16_t port,
   const auto refuse = [](const std::string& what) {
     return base::fail(base::ErrorCode::PermissionDenied, what);
   };
-  const bool own = is_own_address(address);
+  const bool own = is_own_address(plain_text(address));
   if (own && std::ranges::find(own_ports, port) != own_ports.end()) {
     return refuse("the address " + address + " is this node itself");
   }

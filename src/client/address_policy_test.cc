@@ -34,6 +34,7 @@ TEST(PublicAddress, RefusesEverythingThatIsNotPlainPublicUnicast) {
                               "4000::1",
                               "fec0::1",
                               "192.88.99.1",
+                              "168.63.129.16",
                               "198.18.0.1",
                               "203.0.113.7",
                               "2002:a00:1::1",
@@ -45,8 +46,9 @@ TEST(PublicAddress, RefusesEverythingThatIsNotPlainPublicUnicast) {
 }
 
 TEST(PublicAddress, AllowsPublicUnicast) {
-  for (const char* address : {"8.8.8.8", "172.32.0.1", "100.128.0.1", "192.88.98.1",
-                              "2606:4700::1111", "2001:200::1", "2a00:1450::1", "3ffe::1"}) {
+  for (const char* address :
+       {"8.8.8.8", "168.63.129.17", "172.32.0.1", "100.128.0.1", "192.88.98.1", "2606:4700::1111",
+        "2001:200::1", "2a00:1450::1", "3ffe::1"}) {
     EXPECT_TRUE(is_public_address(address)) << address;
   }
 }
@@ -86,7 +88,11 @@ TEST(JudgeAddress, AllowsWhatTheRulesSayAndNothingElse) {
   EXPECT_EQ(judged("127.0.0.1", inside), base::ErrorCode::PermissionDenied);
   EXPECT_TRUE(judge_address("127.0.0.1", 80, loopback));
   EXPECT_EQ(judged("127.0.0.1", loopback, {80}), base::ErrorCode::PermissionDenied);
-  EXPECT_EQ(judged("::ffff:127.0.0.1", inside), base::ErrorCode::PermissionDenied);
+  for (const char* mapped : {"::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:FFFF:127.0.0.1"}) {
+    EXPECT_EQ(judged(mapped, inside), base::ErrorCode::PermissionDenied) << mapped;
+    EXPECT_TRUE(judge_address(mapped, 80, loopback)) << mapped;
+    EXPECT_EQ(judged(mapped, loopback, {80}), base::ErrorCode::PermissionDenied) << mapped;
+  }
 }
 
 }  // namespace

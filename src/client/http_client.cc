@@ -36,7 +36,8 @@ struct Exchange {
   const HttpRequest* request = nullptr;
   HttpResponse response;
   std::optional<Error> error;  // set by a callback that stopped the transfer
-  base::Status refused;        // the last address; another one of the name may have been good
+  base::Status refused;        // why, where no address of the name was allowed
+  bool is_any_allowed = false;
   std::size_t head_size = 0;
   bool head_announced = false;
   base::UniqueFd upload;
@@ -151,9 +152,14 @@ int on_seek(void* user, curl_off_t offset, int origin) {
 
 curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
   auto& exchange = *static_cast<Exchange*>(user);
-  exchange.refused = judge_address(address_text(address->addr), port_of(address->addr),
-                                   *exchange.request->addresses);
-  if (!exchange.refused) return CURL_SOCKET_BAD;
+  const base::Status good = judge_address(address_text(address->addr), port_of(address->addr),
+                                          *exchange.request->addresses);
+  if (!good) {
+    if (!exchange.is_any_allowed) exchange.refused = good;
+    return CURL_SOCKET_BAD;
+  }
+  exchange.refused = {};
+  exchange.is_any_allowed = true;
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 

@@ -280,6 +280,20 @@ TEST_F(HttpClientTest, ConnectsOnlyWhereTheRulesAllow) {
   EXPECT_TRUE(server.requests().front().starts_with("GET /asked "));
 }
 
+TEST_F(HttpClientTest, WhereOneAddressIsAllowedItsFailureIsTheAnswer) {
+  const base::UniqueFd ipv6(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!ipv6) GTEST_SKIP() << "no IPv6 here, so localhost has one address";
+  HttpRequest request;
+  request.url = "http://localhost:9/";
+  for (const char* const allowed : {"::1", "127.0.0.1"}) {
+    request.addresses =
+        AddressRules{.private_too = true, .allowed = {*base::parse_address_range(allowed)}};
+    const auto response = client_.perform(request);
+    ASSERT_FALSE(response);
+    EXPECT_EQ(response.error().code, ErrorCode::Unavailable) << response.error().message;
+  }
+}
+
 // A connection is kept, but not for those who may not use it.
 TEST_F(HttpClientTest, RulesHoldOnConnectionsThatAreOpen) {
   const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
