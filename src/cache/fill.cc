@@ -64,6 +64,8 @@ bool Fill::takes_newcomers(base::WallTime now) const {
   const std::lock_guard lock(mutex_);
   // Purged or changed since it was asked for: who comes after that does not want it.
   if (is_outdated_ && is_outdated_()) return false;
+  // Until the table has forgotten it: a failure, or an answer for one alone, is over for others.
+  if (phase_ == Phase::Failed || phase_ == Phase::Unshared) return false;
   if (!opens_ || phase_ != Phase::Open) return opens_;
   if (object_->is_removed()) return false;
   return now - response_.response_time < kNewest ||

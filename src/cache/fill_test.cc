@@ -43,8 +43,11 @@ class FakeOrigin final : public Origin {
   }
   void resume(FetchId) override {}
   void cancel(FetchId id) override {
-    const std::lock_guard lock(mutex_);
-    asked_[id - 1].was_cancelled = true;
+    {
+      const std::lock_guard lock(mutex_);
+      asked_[id - 1].was_cancelled = true;
+    }
+    if (on_cancel) on_cancel();
   }
   Permit admit(const std::string& host, bool must) override {
     return admits || must ? Origin::admit(host, must) : nullptr;
@@ -75,6 +78,7 @@ class FakeOrigin final : public Origin {
   }
 
   bool admits = true;
+  std::function<void()> on_cancel;
 
  private:
   mutable std::mutex mutex_;
@@ -327,6 +331,18 @@ TEST_F(FillTest, NobodyJoinsAStreamThatHasFailed) {
   EXPECT_TRUE(first);
   origin.at(0).sink->on_end(broken());
   EXPECT_FALSE(fill->stream()->join());
+}
+
+TEST_F(FillTest, WhoComesAfterAnAnswerThatIsNotSharedAsksAnew) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  fill->drop_pass();
+  const Fill* joined = fill.operator->();
+  // In the middle of it: the answer is known, and the table has not forgotten the fill yet.
+  origin.on_cancel = [&] { joined = reader().operator->(); };
+  origin.at(0).sink->on_head(head_of(503, std::nullopt, 0));
+  EXPECT_TRUE(origin.at(0).was_cancelled);
+  EXPECT_NE(joined, fill.operator->());
 }
 
 TEST_F(FillTest, AnswerWithoutAValidatorIsNeverContinued) {
