@@ -1,5 +1,6 @@
 #include "cli/cert_renewal.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -24,10 +25,14 @@ Result<std::string> wait_for(Control& control, const std::string& key_name, std:
   while (std::chrono::steady_clock::now() < deadline) {
     const auto answer = control.get("/api/v1/certificates/renewals");
     if (!answer) return std::unexpected(answer.error());
-    for (const auto& renewal : answer->value("renewals", nlohmann::json::array())) {
-      if (renewal.value("name", "") != key_name) continue;
-      if (renewal.value("finished", std::int64_t{0}) >= number) return renewal.value("error", "");
+    const auto renewals = answer->value("renewals", nlohmann::json::array());
+    const auto renewal = std::ranges::find_if(
+        renewals, [&](const auto& each) { return each.value("name", "") == key_name; });
+    if (renewal == renewals.end()) {
+      return base::fail(base::ErrorCode::NotFound,
+                        "its [[node.signer]] table has gone meanwhile, and the attempt with it");
     }
+    if (renewal->value("finished", std::int64_t{0}) >= number) return renewal->value("error", "");
     std::this_thread::sleep_for(kPoll);
   }
   return base::fail(base::ErrorCode::DeadlineExceeded, "the attempt did not end");

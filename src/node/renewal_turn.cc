@@ -121,6 +121,11 @@ milliseconds RenewalTurn::step(const client::HttpExchange& exchange) {
     base::log_error("a certificate cannot be renewed",
                     {{"certificate", certificate_}, {"reason", inventory.error().message}});
     next_ = clock_.wall() + kLookAgain;
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(wanted_, false)) {
+      facts_.error = inventory.error().message;
+      ++facts_.finished;
+    }
     return kTick;
   }
   const SigningThread thread{exchange, [this](milliseconds time) { return worker_.pause(time); }};
@@ -145,8 +150,12 @@ base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
   if (!wished && (!decision.due || !target.against.empty())) {
     note_plan(signer, decision.at, target.against);
     if (!target.against.empty()) return base::WallTime::max();
+    // Advice about another certificate, or from a signer that is gone, is not asked for again, so
+    // its time would stay in the past.
     const auto& advice = record().advice;
-    return advice ? std::min(decision.at, advice->look_again) : decision.at;
+    const bool is_followed = signer.type == SignerType::Acme && target.current != nullptr &&
+                             advice && advice->certificate == target.current->id;
+    return is_followed ? std::min(decision.at, advice->look_again) : decision.at;
   }
   base::log_info("a certificate is to be renewed",
                  {{"certificate", signer.certificate},

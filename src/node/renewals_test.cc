@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "base/testing.h"
@@ -12,6 +14,18 @@ namespace larder::node {
 namespace {
 
 const base::WallTime kNow = base::from_unix_seconds(1'800'000'000);
+
+// Long for a busy machine; what does not come in this time does not come.
+::testing::AssertionResult comes(const std::string& what, const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return ::testing::AssertionFailure() << "not within a minute: " << what;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return ::testing::AssertionSuccess();
+}
 
 // A signer that signs nothing, and keeps what the disk says of the attempt while it is asked.
 class Refusal final : public certs::Signer {
@@ -73,12 +87,14 @@ class RenewalsTest : public base::FolderTest {
   // The facts once an attempt by hand is over.
   static RenewalFacts attempt(Renewals& renewals, const std::string& certificate = "main") {
     const std::uint64_t number = renewals.ask(certificate).value();
-    for (;;) {
+    RenewalFacts found;
+    EXPECT_TRUE(comes("the end of the attempt for " + certificate, [&] {
       for (const RenewalFacts& facts : renewals.facts()) {
-        if (facts.certificate == certificate && facts.finished >= number) return facts;
+        if (facts.certificate == certificate) found = facts;
       }
-      std::this_thread::yield();
-    }
+      return found.finished >= number;
+    }));
+    return found;
   }
   void use_signers(const std::vector<std::string>& certificates) {
     const auto settings = std::make_shared<NodeSettings>();
@@ -123,6 +139,17 @@ TEST_F(RenewalsTest, WithoutARecordOnDiskNobodyIsAskedAndFailuresAreCountedAllTh
   EXPECT_EQ(asked_, 0);
 }
 
+TEST_F(RenewalsTest, FolderThatCannotBeReadEndsAnAttemptByHandWithItsReason) {
+  ASSERT_TRUE(base::write_file_atomically(path("active.json"), "{", 0600));
+  const auto renewals = start();
+  const auto failed = attempt(*renewals);
+  EXPECT_NE(failed.error.find("active.json"), std::string::npos) << failed.error;
+  EXPECT_FALSE(failed.running);
+  EXPECT_EQ(asked_, 0);
+  std::filesystem::remove(path("active.json"));
+  EXPECT_EQ(attempt(*renewals).error, "test: not today");
+}
+
 TEST_F(RenewalsTest, AttemptThatTheNodeDidNotLiveToEndIsAFailure) {
   std::filesystem::create_directories(path("main"));
   certs::RenewalRecord record{.signer = "command", .attempts = {}, .reason = {}, .next = kNow};
@@ -136,7 +163,7 @@ TEST_F(RenewalsTest, AttemptThatTheNodeDidNotLiveToEndIsAFailure) {
 TEST_F(RenewalsTest, SignersThatHangHoldUpNobodyElse) {
   use_signers({"hangs-1", "hangs-2", "main"});
   const auto renewals = start();
-  while (hanging_ < 2) std::this_thread::yield();
+  ASSERT_TRUE(comes("both signers that hang", [&] { return hanging_ == 2; }));
   EXPECT_EQ(attempt(*renewals).error, "test: not today");
   renewals->stop();
   EXPECT_EQ(hanging_, 0);
@@ -147,7 +174,7 @@ TEST_F(RenewalsTest, SignersThatHangHoldUpNobodyElse) {
 TEST_F(RenewalsTest, SignersComeAndGoWithTheSettings) {
   use_signers({"hangs-1"});
   const auto renewals = start();
-  while (hanging_ < 1) std::this_thread::yield();
+  ASSERT_TRUE(comes("the signer that hangs", [&] { return hanging_ == 1; }));
   EXPECT_EQ(renewals->ask("main").error().code, base::ErrorCode::NotFound);
   use_signers({"main"});
   renewals->follow_settings();
@@ -162,7 +189,10 @@ TEST_F(RenewalsTest, WaitingForTheFolderEndsWithTheNode) {
   const auto held = base::lock_file(path("lock"), "test").value();
   const auto renewals = start();
   renewals->ask("main").value();
-  while (renewals->facts().empty() || !renewals->facts()[0].running) std::this_thread::yield();
+  ASSERT_TRUE(comes("the attempt that waits", [&] {
+    const auto facts = renewals->facts();
+    return !facts.empty() && facts[0].running;
+  }));
   renewals->stop();
   EXPECT_EQ(certs::read_renewal_record(folder_, "main")->attempts.failures, 0U);
   EXPECT_EQ(asked_, 0);

@@ -59,7 +59,8 @@ class Program:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._kill_group()
-            raise DeadlineMissed(f"{self.arguments[0]} did not stop within {seconds} s:\n{self.log_tail()}") from None
+            # No DeadlineMissed, which may be tried once more: a deadlock at the end is one however busy the machine is.
+            raise AssertionError(f"{self.arguments[0]} did not stop within {seconds} s:\n{self.log_tail()}") from None
 
     def kill(self):
         """kill -9."""

@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import tempfile
 
 import pytest
 
@@ -14,8 +15,11 @@ from support.program import Program
 
 def open_to_all(folder):
     """Other users may come to the folder, through those above it that the tests have made."""
+    above = pathlib.Path(tempfile.gettempdir()).resolve()
+    folder = folder.resolve()
+    assert folder.is_relative_to(above), f"{folder} is not below {above}, which is open to all"
     for each in (folder, *folder.parents):
-        if each == pathlib.Path("/tmp") or each.stat().st_uid != os.geteuid():
+        if each == above or each.stat().st_uid != os.geteuid():
             break
         each.chmod(each.stat().st_mode | 0o755)
 

@@ -1,9 +1,12 @@
 """Certificates signed by a program of the administrator: a real authority run by openssl, asked with nobody there."""
 
+import http.server
 import json
 import os
 import pathlib
+import socketserver
 import stat
+import threading
 
 import pytest
 
@@ -214,6 +217,40 @@ def test_a_signer_that_hangs_holds_up_no_other(tmp_path, origin, authority, node
     node.cli("node", "reload")
     wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), what="ended with its table")
     assert node.stop() == 0
+
+
+class NodeWhoseTableGoes(http.server.BaseHTTPRequestHandler):
+    """The control socket of a node that begins an attempt, and whose settings lose its signer before it is over."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(202, {"finished": 1})
+
+    def do_GET(self):
+        self.answer(200, {"renewals": [{"name": "other", "finished": 1, "error": ""}]})
+
+    def answer(self, status, body):
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", len(text))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_renew_by_hand_ends_with_the_table_of_its_signer(tmp_path, origin):
+    node = make_node(tmp_path, origin, "/bin/true")
+    node.state.mkdir(parents=True, exist_ok=True)
+    with socketserver.UnixStreamServer(str(node.state / "control.sock"), NodeWhoseTableGoes) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            done = node.cli("cert", "renew", "delivery", check=False)
+        finally:
+            server.shutdown()
+    assert done.returncode == 1 and "has gone meanwhile" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the program runs as another user")

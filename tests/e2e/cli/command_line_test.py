@@ -100,3 +100,4 @@ def test_units_of_the_signing_socket_fit_together(tmp_path):
     command = next(line for line in units[1].read_text().splitlines() if line.startswith("ExecStart="))
     done = run(*command.removeprefix("ExecStart=").split(), check=False)
     assert done.returncode == 1 and "unix socket" in done.stderr, done.stderr
+    assert "--timeout 3600 " in command, "what the node may give is not cut"
