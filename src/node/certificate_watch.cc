@@ -99,7 +99,7 @@ std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& dir
     if (const auto list = surroundings_.own_list(request.url)) {
       return client::HttpResponse{.status = 200, .fields = {}, .body = *list};
     }
-    return leave(request, UrlSource::Certificate);
+    return leave(request, UrlSource::Elsewhere);
   };
   const client::HttpExchange tell = [&](const client::HttpRequest& request) {
     return leave(request, UrlSource::Settings);

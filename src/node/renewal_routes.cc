@@ -46,10 +46,8 @@ Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
   if (!signer.ca_file.empty()) {
     auto roots = base::read_file(signer.ca_file, kTrustLimit);
     if (!roots) return std::unexpected(roots.error());
-    settings.server.request.trust = std::move(*roots);
+    settings.server.trust = std::move(*roots);
   }
-  LARDER_TRY(set_request_route(settings.server.request, signer.directory, UrlSource::Settings,
-                               policy->settings));
   settings.proof = signer.challenge == AcmeChallengeType::Http01
                        ? signers::AcmeProofKind::Http01
                        : signers::AcmeProofKind::TlsAlpn01;
@@ -60,7 +58,11 @@ Result<std::unique_ptr<certs::Signer>> make_acme_signer(Node::Parts& parts,
   settings.preferred_chain = signer.preferred_chain;
   settings.timeout = signer.timeout;
   LARDER_TRY(base::make_directories(parts.settings.state_dir + "/acme", 0700));
-  const client::HttpExchange exchange = [direct = thread.exchange](const auto& request) {
+  const client::HttpExchange exchange =
+      [direct = thread.exchange, policy,
+       directory = signer.directory](client::HttpRequest request) -> Result<client::HttpResponse> {
+    const UrlSource source = source_of(request.url, directory);
+    LARDER_TRY(set_request_route(request, request.url, source, policy->settings));
     return with_advice(direct(request));
   };
   return std::make_unique<signers::AcmeSigner>(std::move(settings), exchange, thread.pause,

@@ -32,6 +32,17 @@ base::Error advised(base::Error error) {
 
 }  // namespace
 
+UrlSource source_of(const std::string& url, const std::string& configured) {
+  const auto place = [](const std::string& of) -> std::string {
+    const auto authority = authority_of(of);
+    if (!authority || !of.starts_with("https://")) return {};
+    return std::string(authority->host()) + ":" +
+           std::to_string(authority->port() == 0 ? 443 : authority->port());
+  };
+  const std::string meant = place(configured);
+  return !meant.empty() && place(url) == meant ? UrlSource::Settings : UrlSource::Elsewhere;
+}
+
 base::Status set_request_route(client::HttpRequest& request, const std::string& url,
                                UrlSource source, const NodeSettings& settings) {
   const auto authority = authority_of(url);

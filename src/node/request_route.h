@@ -11,8 +11,12 @@
 namespace larder::node {
 
 // Who wrote an address that the node is to ask. What the administrator wrote as a number he meant;
-// what a certificate says is somebody else's.
-enum class UrlSource { Settings, Certificate };
+// what a certificate or an answer says is somebody else's.
+enum class UrlSource { Settings, Elsewhere };
+
+// Of a URL that came from where `configured` (https both) leads: what the administrator meant is
+// that host at that port, and nothing else.
+UrlSource source_of(const std::string& url, const std::string& configured);
 
 // Lets requests to the URL (http or https) go to public and private addresses and to those of
 // `request_allow_addresses`, or through `proxy` of [node] unless `no_proxy` names the host.

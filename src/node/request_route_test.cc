@@ -57,7 +57,7 @@ TEST(RequestRoute, RefusesAddressesInCertificatesThatNobodyAllowed) {
         "http://[fd00:ec2::254]/", "http://[::ffff:127.0.0.1]/"}) {
     // Through a proxy no connect of ours would show it.
     for (const char* more : {"", "proxy = \"http://proxy.test:3128\"\n"}) {
-      const auto status = judged(url, UrlSource::Certificate, more);
+      const auto status = judged(url, UrlSource::Elsewhere, more);
       ASSERT_FALSE(status) << url;
       EXPECT_EQ(status.error().code, base::ErrorCode::PermissionDenied) << url;
       EXPECT_NE(status.error().message.find("request_allow_addresses"), std::string::npos);
@@ -65,16 +65,29 @@ TEST(RequestRoute, RefusesAddressesInCertificatesThatNobodyAllowed) {
   }
   for (const char* url : {"http://127.1/", "http://0x7f000001/", "http://2130706433/",
                           "http://a@127.0.0.1/", "http:///x", "nothing"}) {
-    const auto status = judged(url, UrlSource::Certificate);
+    const auto status = judged(url, UrlSource::Elsewhere);
     ASSERT_FALSE(status) << url;
     EXPECT_EQ(status.error().code, base::ErrorCode::InvalidArgument) << url;
   }
   for (const char* url : {"http://ocsp.test/", "http://8.8.8.8/x.crl", "http://10.213.1.2:8080/",
                           "http://[fd12::5]/"}) {
-    EXPECT_TRUE(judged(url, UrlSource::Certificate)) << url;
+    EXPECT_TRUE(judged(url, UrlSource::Elsewhere)) << url;
   }
-  EXPECT_TRUE(judged("http://127.0.0.1/", UrlSource::Certificate,
+  EXPECT_TRUE(judged("http://127.0.0.1/", UrlSource::Elsewhere,
                      "request_allow_addresses = [\"127.0.0.1\"]\n"));
+}
+
+TEST(RequestRoute, WhatAServerNamesIsTheAdministratorsWordForTheSamePlaceOnly) {
+  const std::string directory = "https://127.0.0.1:14000/directory";
+  EXPECT_EQ(source_of("https://127.0.0.1:14000/order?x", directory), UrlSource::Settings);
+  EXPECT_EQ(source_of("https://acme.test:443/order", "https://ACME.test/"), UrlSource::Settings);
+  for (const char* url :
+       {"https://127.0.0.1/order", "https://127.0.0.1:14001/order", "https://127.0.0.2:14000/order",
+        "http://127.0.0.1:14000/order", "https://169.254.169.254/", "https://a@127.0.0.1:14000/",
+        "nothing", ""}) {
+    EXPECT_EQ(source_of(url, directory), UrlSource::Elsewhere) << url;
+  }
+  EXPECT_EQ(source_of("nothing", "nothing"), UrlSource::Elsewhere);
 }
 
 TEST(RequestRoute, TakesAddressesInSettingsAsTheyAreMeant) {

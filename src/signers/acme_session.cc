@@ -155,11 +155,7 @@ Result<HttpResponse> AcmeSession::perform(client::HttpRequest request) {
   if (left <= milliseconds(0)) {
     return fail(ErrorCode::DeadlineExceeded, "the attempt took longer than its timeout");
   }
-  request.addresses = server_.request.addresses;
-  request.trust = server_.request.trust;
-  request.proxy = server_.request.proxy;
-  request.proxy_user = server_.request.proxy_user;
-  request.proxy_password = server_.request.proxy_password;
+  request.trust = server_.trust;
   request.connect_timeout = std::min(kConnectTimeout, left);
   request.timeout = std::min(kExchangeTimeout, left);
   request.body_limit = kAcmeAnswerLimit;

@@ -26,12 +26,13 @@ struct AcmeServer {
   bool accept_terms = false;
   std::string external_key_id;  // external account binding; empty: none
   std::string external_key;     // bytes; secret
-  client::HttpRequest request;  // what all requests have in common: trust, proxy, addresses
+  std::string trust;            // PEM; empty: the system's store
 };
 
 class AcmeSession {
  public:
-  // `deadline` ends every exchange.
+  // `deadline` ends every exchange. `exchange` decides by the URL of each request, most of which
+  // the server named, whether and how it leaves.
   AcmeSession(AcmeServer server, client::HttpExchange exchange, const base::Clock& clock,
               base::SteadyTime deadline);
 

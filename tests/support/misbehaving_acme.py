@@ -21,7 +21,7 @@ def _decode(text):
 
 class MisbehavingAcme:
     """`mistake` is one of: "" (none), "limited", "silent", "another-key", "other-names", "stale-nonce",
-    "not-json", "endless", "elsewhere", "other-identifier", "never-looks" (at the answer to its challenge), "forgetful",
+    "not-json", "endless", "elsewhere", "at-the-cloud", "other-identifier", "never-looks" (at the answer to its challenge), "forgetful",
     "replaced-already". It may be changed while it runs."""
 
     def __init__(self, folder, authority, mistake=""):
@@ -103,6 +103,8 @@ class MisbehavingAcme:
             names["renewalInfo"] = f"{self.url}/renewal-info"
         if self.mistake == "elsewhere":
             names["newOrder"] = "http://127.0.0.1/order"
+        if self.mistake == "at-the-cloud":
+            names["newOrder"] = "https://169.254.169.254/order"
         return self._answer(handler, 200, names)
 
     def _post(self, handler, message):

@@ -149,6 +149,19 @@ def test_through_an_outgoing_proxy(tmp_path, origin, authority, running):
     assert any(f"127.0.0.1:{server.port}" in line for line in proxy.requests())
 
 
+def test_what_a_server_names_is_not_asked_of_the_proxy_unseen(tmp_path, origin, authority, running):
+    """No connection of the node's own would show it: the proxy would be asked for anything."""
+    proxy = Tinyproxy(tmp_path / "proxy", "127.0.0.1", free_port(), None).start()
+    running.append(proxy)
+    server = MisbehavingAcme(tmp_path / "acme", authority, "at-the-cloud").start()
+    running.append(server)
+    node = make_node(tmp_path, origin, authority, directory=server.directory, settings={"proxy": proxy.url})
+    running.append(node.start())
+    wait_until(lambda: renewal(node)["failures"] >= 1)
+    assert "169.254.169.254 is not public" in renewal(node)["reason"]
+    assert server.asked and not any("169.254.169.254" in line for line in proxy.requests())
+
+
 def test_a_server_that_wants_an_account_made_elsewhere_is_explained(tmp_path, origin, authority, running):
     node, _ = with_pebble(tmp_path, origin, authority, running,
                           pebble={"external_keys": {"kid-1": secrets.token_urlsafe(32)}})
