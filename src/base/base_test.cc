@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/encoding.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -12,6 +14,15 @@
 
 namespace larder::base {
 namespace {
+
+TEST(Errno, AShortageOfTheProcessIsNotAFullDisk) {
+  for (const int full : {ENOSPC, EDQUOT}) {
+    EXPECT_EQ(fail_errno("x", full).error().code, ErrorCode::ResourceExhausted) << full;
+  }
+  for (const int passing : {EMFILE, ENFILE, ENOMEM}) {
+    EXPECT_EQ(fail_errno("x", passing).error().code, ErrorCode::Unavailable) << passing;
+  }
+}
 
 TEST(Base64Url, RoundTripsEveryLength) {
   std::string bytes;

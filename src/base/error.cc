@@ -46,9 +46,6 @@ ErrorCode code_of(int error_number) {
       return ErrorCode::PermissionDenied;
     case ENOSPC:
     case EDQUOT:
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
       return ErrorCode::ResourceExhausted;
     case ETIMEDOUT:
       return ErrorCode::DeadlineExceeded;
@@ -57,6 +54,10 @@ ErrorCode code_of(int error_number) {
     case ENETUNREACH:
     case EADDRINUSE:
     case EAGAIN:
+    // A shortage of the process or the machine, which passes.
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
       return ErrorCode::Unavailable;
     default:
       return ErrorCode::Internal;

@@ -97,8 +97,8 @@ class Drive {
   // upper one. Space that waits for its last reader counts as coming.
   std::uint64_t shortage() const;
   void expect_release(std::uint64_t bytes) { awaited_ += bytes; }
-  // True when it holds more than its size, because that was lowered or is not there.
-  bool is_overfull() const { return used() > limit_; }
+  // True when it holds more than its size, because that was lowered.
+  bool is_overfull() const { return used() > size_; }
 
   // Called when nobody can read a removed generation any more, after its removal was recorded:
   // never blocks.

@@ -14,11 +14,7 @@
 namespace larder::store {
 
 base::Error IoFailure::to_error(const std::string& path) const {
-  base::Error error = base::fail_errno(std::string("cannot ") + what + " " + path, number).error();
-  if (number == EMFILE || number == ENFILE || number == ENOMEM) {
-    error.code = base::ErrorCode::Unavailable;
-  }
-  return error;
+  return base::fail_errno(std::string("cannot ") + what + " " + path, number).error();
 }
 
 IoResult<void> write_at(int fd, std::span<const std::uint8_t> bytes, std::uint64_t offset) {

@@ -16,8 +16,6 @@ namespace larder::store {
 struct IoFailure {
   int number = 0;
   const char* what = "";
-  // Unavailable for a shortage of the process (descriptors, memory), which passes and says nothing
-  // of the drive.
   base::Error to_error(const std::string& path) const;
 };
 template <typename T>

@@ -142,7 +142,10 @@ base::Status Journal::sync() {
   }
   const base::UniqueFd copy(fd);
   if (fd < 0 || ::fdatasync(fd) != 0) {
-    return base::fail_errno("cannot sync " + folder_ + "/journal", errno);
+    const int number = errno;
+    const std::lock_guard lock(mutex_);
+    is_dirty_ = true;
+    return base::fail_errno("cannot sync " + folder_ + "/journal", number);
   }
   return {};
 }

@@ -91,11 +91,7 @@ base::Result<MappedRegion> MappedRegion::map(int fd, std::size_t length) {
   install_handler();
   void* data = ::mmap(nullptr, length, PROT_READ, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED) {
-    const int number = errno;
-    auto failed = base::fail_errno("cannot map a file", number);
-    // A shortage of the process, which says nothing of the drive.
-    if (number == ENOMEM) failed.error().code = base::ErrorCode::Unavailable;
-    return failed;
+    return base::fail_errno("cannot map a file", errno);
   }
   const std::lock_guard lock(places_mutex);
   std::size_t place = 0;

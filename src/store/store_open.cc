@@ -162,7 +162,8 @@ base::Status Store::Parts::make_ready(Drive& drive) {
   if (!settings.background || index.objects() < kSweptAtOnce) {
     LARDER_TRY(drive.sweep(false));
   }
-  // A drive whose size was lowered is brought below it before anything is served.
+  // A drive whose size was lowered is brought below it before anything is served. Where the file
+  // system gives less, the upkeep makes space while the store serves.
   if (!settings.background || drive.is_overfull()) maintain(drive, true);
   return {};
 }
