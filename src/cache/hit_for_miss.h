@@ -36,8 +36,8 @@ class HitForMiss {
  private:
   struct Entry {
     store::Key key;
-    Of of;
-    base::SteadyTime until;
+    base::SteadyTime all_until;
+    base::SteadyTime ranges_until;
   };
   struct KeyHash {
     std::size_t operator()(const store::Key& key) const { return key.low; }

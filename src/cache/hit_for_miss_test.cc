@@ -46,7 +46,10 @@ TEST(HitForMiss, PartDoesNotUndoWhatTheWholeSaid) {
   keys.note(kKey, Of::Ranges, kStart);
   keys.note(kKey, Of::All, kStart);
   keys.note(kKey, Of::Ranges, kStart + seconds(1));
-  EXPECT_TRUE(keys.covers(kKey, false, kStart + seconds(1)));
+  EXPECT_TRUE(keys.covers(kKey, false, kStart + seconds(9)));
+  EXPECT_FALSE(keys.covers(kKey, false, kStart + seconds(10))) << "nor does it prolong that";
+  EXPECT_TRUE(keys.covers(kKey, true, kStart + seconds(10)));
+  EXPECT_FALSE(keys.covers(kKey, true, kStart + seconds(11)));
   keys.note(kKey, Of::Ranges, kStart + seconds(20));
   EXPECT_FALSE(keys.covers(kKey, false, kStart + seconds(20))) << "it had ended";
 }

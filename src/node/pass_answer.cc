@@ -115,12 +115,14 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
 }
 
 void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& answer) {
-  // What an origin in trouble says, and what a client knows already, tells nothing; neither does
-  // what may depend on a parameter that is not part of the key.
+  // What an origin in trouble says tells nothing; neither does an answer to what the request asked
+  // for beside the key (what a client knows already, a precondition, a part beyond the end), or one
+  // that may depend on a parameter that is not part of the key.
   const bool is_signed = work.target.policy.key_is_stripped && answer.status >= 400;
   const bool is_passing =
       answer.status == 408 || answer.status == 425 || answer.status == 429 || answer.status >= 500;
-  if (is_signed || is_passing || answer.status == 304) return;
+  const bool is_of_request = answer.status == 304 || answer.status == 412 || answer.status == 416;
+  if (is_signed || is_passing || is_of_request) return;
   const cache::Opening opening = judge_opening(opening_facts(work), delivery_)(answer);
   const bool is_part = answer.status == 206;
   const bool can_be_added_to =
@@ -179,7 +181,7 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
   BodyMemory::Share memory(delivery_.body_memory);
   if (head.has_body()) {
     std::array<char, 16 * 1024> buffer{};
-    request.body.reserve(head.content_length.value_or(0));
+    // Grows with what came: a length that is only announced takes no memory and no share of it.
     for (;;) {
       const base::Result<std::size_t> got = co_await work.exchange.read_body(buffer);
       if (!got || request.body.size() + *got > kForwardedBodyLimit) {

@@ -4,19 +4,23 @@ namespace larder::node {
 
 void StoreRefusals::note(const store::Key& key, Refusal refusal) {
   const std::lock_guard lock(mutex_);
-  const auto [entry, is_new] = by_key_.insert_or_assign(key, refusal);
-  if (!is_new) return;
-  order_.push_back(key);
-  if (order_.size() <= kMost) return;
-  by_key_.erase(order_.front());
-  order_.pop_front();
+  if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    *found->second = {key, refusal};
+    latest_.splice(latest_.begin(), latest_, found->second);
+    return;
+  }
+  latest_.push_front({key, refusal});
+  by_key_.emplace(key, latest_.begin());
+  if (latest_.size() <= kMost) return;
+  by_key_.erase(latest_.back().key);
+  latest_.pop_back();
 }
 
 std::optional<StoreRefusals::Refusal> StoreRefusals::find(const store::Key& key) const {
   const std::lock_guard lock(mutex_);
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return std::nullopt;
-  return found->second;
+  return found->second->refusal;
 }
 
 }  // namespace larder::node

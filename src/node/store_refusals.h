@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -25,12 +25,16 @@ class StoreRefusals {
   std::optional<Refusal> find(const store::Key& key) const;
 
  private:
+  struct Entry {
+    store::Key key;
+    Refusal refusal;
+  };
   struct KeyHash {
     std::size_t operator()(const store::Key& key) const { return key.low; }
   };
   mutable std::mutex mutex_;  // guards what follows
-  std::unordered_map<store::Key, Refusal, KeyHash> by_key_;
-  std::deque<store::Key> order_;  // each key once, by its first refusal
+  std::list<Entry> latest_;   // the latest first
+  std::unordered_map<store::Key, std::list<Entry>::iterator, KeyHash> by_key_;
 };
 
 }  // namespace larder::node

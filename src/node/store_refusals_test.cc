@@ -30,5 +30,16 @@ TEST(StoreRefusals, TheOldestKeyIsForgottenWhenThereAreTooMany) {
   EXPECT_TRUE(refusals.find(key(StoreRefusals::kMost)));
 }
 
+TEST(StoreRefusals, AKeyThatIsRefusedAgainIsNotTheOldest) {
+  StoreRefusals refusals;
+  for (std::uint64_t i = 0; i < StoreRefusals::kMost; ++i) {
+    refusals.note(key(i), {"no-store", base::from_unix_seconds(100)});
+  }
+  refusals.note(key(0), {"private", base::from_unix_seconds(200)});
+  refusals.note(key(StoreRefusals::kMost), {"no-store", base::from_unix_seconds(200)});
+  EXPECT_TRUE(refusals.find(key(0)));
+  EXPECT_FALSE(refusals.find(key(1)));
+}
+
 }  // namespace
 }  // namespace larder::node

@@ -83,6 +83,22 @@ def test_answer_that_may_be_stored_again_is(bad_node, bad_origin):
     assert len(bad_origin.of("/changes-its-mind")) == 4
 
 
+def test_a_part_beyond_the_end_does_not_end_sharing(bad_node, bad_origin):
+    thing = Thing(2 * MIB)
+
+    def script(request, connection):
+        if request.range is not None and request.range[0] >= len(thing.data):
+            connection.head(416, "Range Not Satisfiable", content_length=0, content_range=f"bytes */{len(thing.data)}")
+        else:
+            thing.answer(request, connection)
+    bad_origin.scripts["/beyond"] = script
+    assert part_of(bad_node, "/beyond", 9 * MIB, 9 * MIB + 9).status == 416
+    told = bad_node.cli("explain", "http://packages.test/beyond").stdout
+    assert "the last answer was not to be shared" not in told
+    assert part_of(bad_node, "/beyond", 0, 99).body == thing.data[:100]
+    assert part_of(bad_node, "/beyond", 0, 99).is_hit
+
+
 def test_one_bad_signature_does_not_end_sharing(bad_node, bad_origin):
     """Under a key without the signature a refusal says nothing of other clients' requests."""
     thing = Thing(2 * MIB)
