@@ -118,6 +118,7 @@ void Store::set_quotas(const std::vector<std::pair<std::string, std::uint64_t>>&
     for (const auto& drive : parts_->drives) {
       quota->evictors.push_back(std::make_unique<Evictor>(drive->number(), bytes, quota->group));
     }
+    quota->exhausted.resize(quota->evictors.size());
     all->push_back(std::move(quota));
   }
   {

@@ -142,8 +142,15 @@ void Store::Parts::apply_quotas(Drive& drive) {
   const auto all = all_quotas();
   for (const auto& quota : *all) {
     std::uint64_t evicted = 0;
+    auto& exhausted = quota->exhausted[drive.number()];
     while (index.group_cost(quota->group) > quota->bytes && evicted < kQuotaStep) {
-      if (!evict_one(*quota->evictors[drive.number()], 0, evicted)) break;
+      const Quota::Exhausted now{index.group_cost(quota->group), index.pinned_cost()};
+      if (exhausted == now) break;
+      exhausted.reset();
+      if (!evict_one(*quota->evictors[drive.number()], 0, evicted)) {
+        exhausted = now;
+        break;
+      }
     }
     if (evicted >= kQuotaStep) drive.wake();
   }

@@ -244,6 +244,22 @@ TEST(StoreQuota, ALowerOneIsReachedByTheUpkeep) {
   }
 }
 
+TEST(StoreQuota, WhatPinsKeepAboveItGoesWhenTheyEnd) {
+  const TemporaryFolder folder;
+  auto store = open_named(folder.path(), 64 * kMiB);
+  ASSERT_TRUE(store->pin({.text = "s", .is_prefix = true}));
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    ASSERT_TRUE(put_named(*store, seed, "s" + std::to_string(seed), "small", 2 * kMiB));
+  }
+  store->set_quotas({{"small", 5 * kMiB}});
+  for (int pass = 0; pass < 3; ++pass) store->maintain();
+  EXPECT_EQ(store->statistics().objects, 10U);
+  ASSERT_TRUE(store->unpin({.text = "s", .is_prefix = true}));
+  store->maintain();
+  EXPECT_LE(store->statistics().objects, 2U);
+  EXPECT_GT(store->statistics().objects, 0U);
+}
+
 TEST(StoreScrub, FindsAFlippedBitThatNobodyAskedFor) {
   const TemporaryFolder folder;
   base::configure_log({.level = base::LogLevel::Error});

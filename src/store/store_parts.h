@@ -29,6 +29,14 @@ struct Quota {
   std::string name;
   std::uint64_t bytes = 0;
   std::vector<std::unique_ptr<Evictor>> evictors;  // by drive
+  // The group's and all pinned costs when the upkeep of a drive found nothing more to evict: it
+  // does not look through the index again before one of them changes.
+  struct Exhausted {
+    std::uint64_t group_cost = 0;
+    std::uint64_t pinned_cost = 0;
+    bool operator==(const Exhausted&) const = default;
+  };
+  std::vector<std::optional<Exhausted>> exhausted;  // by drive, each guarded by its upkeep_mutex
 };
 using Quotas = std::vector<std::shared_ptr<Quota>>;
 
