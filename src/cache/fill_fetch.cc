@@ -152,7 +152,10 @@ void Fill::Fetch::not_created(Opening opening, const http::ResponseHead& head, b
                               const base::Error& error) {
   base::log_warning("passing an object through without storing it", {{"reason", error.message}});
   if (whole && *opening.response.length <= SharedStream::kLongestKept) {
-    begin_stream(std::move(opening), head);
+    // The origin may have broken off before there was anything to keep its bytes in.
+    if (!begin_stream(std::move(opening), head)) {
+      fill_->give_up({base::ErrorCode::Unavailable, "the origin broke off"});
+    }
   } else {
     pass_on(head);
   }

@@ -25,7 +25,8 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   bool go_on_whole_locked();
   base::Error refuse_locked(int status);
   void pass_on(const http::ResponseHead& head);
-  void begin_stream(Opening opening, const http::ResponseHead& head);
+  // False when the transfer is over already.
+  bool begin_stream(Opening opening, const http::ResponseHead& head);
   void store_stream();
   base::Status store_whole(std::uint64_t length);
   void settle_stream(bool is_stored);

@@ -1,4 +1,5 @@
 // The part of a fill's fetch that deals with an answer of unknown length.
+#include <algorithm>
 #include <utility>
 
 #include "base/encoding.h"
@@ -9,11 +10,22 @@ namespace larder::cache {
 
 using store::kSliceSize;
 
-void Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) {
+namespace {
+
+// What readers wait for to be stored before they are told that it was all: a drive copies it in a
+// few seconds.
+constexpr std::uint64_t kLongestAwaited = 256 << 20;
+
+}  // namespace
+
+bool Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) {
   auto stream = std::make_shared<SharedStream>(fill_->table_.origin_, fill_->table_.memory_, head,
                                                fill_->table_.spools_);
   {
     const std::lock_guard lock(fill_->mutex_);
+    const bool has_ended = std::ranges::none_of(
+        fill_->fetches_, [this](const auto& fetch) { return fetch.get() == this; });
+    if (has_ended) return false;
     stream_ = stream;
     stream_head_ = head;
     fill_->stream_ = std::move(stream);
@@ -22,12 +34,15 @@ void Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) 
     ++fill_->unsaved_;
   }
   fill_->changed_.notify();
+  return true;
 }
 
 // The stream has ended. On a disk thread.
 void Fill::Fetch::store_stream() {
   const std::uint64_t length = stream_->whole_length().value_or(0);
   const bool is_kept = length > 0;
+  // So much takes its time to be stored: readers are not kept from its end meanwhile.
+  if (length > kLongestAwaited) stream_->settle();
   const base::Status stored = is_kept ? store_whole(length) : base::Status{};
   if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
   settle_stream(is_kept && stored);

@@ -51,6 +51,12 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
         }
         spool = stream.spool_;
         piece.resize(std::min(kPiece, stream.spooled_ - at_));
+      } else {
+        piece = stream.copy_locked(at_, kPiece);
+        if (stream.ended_ && piece.empty() && !stream.status_) {
+          co_return std::unexpected(stream.status_.error());
+        }
+        ended = stream.settled_;
       }
     }
     if (spool) {
@@ -61,7 +67,6 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
     }
     {
       const std::lock_guard lock(stream.mutex_);
-      if (!spool) piece = stream.copy_locked(at_, kPiece);
       at_ += piece.size();
       if (const auto self = stream.readers_.find(id_); self != stream.readers_.end()) {
         self->second = at_;
@@ -70,10 +75,6 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
         stream.drop_passed_locked();
         resume = stream.take_resume_locked();
       }
-      if (stream.ended_ && piece.empty() && !stream.status_) {
-        co_return std::unexpected(stream.status_.error());
-      }
-      ended = stream.settled_;
     }
     if (resume) stream.origin_.resume(*resume);
     if (ended || !piece.empty()) co_return piece;
@@ -293,17 +294,21 @@ std::string SharedStream::copy_locked(std::uint64_t offset, std::uint64_t length
 }
 
 base::Result<std::string> SharedStream::copy(std::uint64_t offset, std::uint64_t length) const {
-  std::shared_ptr<store::Spool> spool;
   std::string copied;
-  {
-    const std::lock_guard lock(mutex_);
-    if (offset >= base_) return copy_locked(offset, length);
-    spool = spool_;
-    copied.resize(std::min(length, spooled_ - offset));
+  for (;;) {
+    std::shared_ptr<store::Spool> spool;
+    std::string piece;
+    const std::uint64_t at = offset + copied.size();
+    {
+      const std::lock_guard lock(mutex_);
+      const std::uint64_t rest = length - copied.size();
+      if (rest == 0 || at >= base_) return copied + copy_locked(at, rest);
+      spool = spool_;
+      piece.resize(std::min(rest, spooled_ - at));
+    }
+    LARDER_TRY(spool->read(at, {reinterpret_cast<std::uint8_t*>(piece.data()), piece.size()}));
+    copied += piece;
   }
-  LARDER_TRY(spool->read(offset, {reinterpret_cast<std::uint8_t*>(copied.data()), copied.size()}));
-  const std::lock_guard lock(mutex_);
-  return copied + copy_locked(offset + copied.size(), length - copied.size());
 }
 
 bool SharedStream::burst() {

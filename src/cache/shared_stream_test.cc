@@ -288,6 +288,7 @@ TEST_F(SpooledStreamTest, WhatIsSpooledIsGivenBackAndNotThereAfterARestart) {
   }
   // The disk thread may have been the last to use it.
   while (spools->open > 0) std::this_thread::yield();
+  store->maintain();
   EXPECT_EQ(store->statistics().used, before);
 }
 

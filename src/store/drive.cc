@@ -217,10 +217,10 @@ std::uint64_t Drive::shortage() const {
   return now < low / 2 && awaited < 4 * low ? low / 2 - now : 0;
 }
 
-void Drive::release(const Released& what) {
+void Drive::release(Released what) {
   {
     const std::lock_guard lock(released_mutex_);
-    released_.push_back(what);
+    released_.push_back(std::move(what));
   }
   wake();
 }
@@ -232,11 +232,13 @@ void Drive::free_released() {
     {
       const std::lock_guard lock(released_mutex_);
       if (released_.empty()) return;
-      next = released_.back();
+      next = std::move(released_.back());
       released_.pop_back();
     }
     std::uint64_t back = next.cost;
-    if (next.location.segment != 0) {
+    if (next.file) {
+      next.file.reset();
+    } else if (next.location.segment != 0) {
       back = segments_->free(next.location.segment, next.location.block, next.cost);
     } else {
       const std::string path = path_ + "/" + large_file_name(next.id);

@@ -45,11 +45,13 @@ struct DriveCounters {
   std::atomic<std::uint64_t> lost_slices = 0;
 };
 
-// What a generation took on its drive, when nobody reads it any more.
+// What a generation took on its drive, when nobody reads it any more; or a spool, whose open file
+// has no name.
 struct Released {
   std::uint64_t id = 0;
   Location location{};
   std::uint64_t cost = 0;
+  base::UniqueFd file{};
 };
 
 class Drive {
@@ -102,7 +104,7 @@ class Drive {
 
   // Called when nobody can read a removed generation any more, after its removal was recorded:
   // never blocks.
-  void release(const Released& what);
+  void release(Released what);
   // Frees what was released. Blocking.
   void free_released();
   Evictor& evictor() { return *evictor_; }

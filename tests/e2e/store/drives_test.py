@@ -28,14 +28,14 @@ def state_of(node, path):
 
 @pytest.fixture(params=["tmpfs", "ext4"])
 def small_disk(tmp_path, request):
-    """A file system of 64 MiB of its own."""
+    """A file system of its own, small, but so large that what waits to be freed is a small part of it."""
     path, image = tmp_path / "disk", tmp_path / "image"
     path.mkdir()
     if request.param == "tmpfs":
-        mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", path]
+        mount = ["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", path]
     else:
         with open(image, "wb") as file:
-            file.truncate(68 * MIB)  # less its own tables
+            file.truncate(200 * MIB)  # less its own tables
         subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
         mount = ["mount", "-o", "loop", image, path]
     done = subprocess.run(mount, capture_output=True, text=True)
@@ -55,7 +55,7 @@ def test_a_size_that_the_disk_has_not_evicts_as_if_the_drive_were_smaller(tmp_pa
     try:
         kept = origin.write("full/kept.bin", 2 * MIB)
         node.get("/full/kept.bin")
-        for i in range(30):
+        for i in range(80):
             expected = origin.write(f"full/{i}.bin", 6 * MIB if i % 2 else 900_000)
             for what in ("new", "again"):
                 answer = node.get(f"/full/{i}.bin")
@@ -66,7 +66,7 @@ def test_a_size_that_the_disk_has_not_evicts_as_if_the_drive_were_smaller(tmp_pa
         assert stat(node)["evicted_objects"] > 5
         assert node.metric("larder_drive_failing") == 0
         assert node.metric("larder_drive_short") == 1
-        assert node.metric("larder_drive_limit_bytes") < 68 * MIB
+        assert node.metric("larder_drive_limit_bytes") < 200 * MIB
         ready = json.loads(node.admin("/readyz").body)
         assert ready["ready"] and [drive["state"] for drive in ready["drives"]] == ["short"]
         log = node.program.log.read_text()
