@@ -68,6 +68,10 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
   remove_if_outdated(opening, **object);
   base::Status stored;
   for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
+    if (fill_->table_.spools_->ending) {
+      stored = base::fail(base::ErrorCode::Unavailable, "the node is stopping");
+      break;
+    }
     const auto slice = stream_->copy(index * kSliceSize, (*object)->slice_length(index));
     stored = slice ? store.write_slice(**object, index, base::as_bytes(*slice))
                    : base::Status(std::unexpected(slice.error()));

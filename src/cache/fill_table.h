@@ -41,6 +41,10 @@ class FillTable {
   Fill::Reader acquire(const store::Key& key, std::shared_ptr<store::Object> object,
                        const StoredResponse* response, IdentityRule rule);
 
+  // What has ended but is still being stored is given up: a long answer takes minutes, a stop must
+  // not. Nothing that is begun afterwards is stored from a spool.
+  void stop() { spools_->ending = true; }
+
   FillStatistics& statistics() { return statistics_; }
   std::uint64_t memory_used() const { return memory_->used(); }
   std::size_t size() const;

@@ -452,6 +452,25 @@ TEST_F(FillTest, WhoFindsTheNewObjectJoinsTheFillThatMakesIt) {
   EXPECT_EQ(origin.ranges().size(), 300U);
 }
 
+TEST_F(FillTest, AStopDoesNotWaitForAStreamToBeStored) {
+  for (const bool stopped : {false, true}) {
+    const store::Key key{11, stopped ? 1U : 0U};
+    const Fill::Reader fill = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    ASSERT_TRUE(fill->open(request(), std::nullopt, judge_stream));
+    const std::shared_ptr<OriginSink> sink = origin.at(stopped ? 1 : 0).sink;
+    ASSERT_TRUE(sink->on_head(head_without_length()));
+    ASSERT_EQ(sink->on_body(pattern(kSeed, 0, 2 * kSliceSize)), OriginSink::Next::Continue);
+    if (stopped) table.stop();
+    sink->on_end({});
+    // Forgotten when it is stored or given up.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (table.size() > 0 && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(store->contains(key), !stopped);
+  }
+}
+
 TEST_F(FillTest, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
   const auto bytes = pattern(kSeed, 0, 4 * kSliceSize);
   for (std::uint64_t number = 0; number < 20; ++number) {

@@ -51,6 +51,7 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
     store::Store& store;
     net::WorkerPool& disk;
     std::atomic<int> open{0};
+    std::atomic<bool> ending{false};  // nothing more is moved from them into the store
   };
 
   // `spools` null: it is not spooled.

@@ -202,9 +202,10 @@ class PatientOrigin final : public Origin {
     changed_.notify_all();
   }
   void cancel(FetchId /*id*/) override {}
-  void wait_for(int resumed) {
+  // False when it does not happen within a minute.
+  bool wait_for(int resumed) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return resumed_ >= resumed; });
+    return changed_.wait_for(lock, std::chrono::minutes(1), [&] { return resumed_ >= resumed; });
   }
 
  private:
@@ -228,7 +229,8 @@ class SpooledStreamTest : public SharedStreamTest {
     while (source.sent < to) {
       const Next next = put(source, to);
       if (next == Next::Abort) return false;
-      if (next == Next::Pause) patient.wait_for(++paused);
+      if (next == Next::Pause && !patient.wait_for(++paused)) return false;
+      source.stream->burst();
     }
     return true;
   }
@@ -287,9 +289,37 @@ TEST_F(SpooledStreamTest, WhatIsSpooledIsGivenBackAndNotThereAfterARestart) {
     EXPECT_FALSE(std::filesystem::exists(folder.path() + "/spool"));
   }
   // The disk thread may have been the last to use it.
-  while (spools->open > 0) std::this_thread::yield();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (spools->open > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   store->maintain();
   EXPECT_EQ(store->statistics().used, before);
+}
+
+TEST_F(SpooledStreamTest, ReadersAtTheSpoolsEndGetTheBytesInOrder) {
+  open_on_drive(1ULL << 30);
+  constexpr std::uint64_t kLong = 120 * kMiB;
+  Source source = open();
+  std::vector<std::shared_ptr<SharedStream::Reader>> readers;
+  for (int i = 0; i < 3; ++i) readers.push_back(source.stream->join());
+  const std::jthread writer([&] {
+    EXPECT_TRUE(put_all(source, kLong));
+    source.stream->end({});
+    source.stream->settle();
+  });
+  // Each as fast as it can, from where memory ends and the spool begins.
+  const auto follow = [&](SharedStream::Reader& reader) {
+    std::uint64_t got = 0;
+    for (;;) {
+      const auto piece = read_soon(reader);
+      if (!piece || piece->empty()) break;
+      if (*piece != expected(got, piece->size())) break;
+      got += piece->size();
+    }
+    reader.abandon();  // the source waits for no one who has failed
+    EXPECT_EQ(got, kLong);
+  };
+  std::vector<std::jthread> threads;
+  for (const auto& reader : readers) threads.emplace_back([&] { follow(*reader); });
 }
 
 TEST_F(SpooledStreamTest, OneThatIsLongerThanItsShareIsPassedOn) {
@@ -298,7 +328,7 @@ TEST_F(SpooledStreamTest, OneThatIsLongerThanItsShareIsPassedOn) {
   const auto reader = source.stream->join();
   std::uint64_t got = 0;
   while (got < 100 * kMiB) {
-    while (put(source, got + kMiB) == Next::Pause) patient.wait_for(++paused);
+    while (put(source, got + kMiB) == Next::Pause) ASSERT_TRUE(patient.wait_for(++paused));
     const auto piece = read_soon(*reader);
     ASSERT_TRUE(piece && !piece->empty()) << got;
     ASSERT_EQ(*piece, expected(got, piece->size())) << got;

@@ -165,6 +165,7 @@ void Node::stop(std::chrono::milliseconds grace) {
   // From here on nobody asks any more. The origin thread calls fills, fills use the disk threads,
   // both use the store.
   if (parts.origins) parts.origins->stop();
+  if (parts.fills) parts.fills->stop();
   parts.disk.reset();
   parts.control_pool.reset();  // its work uses the routers, the link and the loops
   parts.running = nullptr;
