@@ -13,26 +13,15 @@ bool flips(const std::array<base::SteadyTime, 3>& changes, base::SteadyTime now)
 }  // namespace
 
 bool FlipHistory::record(const store::Key& key, base::SteadyTime now) {
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) {
-    if (recent_.size() == kMostObjects) {
-      by_key_.erase(recent_.back().key);
-      recent_.pop_back();
-    }
-    recent_.push_front({key, {now}});
-    by_key_[key] = recent_.begin();
-    return false;
-  }
-  recent_.splice(recent_.begin(), recent_, found->second);
-  auto& changes = recent_.front().changes;
+  Changes& changes = known_.touch(key);
   const bool did = flips(changes, now);
   changes = {now, changes[0], changes[1]};
   return !did && flips(changes, now);
 }
 
 bool FlipHistory::is_flipping(const store::Key& key, base::SteadyTime now) const {
-  const auto found = by_key_.find(key);
-  return found != by_key_.end() && flips(found->second->changes, now);
+  const Changes* changes = known_.find(key);
+  return changes != nullptr && flips(*changes, now);
 }
 
 }  // namespace larder::cache

@@ -5,10 +5,9 @@
 
 #include <array>
 #include <cstddef>
-#include <list>
-#include <unordered_map>
 
 #include "base/clock.h"
+#include "cache/recent_keys.h"
 #include "store/object.h"
 
 namespace larder::cache {
@@ -23,15 +22,8 @@ class FlipHistory {
   bool is_flipping(const store::Key& key, base::SteadyTime now) const;
 
  private:
-  struct Entry {
-    store::Key key;
-    std::array<base::SteadyTime, 3> changes{};  // the latest first
-  };
-  struct KeyHash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
-  std::list<Entry> recent_;  // the latest first
-  std::unordered_map<store::Key, std::list<Entry>::iterator, KeyHash> by_key_;
+  using Changes = std::array<base::SteadyTime, 3>;  // the latest first
+  RecentKeys<Changes> known_{kMostObjects};
 };
 
 }  // namespace larder::cache

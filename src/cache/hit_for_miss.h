@@ -7,11 +7,10 @@
 
 #include <chrono>
 #include <cstddef>
-#include <list>
 #include <mutex>
-#include <unordered_map>
 
 #include "base/clock.h"
+#include "cache/recent_keys.h"
 #include "store/object.h"
 
 namespace larder::cache {
@@ -35,16 +34,11 @@ class HitForMiss {
 
  private:
   struct Entry {
-    store::Key key;
-    base::SteadyTime all_until;
-    base::SteadyTime ranges_until;
+    base::SteadyTime all_until = base::SteadyTime::min();
+    base::SteadyTime ranges_until = base::SteadyTime::min();
   };
-  struct KeyHash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
-  mutable std::mutex mutex_;  // guards what follows
-  std::list<Entry> recent_;   // the latest first
-  std::unordered_map<store::Key, std::list<Entry>::iterator, KeyHash> by_key_;
+  mutable std::mutex mutex_;
+  RecentKeys<Entry> known_{kMostKeys};  // guarded by mutex_
 };
 
 }  // namespace larder::cache

@@ -3,13 +3,12 @@
 #pragma once
 
 #include <cstddef>
-#include <list>
 #include <mutex>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 
 #include "base/clock.h"
+#include "cache/recent_keys.h"
 #include "store/object.h"
 
 namespace larder::node {
@@ -19,22 +18,14 @@ class StoreRefusals {
   static constexpr std::size_t kMost = 4096;
   struct Refusal {
     std::string_view reason;  // static text
-    base::WallTime at;
+    base::WallTime at{};
   };
   void note(const store::Key& key, Refusal refusal);
   std::optional<Refusal> find(const store::Key& key) const;
 
  private:
-  struct Entry {
-    store::Key key;
-    Refusal refusal;
-  };
-  struct KeyHash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
-  mutable std::mutex mutex_;  // guards what follows
-  std::list<Entry> latest_;   // the latest first
-  std::unordered_map<store::Key, std::list<Entry>::iterator, KeyHash> by_key_;
+  mutable std::mutex mutex_;
+  cache::RecentKeys<Refusal> latest_{kMost};  // guarded by mutex_
 };
 
 }  // namespace larder::node
