@@ -119,4 +119,31 @@ Result<std::int64_t> json_integer(const Json& object, const char* name) {
   return object[name].get<std::int64_t>();
 }
 
+Result<Json> parse_json_of_format(std::string_view text, std::int64_t format) {
+  auto json = parse_json(text);
+  if (!json) return json;
+  const auto found = json_integer(*json, "format");
+  if (!found) return std::unexpected(found.error());
+  if (*found != format) {
+    return fail(ErrorCode::FailedPrecondition, "the file has a format this program cannot read");
+  }
+  return json;
+}
+
+Result<WallTime> json_time(const Json& object, const char* name) {
+  const auto text = json_string(object, name);
+  if (!text) return std::unexpected(text.error());
+  return parse_rfc3339(*text);
+}
+
+Result<bool> json_flag(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end()) return false;
+  if (!found->is_boolean()) {
+    return fail(ErrorCode::InvalidArgument,
+                "\"" + std::string(name) + "\" is neither true nor false");
+  }
+  return found->get<bool>();
+}
+
 }  // namespace larder::base

@@ -36,18 +36,13 @@ Result<std::int64_t> bounded(const Json& json, const char* name, std::int64_t li
 std::optional<RenewalRecord::Advice> advice_of(const Json& json) {
   const auto found = json.find("advice");
   if (found == json.end() || !found->is_object()) return std::nullopt;
-  const auto time = [&](const char* name) {
-    const auto text = base::json_string(*found, name);
-    return text ? base::parse_rfc3339(*text)
-                : Result<base::WallTime>(std::unexpected(text.error()));
-  };
   auto certificate = base::json_string(*found, "certificate");
-  const auto look_again = time("look_again");
+  const auto look_again = base::json_time(*found, "look_again");
   if (!certificate || !look_again) return std::nullopt;
   RenewalRecord::Advice advice{
       .certificate = std::move(*certificate), .window = {}, .look_again = *look_again};
-  const auto start = time("start");
-  const auto end = time("end");
+  const auto start = base::json_time(*found, "start");
+  const auto end = base::json_time(*found, "end");
   if (start && end && *start < *end) advice.window = {.start = *start, .end = *end};
   return advice;
 }
@@ -65,13 +60,8 @@ Json json_of(const RenewalRecord::Advice& advice) {
 }  // namespace
 
 Result<RenewalRecord> parse_renewal_record(std::string_view text) {
-  const auto json = base::parse_json(text);
+  const auto json = base::parse_json_of_format(text, kFormat);
   if (!json) return std::unexpected(json.error());
-  const auto format = base::json_integer(*json, "format");
-  if (!format) return std::unexpected(format.error());
-  if (*format != kFormat) {
-    return fail(ErrorCode::FailedPrecondition, "the file has a format this program cannot read");
-  }
   auto signer = base::json_string(*json, "signer");
   if (!signer) return std::unexpected(signer.error());
   const auto failures = bounded(*json, "failures", kFailuresLimit);
@@ -80,23 +70,19 @@ Result<RenewalRecord> parse_renewal_record(std::string_view text) {
   if (!wait) return std::unexpected(wait.error());
   auto reason = base::json_string_or(*json, "reason", "");
   if (!reason) return std::unexpected(reason.error());
-  const auto next_text = base::json_string(*json, "next");
-  if (!next_text) return std::unexpected(next_text.error());
-  const auto next = base::parse_rfc3339(*next_text);
+  const auto next = base::json_time(*json, "next");
   if (!next) return std::unexpected(next.error());
   const auto last_text = base::json_string_or(*json, "last", "");
   if (!last_text) return std::unexpected(last_text.error());
-  const auto running = json->find("running");
-  if (running != json->end() && !running->is_boolean()) {
-    return fail(ErrorCode::InvalidArgument, "\"running\" is neither true nor false");
-  }
+  const auto running = base::json_flag(*json, "running");
+  if (!running) return std::unexpected(running.error());
 
   RenewalRecord record{.signer = std::move(*signer),
                        .attempts = {},
                        .reason = {},
                        .next = *next,
                        .advice = advice_of(*json)};
-  record.is_running = running != json->end() && running->get<bool>();
+  record.is_running = *running;
   record.reason = std::move(*reason);
   record.attempts.failures = static_cast<unsigned>(*failures);
   record.attempts.asked_to_wait = std::chrono::seconds(*wait);

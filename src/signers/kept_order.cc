@@ -35,13 +35,8 @@ Result<std::string> url_member(const Json& json, const char* name) {
 }  // namespace
 
 Result<KeptOrder> parse_kept_order(std::string_view text) {
-  const auto json = base::parse_json(text);
+  const auto json = base::parse_json_of_format(text, kFormat);
   if (!json) return std::unexpected(json.error());
-  const auto format = base::json_integer(*json, "format");
-  if (!format) return std::unexpected(format.error());
-  if (*format != kFormat) {
-    return fail(ErrorCode::FailedPrecondition, "the file has a format this program cannot read");
-  }
   KeptOrder order;
   auto url = url_member(*json, "order");
   if (!url) return std::unexpected(url.error());
@@ -52,16 +47,12 @@ Result<KeptOrder> parse_kept_order(std::string_view text) {
   auto request = base::json_string(*json, "request");
   if (!request) return std::unexpected(request.error());
   order.request = std::move(*request);
-  const auto text_of_time = base::json_string(*json, "made_at");
-  if (!text_of_time) return std::unexpected(text_of_time.error());
-  const auto made_at = base::parse_rfc3339(*text_of_time);
+  const auto made_at = base::json_time(*json, "made_at");
   if (!made_at) return std::unexpected(made_at.error());
   order.made_at = *made_at;
-  const auto has_failed = json->find("has_failed");
-  if (has_failed != json->end() && !has_failed->is_boolean()) {
-    return fail(ErrorCode::InvalidArgument, "\"has_failed\" is neither true nor false");
-  }
-  order.has_failed = has_failed != json->end() && has_failed->get<bool>();
+  const auto has_failed = base::json_flag(*json, "has_failed");
+  if (!has_failed) return std::unexpected(has_failed.error());
+  order.has_failed = *has_failed;
   return order;
 }
 
