@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "base/file.h"
@@ -97,6 +98,14 @@ class ServerTest : public testing::Test {
     client.send(request);
     client.finish();
     return client.receive_all();
+  }
+  bool connections_become(const std::function<bool(std::size_t)>& so_many) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!so_many(server_->connection_count())) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
   }
 
   std::string folder_;
@@ -259,7 +268,7 @@ TEST_F(ServerTest, IdleConnectionsOfAnyLoopMakeRoomAndBusyOnesDoNot) {
     ASSERT_NE(idle.back()->receive_until("hello a").find("200 OK"), std::string::npos) << i;
     ASSERT_LE(server_->connection_count(), 40U);
   }
-  while (server_->connection_count() > 4) std::this_thread::yield();
+  ASSERT_TRUE(connections_become([](std::size_t count) { return count <= 4; }));
   std::vector<std::unique_ptr<Client>> busy;
   for (int i = 0; i < 4; ++i) {
     busy.push_back(std::make_unique<Client>(port_));
@@ -320,7 +329,7 @@ TEST_F(ServerTest, StopsWithIdleConnectionsOpen) {
   client.send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
   client.receive_until("hello a");
   const Client silent(port_);
-  while (server_->connection_count() < 2) std::this_thread::yield();
+  ASSERT_TRUE(connections_become([](std::size_t count) { return count >= 2; }));
   server_->stop(std::chrono::hours(1));
   EXPECT_EQ(server_->connection_count(), 0U);
 }
@@ -330,7 +339,7 @@ TEST_F(ServerTest, ServesNewClientsOnceWhileRunningAnswersEnd) {
   slow.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
   std::string large = slow.receive_until("xxx");
   Client before(port_);  // has asked for nothing yet
-  while (server_->connection_count() < 2) std::this_thread::yield();
+  ASSERT_TRUE(connections_become([](std::size_t count) { return count >= 2; }));
   std::thread stopping([this] { server_->stop(std::chrono::hours(1)); });
   const std::string request = "GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n";
   std::string answer;
@@ -381,7 +390,7 @@ TEST_F(ServerTest, StopsInTheMiddleOfHandshakes) {
   Client begun(server_->port("active"));
   begun.send("\x16\x03\x01");
   const Client unknown(server_->port("inactive"));
-  while (server_->connection_count() < 3) std::this_thread::yield();
+  ASSERT_TRUE(connections_become([](std::size_t count) { return count >= 3; }));
   server_->stop(std::chrono::seconds(1));
   EXPECT_EQ(server_->connection_count(), 0U);
   EXPECT_EQ(failures, 0);
@@ -441,6 +450,20 @@ TEST_F(ServerTest, ServesAUnixSocketWithPeerCredentials) {
   EXPECT_EQ(user, ::getuid());
 }
 
+AccessRecord record_of(std::string_view path) {
+  AccessRecord record;
+  record.client = "192.0.2.1";
+  record.method = "GET";
+  record.scheme = "http";
+  record.host = "h";
+  record.path = path;
+  record.has_query = true;
+  record.cache = "hit";
+  record.reason = "not stored";
+  record.request_id = "id";
+  return record;
+}
+
 TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
   char folder[] = "/tmp/larder-log-XXXXXX";
   ASSERT_NE(mkdtemp(folder), nullptr);
@@ -450,17 +473,8 @@ TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
   net::Loop loop;
   {
     AccessLog::Buffer buffer(**log, loop);
-    AccessRecord record;
-    record.client = "192.0.2.1";
-    record.method = "GET";
-    record.scheme = "http";
-    record.host = "h";
-    record.path = "/a\n b";
-    record.has_query = true;
+    AccessRecord record = record_of("/a\n b");
     record.status = 200;
-    record.cache = "hit";
-    record.reason = "not stored";
-    record.request_id = "id";
     buffer.append(record, base::from_unix_seconds(0) + std::chrono::milliseconds(42));
   }
   EXPECT_EQ(base::read_file(path, 4096).value(),
@@ -477,20 +491,11 @@ TEST(AccessLog, WritesJsonThatNoClientCanBreak) {
   net::Loop loop;
   {
     AccessLog::Buffer buffer(**log, loop);
-    AccessRecord record;
-    record.client = "192.0.2.1";
-    record.method = "GET";
-    record.scheme = "http";
-    record.host = "h";
-    record.path = "/a\"b";
-    record.has_query = true;
+    AccessRecord record = record_of("/a\"b");
     record.status = 206;
     record.bytes = 300;
     record.from_store = 100;
     record.from_origin = 20;
-    record.cache = "hit";
-    record.reason = "not stored";
-    record.request_id = "id";
     buffer.append(record, base::from_unix_seconds(0));
     const std::string agent = "a\xff\\\n" + std::string(1000, 'x');
     record.range = "bytes=0-99";

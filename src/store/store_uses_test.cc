@@ -78,6 +78,7 @@ void run_and_kill(const std::string& path, const std::function<void(Store&)>& wo
   if (child == 0) {
     auto store = Store::open({.drives = {{.path = path, .size = kSize}}});
     if (!store) ::_exit(1);
+    ::alarm(60);  // ends what would wait for ever
     work(**store);
     while ((*store)->statistics().unrecorded_uses > 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -23,14 +23,6 @@ from support.wait import wait_for_the_next_second, wait_until
 NAME = "node1.larder.test"
 
 
-@pytest.fixture
-def running():
-    started = []
-    yield started
-    for program in reversed(started):
-        program.stop()
-
-
 def make_node(tmp_path, origin, authority, names=(NAME,), address="127.0.0.1", settings=None, **signer):
     values = {"certificate": "delivery", "type": "acme", "ca_file": str(authority.root), "accept_terms": True, **signer}
     return Node(tmp_path / "node", origins=[origin_table(origin)], names=names, address=address, signers=[values],

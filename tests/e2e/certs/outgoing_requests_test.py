@@ -15,13 +15,6 @@ from support.wait import wait_until
 METADATA = "169.254.169.254"  # where clouds hand a machine's secrets to whoever asks on it
 
 
-@pytest.fixture
-def issuer(tmp_path, authority):
-    made = Issuer(tmp_path / "issuer", authority)
-    yield made
-    made.stop()
-
-
 def revocation(node):
     found = json.loads(node.cli("cert", "list", "--json").stdout)["watch"]["revocation"]
     return found[0] if found else {}

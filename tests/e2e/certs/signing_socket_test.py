@@ -21,14 +21,6 @@ NODE_USER, SIGNER_USER = "daemon", "nobody"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: two users besides it")
 
 
-@pytest.fixture
-def running():
-    started = []
-    yield started
-    for program in reversed(started):
-        program.stop()
-
-
 def write_script(path, text):
     path.write_text("#!/bin/sh\nset -eu\n" + text)
     path.chmod(0o755)

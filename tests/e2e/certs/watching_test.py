@@ -11,7 +11,6 @@ import pytest
 from support.curl import curl
 from support.faketime import FakeTime
 from support.http_receiver import Receiver
-from support.issuer import Issuer
 from support.larder import Node, origin_table
 from support.ports import free_port
 from support.program import run
@@ -149,13 +148,6 @@ def test_list_says_since_when_and_why(watched, authority):
     table = node.cli("cert", "list").stdout
     for heading in ("SINCE", "WHY", "KEY", "SHA-1", "SHA-256"):
         assert heading in table.splitlines()[0]
-
-
-@pytest.fixture
-def issuer(tmp_path, authority):
-    made = Issuer(tmp_path / "issuer", authority)
-    yield made
-    made.stop()
 
 
 def revocation(node):

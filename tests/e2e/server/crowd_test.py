@@ -3,6 +3,7 @@
 LARDER_CROWD=1 runs the numbers that the product is made for: 1,000 slow readers, 10,000 half-open connections."""
 
 import concurrent.futures
+import contextlib
 import os
 import selectors
 import socket
@@ -162,32 +163,42 @@ def test_one_client_cannot_take_all_connections(crowded, origin):
             connection.close()
 
 
-@pytest.mark.parametrize("crowded", [{"total_rate_limit": "16MB"}], indirect=True)
-def test_clients_share_a_limit_whatever_connections_they_open(crowded, origin):
-    node = crowded
-    size = 24 << 20
-    body = origin.write("shared.bin", size)
-    assert node.get("/fresh/shared.bin").body == body
+@contextlib.contextmanager
+def greedy(node, sources, path):
+    """Connections from those addresses that ask for what has no end soon and read as fast as it comes; yields the bytes that
+    each has got so far."""
     ended = threading.Event()
-    greedy = [connect(node, source="127.0.0.9") for _ in range(8)]
-    received = [0] * len(greedy)
+    connections = [connect(node, source=source) for source in sources]
+    received = [0] * len(connections)
 
     def read(number):
-        connection = greedy[number]
-        connection.settimeout(20)
+        connections[number].settimeout(20)
+        connections[number].sendall(get(path))
         while not ended.is_set():
-            connection.sendall(get("/fresh/shared.bin"))
-            left = size
-            while left > 0 and not ended.is_set():
-                piece = connection.recv(1 << 16)
-                received[number] += len(piece)
-                left -= len(piece)
+            received[number] += len(connections[number].recv(1 << 16))
 
-    readers = [threading.Thread(target=read, args=(number,)) for number in range(len(greedy))]
+    readers = [threading.Thread(target=read, args=(number,)) for number in range(len(connections))]
     for reader in readers:
         reader.start()
     try:
         wait_until(lambda: all(received))
+        yield received
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+        for connection in connections:
+            connection.close()
+
+
+@pytest.mark.parametrize("crowded", [{"total_rate_limit": "16MB"}], indirect=True)
+def test_clients_share_a_limit_whatever_connections_they_open(crowded, origin):
+    node = crowded
+    size = 24 << 20
+    origin.write("endless.bin", 256 << 20)
+    body = origin.write("shared.bin", size)
+    assert node.get("/fresh/shared.bin").body == body
+    with greedy(node, ["127.0.0.9"] * 8, "/fresh/endless.bin") as received:
         before = sum(received)
         with connect(node, source="127.0.0.10") as modest:
             modest.settimeout(30)
@@ -197,12 +208,6 @@ def test_clients_share_a_limit_whatever_connections_they_open(crowded, origin):
                 left -= len(modest.recv(1 << 16))
         # Eight connections of one client got about what the one of the other got, not eight times.
         assert sum(received) - before < 3 * size
-    finally:
-        ended.set()
-        for reader in readers:
-            reader.join()
-        for connection in greedy:
-            connection.close()
 
 
 @pytest.mark.parametrize("crowded", [{"total_rate_limit": "1MB"}], indirect=True)
@@ -254,22 +259,7 @@ def test_small_answers_are_not_starved_behind_large_ones(crowded, origin):
     origin.write("endless.bin", 256 << 20)
     small = origin.write("small.bin", 4096)
     assert node.get("/fresh/small.bin").body == small
-    ended = threading.Event()
-    crowd = [connect(node, source=f"127.0.0.{number}") for number in range(20, 28)]
-    received = [0] * len(crowd)
-
-    def read(number):
-        connection = crowd[number]
-        connection.settimeout(20)
-        connection.sendall(get("/fresh/endless.bin"))
-        while not ended.is_set():
-            received[number] += len(connection.recv(1 << 16))
-
-    readers = [threading.Thread(target=read, args=(number,)) for number in range(len(crowd))]
-    for reader in readers:
-        reader.start()
-    try:
-        wait_until(lambda: all(received))
+    with greedy(node, [f"127.0.0.{number}" for number in range(20, 28)], "/fresh/endless.bin") as received:
         before = sum(received)
         count = 200
         with connect(node, source="127.0.0.10") as modest:
@@ -281,13 +271,7 @@ def test_small_answers_are_not_starved_behind_large_ones(crowded, origin):
                     pass
                 assert stream.read(len(small)) == small
         # It got at least a third of what each of the others did.
-        assert (sum(received) - before) / len(crowd) < 3 * count * len(small)
-    finally:
-        ended.set()
-        for reader in readers:
-            reader.join()
-        for connection in crowd:
-            connection.close()
+        assert (sum(received) - before) / len(received) < 3 * count * len(small)
 
 
 @pytest.mark.parametrize("crowded", [{"max_connections": 20}], indirect=True)
