@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "http/retry_after.h"
 
 namespace larder::cache {
 
@@ -242,8 +243,8 @@ base::Error Fill::Fetch::refuse_locked(int status) {
   if (fill_->phase_ != Phase::Open) return {};
   fill_->error_ = {base::ErrorCode::Unavailable,
                    "the origin answered " + std::to_string(status) + " in the middle"};
-  const bool is_passing = status == 408 || status == 425 || status == 429;
-  if (status < 400 || status > 499 || is_passing) return {};  // a failure of the origin
+  // A failure of the origin.
+  if (status < 400 || status > 499 || http::is_passing_trouble(status)) return {};
   // The signature of this request may have expired or be wrong, and another reader's may be good:
   // what one of them is told says nothing of the object.
   is_over_ = true;

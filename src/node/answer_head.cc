@@ -5,8 +5,15 @@
 #include "cache/generation.h"
 #include "http/date.h"
 #include "http/head_writer.h"
+#include "http/retry_after.h"
 
 namespace larder::node {
+
+namespace {
+
+constexpr std::chrono::seconds kLongestWait = std::chrono::hours(24);
+
+}  // namespace
 
 std::span<char> head_buffer() {
   thread_local std::array<char, kHeadSize> buffer;
@@ -138,6 +145,16 @@ std::string_view write_multipart_head(std::span<char> buffer, const StoredObject
   write_cache_facts(head, facts);
   if (!head.finish()) return {};
   return head.text();
+}
+
+std::string retry_after_line(const http::ResponseHead& answer, base::WallTime now) {
+  if (answer.count(http::FieldName::RetryAfter) != 1) return {};
+  // A date is the origin's clock's, as its Date is.
+  const auto sent = http::parse_date(answer.field(http::FieldName::Date), now);
+  const auto wait =
+      http::parse_retry_after(answer.field(http::FieldName::RetryAfter), sent.value_or(now));
+  if (!wait) return {};
+  return "Retry-After: " + std::to_string(std::min(*wait, kLongestWait).count()) + "\r\n";
 }
 
 std::string write_own_answer(int status, std::string_view line, const AnswerFacts& facts,

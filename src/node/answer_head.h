@@ -61,6 +61,11 @@ std::string_view write_multipart_head(std::span<char> buffer, const StoredObject
 std::string_view write_stored_head(std::span<char> buffer, const StoredObject& stored,
                                    const Selection& selection, const AnswerFacts& facts);
 
+// The line "Retry-After" for an answer of the node's own in the place of one of the origin's, in
+// seconds; empty when that says nothing valid. At most a day: what asks for more ends no client's
+// download for good.
+std::string retry_after_line(const http::ResponseHead& answer, base::WallTime now);
+
 // A short text of the node's own: one line, with Cache-Status when a cache was asked.
 std::string write_own_answer(int status, std::string_view line, const AnswerFacts& facts,
                              std::string_view extra_lines = {});

@@ -12,6 +12,7 @@
 #include "http/forwarding.h"
 #include "http/head_writer.h"
 #include "http/reference.h"
+#include "http/retry_after.h"
 #include "node/client_kind.h"
 #include "node/request_path.h"
 
@@ -95,6 +96,11 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
                          "the origin answered " + std::to_string(answer.status)});
     co_return Answered::Yes;
   }
+  if (!leads && http::is_passing_trouble(answer.status) && !work.target.policy.key_is_stripped) {
+    // Nor is one that has just asked for fewer requests.
+    co_await fail_for_now(work, answer);
+    co_return Answered::Yes;
+  }
   const bool is_refused = answer.status == 401 || answer.status == 403;
   if (!leads && is_refused && target != fill->target() && work.turns < kMostTurns &&
       std::chrono::steady_clock::now() < work.asked + kTurns) {
@@ -114,13 +120,21 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
   co_return Answered::Yes;
 }
 
+// As a 4xx the origin's trouble would keep Delivery Optimization clients away for 15 minutes.
+net::Task<void> RequestPath::fail_for_now(Work& work, const http::ResponseHead& answer) {
+  const std::string lines = retry_after_line(answer, delivery_.clock.wall());
+  co_await fail(work,
+                {base::ErrorCode::ResourceExhausted,
+                 "the origin answered " + std::to_string(answer.status)},
+                lines);
+}
+
 void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& answer) {
   // What an origin in trouble says tells nothing; neither does an answer to what the request asked
   // for beside the key (what a client knows already, a precondition, a part beyond the end), or one
   // that may depend on a parameter that is not part of the key.
   const bool is_signed = work.target.policy.key_is_stripped && answer.status >= 400;
-  const bool is_passing =
-      answer.status == 408 || answer.status == 425 || answer.status == 429 || answer.status >= 500;
+  const bool is_passing = http::is_passing_trouble(answer.status) || answer.status >= 500;
   const bool is_of_request = answer.status == 304 || answer.status == 412 || answer.status == 416;
   if (is_signed || is_passing || is_of_request) return;
   const cache::Opening opening = judge_opening(opening_facts(work), delivery_)(answer);
@@ -215,11 +229,8 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   }
   work.status.forward_status = answer->status;
   if (work.learns_from_pass) learn_to_share(work, *answer);
-  if (answer->status == 408 || answer->status == 425 || answer->status == 429) {
-    // Passing trouble of the origin: as a 4xx it would keep Delivery Optimization clients away for
-    // 15 minutes.
-    co_await fail(work, {base::ErrorCode::ResourceExhausted,
-                         "the origin answered " + std::to_string(answer->status)});
+  if (http::is_passing_trouble(answer->status)) {
+    co_await fail_for_now(work, *answer);
     co_return;
   }
   if (would_take_for_file(request, answer->status)) {

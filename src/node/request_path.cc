@@ -387,7 +387,8 @@ net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view rea
 
 // An origin that fails is never a 4xx of ours: that would keep Delivery Optimization clients away
 // for 15 minutes.
-net::Task<void> RequestPath::fail(Work& work, const base::Error& error) {
+net::Task<void> RequestPath::fail(Work& work, const base::Error& error,
+                                  std::string_view lines) {
   if (work.head_sent) {
     work.exchange.outcome.complete = false;
     work.exchange.close_connection();
@@ -412,7 +413,7 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error) {
   const std::string text = write_own_answer(
       status,
       status == 503 ? "the node is overloaded, ask the origin" : "the origin cannot be used now",
-      answer);
+      answer, lines);
   net::Outgoing out;
   out.head = text;
   co_await work.exchange.send(std::move(out));

@@ -114,7 +114,9 @@ class RequestPath final : public server::Handler {
 
   net::Task<void> refuse(Work& work, int status, std::string_view reason,
                          std::string_view lines = {});
-  net::Task<void> fail(Work& work, const base::Error& error);
+  net::Task<void> fail(Work& work, const base::Error& error, std::string_view lines = {});
+  // The origin answered with what passes: 503, with how long it asks to wait.
+  net::Task<void> fail_for_now(Work& work, const http::ResponseHead& answer);
   static std::string allowed_methods(const OriginSettings& origin);  // for Allow
   // local_answer.cc
   net::Task<void> answer_locally(Work& work);

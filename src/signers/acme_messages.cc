@@ -1,12 +1,10 @@
 #include "signers/acme_messages.h"
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
 #include "base/json.h"
-#include "http/date.h"
 
 namespace larder::signers {
 
@@ -23,7 +21,6 @@ constexpr std::size_t kDetailLimit = 300;
 constexpr std::size_t kTypeLimit = 64;
 constexpr std::size_t kChallengesLimit = 16;
 constexpr std::size_t kAlternatesLimit = 4;
-constexpr std::chrono::seconds kLongestWait = std::chrono::hours(24 * 7);
 
 bool is_base64url(std::string_view text, std::size_t limit) {
   return !text.empty() && text.size() <= limit && std::ranges::all_of(text, [](char c) {
@@ -217,19 +214,6 @@ Result<AcmeAuthorization> parse_acme_authorization(std::string_view text) {
     }
   }
   return authorization;
-}
-
-std::optional<std::chrono::seconds> parse_retry_after(std::string_view text, base::WallTime now) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc() && end == text.data() + text.size()) {
-    if (number < 0) return std::nullopt;
-    return std::chrono::seconds(std::min(number, static_cast<std::int64_t>(kLongestWait.count())));
-  }
-  const auto date = http::parse_date(text, now);
-  if (!date) return std::nullopt;
-  const auto wait = std::chrono::ceil<std::chrono::seconds>(*date - now);
-  return std::clamp(wait, std::chrono::seconds(0), kLongestWait);
 }
 
 std::vector<std::string> alternate_links(const HttpFields& fields) {

@@ -2,14 +2,11 @@
 // are bounded, URLs are https and printable, tokens are base64url, and texts are fit for a log.
 #pragma once
 
-#include <chrono>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/error.h"
 
 namespace larder::signers {
@@ -75,9 +72,6 @@ base::Result<AcmeAuthorization> parse_acme_authorization(std::string_view json);
 // A Replay-Nonce that may be used (RFC 8555 section 6.5.1).
 bool is_acme_nonce(std::string_view text);
 bool is_acme_url(std::string_view text);
-
-// Seconds or an HTTP date (RFC 9110 section 10.2.3); nothing when it is neither. 0 to a week.
-std::optional<std::chrono::seconds> parse_retry_after(std::string_view text, base::WallTime now);
 
 // Targets of Link fields with rel="alternate": other chains for the same certificate.
 std::vector<std::string> alternate_links(const HttpFields& fields);

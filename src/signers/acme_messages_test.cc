@@ -5,9 +5,7 @@
 namespace larder::signers {
 namespace {
 
-using std::chrono::seconds;
 
-const base::WallTime kNow = base::from_unix_seconds(1'800'000'000);
 
 TEST(AcmeDirectory, IsReadWithItsConditions) {
   const auto directory = parse_acme_directory(
@@ -71,16 +69,6 @@ TEST(AcmeAuthorization, LeavesOutChallengesThatCannotBeUsed) {
   EXPECT_TRUE(authorization->identifier.is_address);
   ASSERT_EQ(authorization->challenges.size(), 1U);
   EXPECT_EQ(authorization->challenges[0].token, "abc-_9");
-}
-
-TEST(RetryAfter, IsSecondsOrADateWithinAWeek) {
-  EXPECT_EQ(parse_retry_after("120", kNow), seconds(120));
-  EXPECT_EQ(parse_retry_after("99999999999", kNow), std::chrono::hours(24 * 7));
-  EXPECT_EQ(parse_retry_after("Fri, 15 Jan 2027 08:01:00 GMT", kNow), seconds(60));
-  EXPECT_EQ(parse_retry_after("Fri, 15 Jan 2021 08:01:00 GMT", kNow), seconds(0));
-  for (const char* text : {"", "-1", "soon", "1.5", "12 "}) {
-    EXPECT_FALSE(parse_retry_after(text, kNow)) << text;
-  }
 }
 
 TEST(AlternateLinks, AreThoseThatSaySo) {

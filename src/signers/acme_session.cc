@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "crypto/jws.h"
+#include "http/retry_after.h"
 
 namespace larder::signers {
 
@@ -170,7 +171,7 @@ void AcmeSession::note(const HttpResponse& response) {
   // One that was used is worth nothing, whoever sends it again.
   if (is_acme_nonce(fresh) && !used_nonces_.contains(fresh)) nonce_ = fresh;
   const std::string_view wait = response.field("Retry-After");
-  retry_after_ = parse_retry_after(wait, clock_.wall());
+  retry_after_ = http::parse_retry_after(wait, clock_.wall());
   is_rate_limited_ = response.status == 429;
 }
 

@@ -110,9 +110,11 @@ def test_4xx_of_the_origin_is_the_clients_to_know(world, status):
 @pytest.mark.contract("CC-4.3", "CC-4.18")
 @pytest.mark.parametrize("status", [408, 425, 429])
 def test_4xx_that_is_passing_trouble_becomes_503(world, status):
-    address = world.status(f"passing-{status}", status)
+    address = world.status(f"passing-{status}", status, retry_after=120, x_secret="told to the node alone")
     client = world.client()
-    assert client.download(address, most_attempts=1).attempts[0].status == 503
+    answer = client.download(address, most_attempts=1).attempts[0]
+    assert (answer.status, answer.fields["Retry-After"]) == (503, "120")
+    assert "X-Secret" not in answer.fields
     assert not client.is_banned("scripted.do.test")
 
 

@@ -270,6 +270,24 @@ def test_passing_trouble_is_503_and_never_kept(rules_node, rules_origin, script,
     assert rules_node.get(target).body == b"good"
 
 
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize("fields, passed_on", [
+    ([("Retry-After", "7")], "7"),
+    ([("Retry-After", "604800")], "86400"),
+    ([("Date", DATE), ("Retry-After", "Sun, 06 Nov 1994 08:50:37 GMT")], "60"),  # by the origin's own clock
+    ([("Date", DATE), ("Retry-After", DATE)], "0"),
+    ([("Retry-After", "soon")], None),
+    ([("Retry-After", "7"), ("Retry-After", "9")], None),
+    ([], None)])
+def test_wait_that_the_origin_asks_for_is_passed_on(rules_node, script, fields, passed_on):
+    script["/wait"] = [(429, [*fields, ("Set-Cookie", "a=b"), ("X-Other", "1")], b"wait")]
+    answer = rules_node.get("/wait")
+    assert (answer.status, answer.headers.get("retry-after")) == (503, passed_on)
+    assert not answer.headers.keys() & {"set-cookie", "x-other"}
+
+
 @pytest.mark.parametrize("status", [203, 204])
 def test_kept_status_that_is_no_file_is_never_one_for_a_delivery_optimization_client(rules_node, script, status):
     target = f"/no-file/{status}"
