@@ -4,7 +4,9 @@
 
 #include "cache/generation.h"
 #include "http/date.h"
+#include "http/forwarding.h"
 #include "http/head_writer.h"
+#include "http/reference.h"
 #include "http/retry_after.h"
 
 namespace larder::node {
@@ -143,6 +145,48 @@ std::string_view write_multipart_head(std::span<char> buffer, const StoredObject
   head.field("Content-Type", "multipart/byteranges; boundary=" + frame.boundary);
   head.field("Content-Length", frame.length);
   write_cache_facts(head, facts);
+  if (!head.finish()) return {};
+  return head.text();
+}
+
+std::string_view write_passed_head(std::span<char> buffer, const http::ResponseHead& answer,
+                                   const PassedBody& body, std::string_view host,
+                                   const AnswerFacts& facts) {
+  const bool as_node = facts.appearance == http::Appearance::AsNode;
+  http::HeadWriter head(buffer);
+  head.status(body.status);
+  const std::string_view date = answer.field(http::FieldName::Date);
+  head.field("Date", date.empty() ? facts.date : date);
+  for (const http::ResponseField& field : answer.fields) {
+    if (!http::may_send_to_client(answer, field, facts.appearance)) continue;
+    if (field.id == http::FieldName::Location && as_node) {
+      head.field("Location", http::with_cache_host_origin(field.value, host));
+      continue;
+    }
+    head.field(http::canonical_name(field.name), field.value);
+  }
+  if (const std::string_view age = answer.field(http::FieldName::Age); !age.empty()) {
+    head.field("Age", age);
+  }
+  if (as_node) {
+    head.field("X-Content-Type-Options", "nosniff");
+    head.field("Content-Security-Policy", "sandbox");
+  }
+  if (body.cut) {
+    head.content_range(*body.cut, body.length);
+  } else if (answer.content_range) {
+    head.field("Content-Range", http::content_range_text(*answer.content_range));
+  }
+  if (body.chunked) {
+    head.field("Transfer-Encoding", "chunked");
+  } else if (body.length && body.status != 204 && body.status != 304) {
+    head.field("Content-Length", body.cut ? body.cut->length() : *body.length);
+  }
+  if (body.length) head.field("Accept-Ranges", "bytes");
+  head.field("Via", "1.1 larder");
+  std::array<char, 256> status{};
+  head.field("Cache-Status", cache::write_cache_status(status, facts.cache_status));
+  write_common(head, facts);
   if (!head.finish()) return {};
   return head.text();
 }

@@ -61,6 +61,18 @@ std::string_view write_multipart_head(std::span<char> buffer, const StoredObject
 std::string_view write_stored_head(std::span<char> buffer, const StoredObject& stored,
                                    const Selection& selection, const AnswerFacts& facts);
 
+// How the body of an origin's answer is passed on.
+struct PassedBody {
+  int status = 200;                       // of what is sent: 206 also where the origin sent all
+  std::optional<std::uint64_t> length{};  // of what the origin sends
+  std::optional<http::ByteRange> cut{};   // what is sent of that
+  bool chunked = false;
+};
+// The head of an answer that was asked for one client, from `host`. Empty when it does not fit.
+std::string_view write_passed_head(std::span<char> buffer, const http::ResponseHead& answer,
+                                   const PassedBody& body, std::string_view host,
+                                   const AnswerFacts& facts);
+
 // The line "Retry-After" for an answer of the node's own in the place of one of the origin's, in
 // seconds; empty when that says nothing valid. At most a day: what asks for more ends no client's
 // download for good.

@@ -10,8 +10,6 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "http/forwarding.h"
-#include "http/head_writer.h"
-#include "http/reference.h"
 #include "http/retry_after.h"
 #include "node/client_kind.h"
 #include "node/request_path.h"
@@ -123,10 +121,10 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
 // As a 4xx the origin's trouble would keep Delivery Optimization clients away for 15 minutes.
 net::Task<void> RequestPath::fail_for_now(Work& work, const http::ResponseHead& answer) {
   const std::string lines = retry_after_line(answer, delivery_.clock.wall());
-  co_await fail(work,
-                {base::ErrorCode::ResourceExhausted,
-                 "the origin answered " + std::to_string(answer.status)},
-                lines);
+  co_await fail(
+      work,
+      {base::ErrorCode::ResourceExhausted, "the origin answered " + std::to_string(answer.status)},
+      lines);
 }
 
 void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& answer) {
@@ -299,51 +297,16 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   work.status.stored = kept.has_value() || (stream != nullptr && length && !answer->content_length);
   if (!work.status.stored) tell_why_not_stored(work, *answer, stream != nullptr);
   std::string buffer(kHeadSize, '\0');
-  http::HeadWriter head(buffer);
-  head.status(status);
-  const std::string_view date = answer->field(http::FieldName::Date);
-  head.field("Date", date.empty() ? server::http_date_now() : date);
-  for (const http::ResponseField& field : answer->fields) {
-    if (!http::may_send_to_client(*answer, field, work.target.appearance)) continue;
-    if (field.id == http::FieldName::Location &&
-        work.target.appearance == http::Appearance::AsNode) {
-      head.field("Location",
-                 http::with_cache_host_origin(field.value, work.target.choice.authority.host()));
-      continue;
-    }
-    head.field(http::canonical_name(field.name), field.value);
-  }
-  if (const std::string_view age = answer->field(http::FieldName::Age); !age.empty()) {
-    head.field("Age", age);
-  }
-  if (work.target.appearance == http::Appearance::AsNode) {
-    head.field("X-Content-Type-Options", "nosniff");
-    head.field("Content-Security-Policy", "sandbox");
-  }
-  if (cut) {
-    head.content_range(*cut, length);
-  } else if (answer->content_range) {
-    head.field("Content-Range", http::content_range_text(*answer->content_range));
-  }
-  if (chunked) {
-    head.field("Transfer-Encoding", "chunked");
-  } else if (length && status != 204 && status != 304) {
-    head.field("Content-Length", cut ? cut->length() : *length);
-  }
-  if (length) head.field("Accept-Ranges", "bytes");
-  head.field("Via", "1.1 larder");
-  std::array<char, 256> cache_status{};
-  head.field("Cache-Status", cache::write_cache_status(cache_status, work.status));
-  head.field("X-Request-Id", answer_id(work));
-  if (work.exchange.closing()) head.field("Connection", "close");
-  if (!head.finish()) {
+  const std::string_view head = write_passed_head(buffer, *answer, {status, length, cut, chunked},
+                                                  work.target.choice.authority.host(), facts(work));
+  if (head.empty()) {
     co_await fail(work, {base::ErrorCode::DataLoss, "the origin's head is too long"});
     co_return;
   }
   work.exchange.outcome.status = status;
   work.head_sent = true;
   net::Outgoing out;
-  out.head = head.text();
+  out.head = head;
   if (!co_await work.exchange.send(std::move(out)) || left == 0) co_return;
 
   bool ended = false;

@@ -387,8 +387,7 @@ net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view rea
 
 // An origin that fails is never a 4xx of ours: that would keep Delivery Optimization clients away
 // for 15 minutes.
-net::Task<void> RequestPath::fail(Work& work, const base::Error& error,
-                                  std::string_view lines) {
+net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::string_view lines) {
   if (work.head_sent) {
     work.exchange.outcome.complete = false;
     work.exchange.close_connection();

@@ -5,8 +5,6 @@
 namespace larder::signers {
 namespace {
 
-
-
 TEST(AcmeDirectory, IsReadWithItsConditions) {
   const auto directory = parse_acme_directory(
       R"({"newNonce":"https://a/n","newAccount":"https://a/a","newOrder":"https://a/o",
