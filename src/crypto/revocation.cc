@@ -70,6 +70,22 @@ base::Status check_times(base::WallTime this_update, std::optional<base::WallTim
   return {};
 }
 
+// Whoever signs an answer does so by the same clocks as what it says.
+base::Status check_signer(const X509* signer, base::WallTime now) {
+  const auto from = to_wall_time(X509_get0_notBefore(signer));
+  const auto until = to_wall_time(X509_get0_notAfter(signer));
+  if (!from) return std::unexpected(from.error());
+  if (!until) return std::unexpected(until.error());
+  const auto refuse = [&](const char* what, base::WallTime when) {
+    return fail(ErrorCode::Unauthenticated, "the OCSP answer's signer \"" +
+                                                name_text(X509_get_subject_name(signer)) + "\" " +
+                                                what + " " + base::to_rfc3339(when));
+  };
+  if (*from > now + kSkew) return refuse("is valid only from", *from);
+  if (*until + kSkew < now) return refuse("expired on", *until);
+  return {};
+}
+
 bool names_url(const DIST_POINT_NAME& point, std::string_view url) {
   if (point.type != 0) return false;  // relative to the issuer's name, which no URL is
   for (int i = 0; i < sk_GENERAL_NAME_num(point.name.fullname); ++i) {
@@ -217,11 +233,15 @@ Result<RevocationStatus> read_ocsp_response(std::string_view der, const Certific
     return fail_openssl(ErrorCode::Internal, "cannot verify an OCSP answer");
   }
   X509_VERIFY_PARAM* const rules = X509_STORE_get0_param(store.get());
-  X509_VERIFY_PARAM_set_time(rules, base::to_unix_seconds(now));
-  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
-  if (OCSP_basic_verify(basic.get(), known.get(), store.get(), 0) != 1) {
+  // OpenSSL knows no skew: whose turn it is to sign is looked at below.
+  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+  X509* signer = nullptr;
+  if (OCSP_basic_verify(basic.get(), known.get(), store.get(), 0) != 1 ||
+      OCSP_resp_get0_signer(basic.get(), &signer, known.get()) != 1) {
     return fail_openssl(ErrorCode::Unauthenticated, "the OCSP answer's signature is not good");
   }
+  LARDER_TRY(check_signer(signer, now));
+  LARDER_TRY(check_signer(issuer.native(), now));
   const OcspIdHandle id(OCSP_cert_to_id(EVP_sha1(), certificate.native(), issuer.native()));
   int status = V_OCSP_CERTSTATUS_UNKNOWN;
   int reason = -1;

@@ -33,9 +33,10 @@ base::Result<std::string> make_ocsp_request(const Certificate& certificate,
                                             const Certificate& issuer);
 
 // What a responder's answer (DER) says about the certificate. Unauthenticated when neither the
-// issuer nor a responder that it delegated to has signed it; FailedPrecondition when it is not
-// about this certificate, is out of date at `now`, or says that nobody knows the certificate. One
-// that does not say how long it holds is out of date after 7 days.
+// issuer nor a responder that it delegated to (RFC 6960 section 4.2.2.2) has signed it, or whoever
+// did is not valid at `now`; FailedPrecondition when it is not about this certificate, is out of
+// date at `now`, or says that nobody knows the certificate. One that does not say how long it holds
+// is out of date after 7 days. Clocks may differ by 5 minutes at every time that is compared.
 base::Result<RevocationStatus> read_ocsp_response(std::string_view der,
                                                   const Certificate& certificate,
                                                   const Certificate& issuer, base::WallTime now);

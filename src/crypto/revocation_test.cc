@@ -104,8 +104,10 @@ TEST(Revocation, ListThatDoesNotSayUntilWhenHoldsAWeek) {
   EXPECT_EQ(old.error().code, ErrorCode::FailedPrecondition);
 }
 
-// A good one of a day ago; without nextUpdate where `ends` is false.
-std::string answer_of(const testing::Pair& issuer, const Certificate& leaf, bool ends) {
+// A good one of the issuer's leaf of a day ago, with its signer's certificate; without nextUpdate
+// where `ends` is false.
+std::string answer_by(const testing::Pair& signer, const testing::Pair& issuer,
+                      const Certificate& leaf, bool ends) {
   const Handle<OCSP_BASICRESP, OCSP_BASICRESP_free> basic(OCSP_BASICRESP_new());
   const Handle<OCSP_CERTID, OCSP_CERTID_free> id(
       OCSP_cert_to_id(EVP_sha1(), leaf.native(), issuer.certificate.native()));
@@ -113,7 +115,7 @@ std::string answer_of(const testing::Pair& issuer, const Certificate& leaf, bool
   const Asn1TimeHandle until(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow + kDay)));
   OCSP_basic_add1_status(basic.get(), id.get(), V_OCSP_CERTSTATUS_GOOD, 0, nullptr, from.get(),
                          ends ? until.get() : nullptr);
-  EXPECT_EQ(OCSP_basic_sign(basic.get(), issuer.certificate.native(), issuer.key.native(),
+  EXPECT_EQ(OCSP_basic_sign(basic.get(), signer.certificate.native(), signer.key.native(),
                             EVP_sha256(), nullptr, 0),
             1);
   const Handle<OCSP_RESPONSE, OCSP_RESPONSE_free> response(
@@ -123,6 +125,32 @@ std::string answer_of(const testing::Pair& issuer, const Certificate& leaf, bool
   std::string text(reinterpret_cast<char*>(der), static_cast<std::size_t>(length));
   OPENSSL_free(der);
   return text;
+}
+
+std::string answer_of(const testing::Pair& issuer, const Certificate& leaf, bool ends) {
+  return answer_by(issuer, issuer, leaf, ends);
+}
+
+// A certificate that `issuer`, which need be no CA, signed; with a usage in openssl's notation.
+testing::Pair make_responder(const testing::Pair& issuer, const char* usage, base::WallTime from,
+                             base::WallTime until) {
+  auto wanted = content(false);
+  wanted.server_auth = false;
+  wanted.not_before = from;
+  wanted.not_after = until;
+  auto key = PrivateKey::generate(KeyAlgorithm::EcP256).value();
+  const auto root = make_root();
+  const auto plain = issue(wanted, key.public_key(), root.certificate, root.key).value();
+  CertificateHandle certificate(X509_dup(plain.native()));
+  // It names the key of the root above.
+  const int named = X509_get_ext_by_NID(certificate.get(), NID_authority_key_identifier, -1);
+  if (named >= 0) X509_EXTENSION_free(X509_delete_ext(certificate.get(), named));
+  const Handle<X509_EXTENSION, X509_EXTENSION_free> extension(
+      X509V3_EXT_conf_nid(nullptr, nullptr, NID_ext_key_usage, usage));
+  EXPECT_EQ(X509_add_ext(certificate.get(), extension.get(), -1), 1);
+  X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.certificate.native()));
+  EXPECT_GT(X509_sign(certificate.get(), issuer.key.native(), EVP_sha256()), 0);
+  return {std::move(key), Certificate::adopt(std::move(certificate)).value()};
 }
 
 TEST(Revocation, AnswerThatDoesNotSayUntilWhenHoldsAWeek) {
@@ -141,10 +169,7 @@ TEST(Revocation, AnswerThatDoesNotSayUntilWhenHoldsAWeek) {
 TEST(Revocation, ClocksMayDifferByFiveMinutesAtEachEdge) {
   constexpr std::chrono::minutes kSkew{5};
   constexpr std::chrono::seconds kTick{1};
-  auto root = make_root();
-  auto older = content(true);
-  older.not_before -= kDay;  // it signs for somebody with another clock too
-  root.certificate = issue_self_signed(older, root.key).value();
+  const auto root = make_root();
   const auto [key, leaf] = make_leaf(root);
   const auto check = [&](const auto& holds_at, bool ends) {
     const auto from = kNow - kDay;
@@ -169,6 +194,64 @@ TEST(Revocation, ClocksMayDifferByFiveMinutesAtEachEdge) {
           return read_ocsp_response(answer, leaf, root.certificate, now).has_value();
         },
         ends);
+  }
+}
+
+// RFC 6960 section 4.2.2.2.
+TEST(Revocation, ResponderOfTheIssuersSpeaksForIt) {
+  const auto root = make_root();
+  const auto stranger = make_root();  // of the same name
+  const auto [key, leaf] = make_leaf(root);
+  const auto reads = [&](const testing::Pair& signer) {
+    return read_ocsp_response(answer_by(signer, root, leaf, true), leaf, root.certificate, kNow);
+  };
+  const auto made = [&](const testing::Pair& issuer, const char* usage) {
+    return make_responder(issuer, usage, kNow - kDay, kNow + kDay);
+  };
+  const auto good = reads(made(root, "OCSPSigning"));
+  EXPECT_TRUE(good) << good.error().message;
+  for (const auto& other : {made(root, "serverAuth"), made(stranger, "OCSPSigning"),
+                            made(made(root, "OCSPSigning"), "OCSPSigning"), stranger}) {
+    const auto refused = reads(other);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::Unauthenticated);
+  }
+}
+
+TEST(Revocation, ClocksMayDifferByFiveMinutesForWhoeverSignsToo) {
+  constexpr std::chrono::minutes kSkew{5};
+  constexpr std::chrono::seconds kTick{1};
+  const auto root = make_root();
+  const auto [key, leaf] = make_leaf(root);
+  const auto begin = kNow - kDay / 2;
+  const auto end = kNow + kDay / 2;
+  const auto responder = make_responder(root, "OCSPSigning", begin, end);
+  const auto of_responder = answer_by(responder, root, leaf, true);
+  const auto check = [&](const std::string& answer, const Certificate& issuer, base::WallTime now,
+                         const char* refusal) {
+    const auto status = read_ocsp_response(answer, leaf, issuer, now);
+    if (refusal == nullptr) {
+      EXPECT_TRUE(status) << status.error().message;
+      return;
+    }
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::Unauthenticated);
+    EXPECT_NE(status.error().message.find(refusal), std::string::npos) << status.error().message;
+  };
+  check(of_responder, root.certificate, begin - kSkew - kTick, "is valid only from");
+  check(of_responder, root.certificate, begin - kSkew, nullptr);
+  check(of_responder, root.certificate, end + kSkew, nullptr);
+  check(of_responder, root.certificate, end + kSkew + kTick, "expired on");
+
+  // The issuer itself, whose answer reaches as far as it does.
+  auto brief = content(true);
+  brief.not_before = begin;
+  brief.not_after = end;
+  const testing::Pair issuer{root.key, issue_self_signed(brief, root.key).value()};
+  for (const std::string& answer : {answer_of(issuer, leaf, true), of_responder}) {
+    check(answer, issuer.certificate, end + kSkew, nullptr);
+    check(answer, issuer.certificate, end + kSkew + kTick, "expired on");
+    check(answer, issuer.certificate, begin - kSkew - kTick, "is valid only from");
   }
 }
 
