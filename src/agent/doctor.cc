@@ -12,10 +12,12 @@
 #include <optional>
 
 #include "agent/doctor_findings.h"
+#include "agent/doctor_revocation.h"
 #include "agent/url.h"
 #include "base/address.h"
 #include "base/unique_fd.h"
 #include "client/http_client.h"
+#include "client/revocation_look.h"
 #include "crypto/tls_probe.h"
 
 namespace larder::agent {
@@ -145,6 +147,17 @@ class Doctor {
       add(std::move(finding));
     }
     add(judge_inspection(shown->chain.front(), what_.expected));
+    const client::HttpExchange ask = [&](const client::HttpRequest& request) {
+      client::HttpRequest routed = request;
+      if (const auto url = parse_url(request.url)) {
+        routed.proxy = proxy_for(what_.environment, url->scheme, url->host);
+      }
+      return what_.ask(routed);
+    };
+    for (Finding& finding : examine_revocation(
+             shown->chain, shown->staple, client::read_trusted(what_.trust), ask, clock_.wall())) {
+      add(std::move(finding));
+    }
     return true;
   }
 

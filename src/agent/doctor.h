@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "client/exchange.h"
 
 namespace larder::agent {
 
@@ -29,6 +30,9 @@ struct Examination {
   std::string object;                 // URL of an object at its origin, read through the node
   std::vector<std::string> expected;  // SHA-256 of the certificates that the node says it shows
   std::map<std::string, std::string> environment;  // of the client: its proxy settings
+  // Asks a responder or a list that the chain names; it decides what may be reached, and when it
+  // took too long. A proxy of the environment is set already.
+  client::HttpExchange ask;
 };
 
 struct Diagnosis {
@@ -38,8 +42,8 @@ struct Diagnosis {
 };
 
 // Makes some connections and reads at most 40 MiB; takes a minute and a half when everything times
-// out. An error when the examination itself makes no sense: a URL that is none, trust that cannot
-// be read.
+// out, besides what `ask` takes. An error when the examination itself makes no sense: a URL that is
+// none, trust that cannot be read.
 base::Result<Diagnosis> examine(const Examination& what, const base::Clock& clock);
 
 }  // namespace larder::agent

@@ -8,6 +8,7 @@
 #include "cli/common_options.h"
 #include "cli/control.h"
 #include "cli/output.h"
+#include "cli/revocation_requests.h"
 #include "node/settings.h"
 
 // POSIX leaves its declaration to the program.
@@ -63,26 +64,25 @@ std::string url_of(const char* scheme, const std::string& name, std::uint16_t po
 }
 
 // Every way to the node of this machine's settings.
-Result<std::vector<agent::Examination>> own_ways(const DoctorOptions& options) {
-  const auto settings = node::load_node_settings(config_path(options.config));
-  if (!settings) return std::unexpected(settings.error());
-  if (settings->connection_names.empty()) {
+Result<std::vector<agent::Examination>> own_ways(const DoctorOptions& options,
+                                                 const node::NodeSettings& settings) {
+  if (settings.connection_names.empty()) {
     return base::fail(base::ErrorCode::FailedPrecondition,
                       "the settings have no connection_names: what do clients call the node?");
   }
   agent::Examination base;
   base.address = options.address;
-  base.trust = options.trust.empty() ? settings->client_trust : options.trust;
+  base.trust = options.trust.empty() ? settings.client_trust : options.trust;
   base.object = options.object;
-  base.expected = shown_certificates(*settings);
+  base.expected = shown_certificates(settings);
   std::vector<agent::Examination> ways;
-  const std::size_t names = std::min(settings->connection_names.size(), kNamesLimit);
+  const std::size_t names = std::min(settings.connection_names.size(), kNamesLimit);
   for (std::size_t i = 0; i < names; ++i) {
     for (const auto& [scheme, listen] :
-         {std::pair{"http", &settings->http_listen}, std::pair{"https", &settings->https_listen}}) {
+         {std::pair{"http", &settings.http_listen}, std::pair{"https", &settings.https_listen}}) {
       if (listen->empty()) continue;
       agent::Examination way = base;
-      way.url = url_of(scheme, settings->connection_names[i], listen->front().port);
+      way.url = url_of(scheme, settings.connection_names[i], listen->front().port);
       ways.push_back(std::move(way));
     }
   }
@@ -115,8 +115,16 @@ void print(const agent::Diagnosis& diagnosis) {
 int doctor(const DoctorOptions& options) {
   const char* const what = "cannot examine";
   std::vector<agent::Examination> ways;
+  // A URL is looked at without a node's settings, unless they are named.
+  Result<node::NodeSettings> settings = node::NodeSettings();
+  if (options.url.empty() || !options.config.empty()) {
+    settings = node::load_node_settings(config_path(options.config));
+    if (!settings) {
+      return report(settings.error(), what, "name a node's URL, or its settings with --config");
+    }
+  }
   if (options.url.empty()) {
-    auto own = own_ways(options);
+    auto own = own_ways(options, *settings);
     if (!own) return report(own.error(), what, "name a node's URL, or its settings with --config");
     ways = std::move(*own);
   } else {
@@ -129,10 +137,12 @@ int doctor(const DoctorOptions& options) {
     ways.push_back(std::move(way));
   }
   const base::SystemClock clock;
+  const client::HttpExchange ask = revocation_requests(*settings, clock);
   bool is_well = true;
   json targets = json::array();
   for (agent::Examination& way : ways) {
     way.environment = proxy_environment();
+    way.ask = ask;
     const auto diagnosis = agent::examine(way, clock);
     if (!diagnosis) {
       report(diagnosis.error(), what + (" " + printable(way.url)));
@@ -156,7 +166,10 @@ void add_doctor_command(Command& root) {
   add_common_options(
       root.command("doctor",
                    "Behave as a client towards a node, and say what is wrong and what mends it. "
-                   "Exit code 1 when something is wrong.")
+                   "Exit code 1 when something is wrong. Responders and revocation lists that "
+                   "certificates "
+                   "name are asked as the node of the settings would, where --config names them or "
+                   "no URL is given.")
           .positional(
               "URL", options->url,
               "The node as clients call it; with a path, that is read. Without a URL: every "

@@ -2,6 +2,7 @@
 
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
+#include <openssl/tls1.h>
 #include <openssl/x509v3.h>
 
 #include "crypto/handles.h"
@@ -33,6 +34,7 @@ using UrlsHandle =
 using PointsHandle =
     std::unique_ptr<STACK_OF(DIST_POINT),
                     decltype([](STACK_OF(DIST_POINT) * points) { CRL_DIST_POINTS_free(points); })>;
+using FeaturesHandle = Handle<TLS_FEATURE, TLS_FEATURE_free>;
 using DistributionPointHandle = Handle<ISSUING_DIST_POINT, ISSUING_DIST_POINT_free>;
 using BorrowedChain =
     std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * chain) { sk_X509_free(chain); })>;
@@ -194,6 +196,17 @@ RevocationPlaces revocation_places(const Certificate& certificate) {
     }
   }
   return places;
+}
+
+bool demands_staple(const Certificate& certificate) {
+  const FeaturesHandle features(static_cast<TLS_FEATURE*>(
+      X509_get_ext_d2i(certificate.native(), NID_tlsfeature, nullptr, nullptr)));
+  for (int i = 0; i < sk_ASN1_INTEGER_num(features.get()); ++i) {
+    if (ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features.get(), i)) == TLSEXT_TYPE_status_request) {
+      return true;
+    }
+  }
+  return false;
 }
 
 Result<std::string> make_ocsp_request(const Certificate& certificate, const Certificate& issuer) {

@@ -20,6 +20,10 @@ struct RevocationPlaces {
 };
 RevocationPlaces revocation_places(const Certificate& certificate);
 
+// The certificate says that its server staples an OCSP answer, so that clients may refuse it
+// without one ("must-staple", RFC 7633).
+bool demands_staple(const Certificate& certificate);
+
 struct RevocationStatus {
   bool is_revoked = false;
   std::optional<base::WallTime> revoked_at;

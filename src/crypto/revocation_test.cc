@@ -1,10 +1,10 @@
 #include "crypto/revocation.h"
 
 #include <gtest/gtest.h>
-#include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
 
 #include "crypto/handles.h"
+#include "crypto/ocsp_testing.h"
 #include "crypto/testing.h"
 
 namespace larder::crypto {
@@ -104,31 +104,11 @@ TEST(Revocation, ListThatDoesNotSayUntilWhenHoldsAWeek) {
   EXPECT_EQ(old.error().code, ErrorCode::FailedPrecondition);
 }
 
-// A good one of the issuer's leaf of a day ago, with its signer's certificate; without nextUpdate
-// where `ends` is false.
-std::string answer_by(const testing::Pair& signer, const testing::Pair& issuer,
-                      const Certificate& leaf, bool ends) {
-  const Handle<OCSP_BASICRESP, OCSP_BASICRESP_free> basic(OCSP_BASICRESP_new());
-  const Handle<OCSP_CERTID, OCSP_CERTID_free> id(
-      OCSP_cert_to_id(EVP_sha1(), leaf.native(), issuer.certificate.native()));
-  const Asn1TimeHandle from(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow - kDay)));
-  const Asn1TimeHandle until(ASN1_TIME_set(nullptr, base::to_unix_seconds(kNow + kDay)));
-  OCSP_basic_add1_status(basic.get(), id.get(), V_OCSP_CERTSTATUS_GOOD, 0, nullptr, from.get(),
-                         ends ? until.get() : nullptr);
-  EXPECT_EQ(OCSP_basic_sign(basic.get(), signer.certificate.native(), signer.key.native(),
-                            EVP_sha256(), nullptr, 0),
-            1);
-  const Handle<OCSP_RESPONSE, OCSP_RESPONSE_free> response(
-      OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()));
-  unsigned char* der = nullptr;
-  const int length = i2d_OCSP_RESPONSE(response.get(), &der);
-  std::string text(reinterpret_cast<char*>(der), static_cast<std::size_t>(length));
-  OPENSSL_free(der);
-  return text;
-}
-
+// A good one of the issuer's own of a day ago; without nextUpdate where `ends` is false.
 std::string answer_of(const testing::Pair& issuer, const Certificate& leaf, bool ends) {
-  return answer_by(issuer, issuer, leaf, ends);
+  testing::OcspAnswer answer;
+  if (!ends) answer.next_update.reset();
+  return testing::ocsp_answer(issuer, issuer.certificate, leaf, answer);
 }
 
 // A certificate that `issuer`, which need be no CA, signed; with a usage in openssl's notation.
@@ -203,7 +183,8 @@ TEST(Revocation, ResponderOfTheIssuersSpeaksForIt) {
   const auto stranger = make_root();  // of the same name
   const auto [key, leaf] = make_leaf(root);
   const auto reads = [&](const testing::Pair& signer) {
-    return read_ocsp_response(answer_by(signer, root, leaf, true), leaf, root.certificate, kNow);
+    return read_ocsp_response(testing::ocsp_answer(signer, root.certificate, leaf), leaf,
+                              root.certificate, kNow);
   };
   const auto made = [&](const testing::Pair& issuer, const char* usage) {
     return make_responder(issuer, usage, kNow - kDay, kNow + kDay);
@@ -226,7 +207,7 @@ TEST(Revocation, ClocksMayDifferByFiveMinutesForWhoeverSignsToo) {
   const auto begin = kNow - kDay / 2;
   const auto end = kNow + kDay / 2;
   const auto responder = make_responder(root, "OCSPSigning", begin, end);
-  const auto of_responder = answer_by(responder, root, leaf, true);
+  const auto of_responder = testing::ocsp_answer(responder, root.certificate, leaf);
   const auto check = [&](const std::string& answer, const Certificate& issuer, base::WallTime now,
                          const char* refusal) {
     const auto status = read_ocsp_response(answer, leaf, issuer, now);
@@ -293,6 +274,24 @@ TEST(Revocation, PlacesAreThoseOfTheCertificate) {
       revocation_places(issue(wanted, key.public_key(), root.certificate, root.key).value());
   EXPECT_EQ(places.lists, (std::vector<std::string>{"http://ca.test/list.crl"}));
   EXPECT_TRUE(places.responders.empty());
+}
+
+TEST(Revocation, StapleIsDemandedByTheFeatureOfThatNumberOnly) {
+  const auto root = make_root();
+  const auto [key, leaf] = make_leaf(root);
+  EXPECT_FALSE(demands_staple(leaf));
+  for (const auto& [features, expected] :
+       {std::pair{"status_request", true}, std::pair{"status_request_v2", false},
+        std::pair{"17,5", true}, std::pair{"DER:0500", false}}) {
+    const CertificateHandle certificate(X509_dup(leaf.native()));
+    const Handle<X509_EXTENSION, X509_EXTENSION_free> extension(
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_tlsfeature, features));
+    ASSERT_EQ(X509_add_ext(certificate.get(), extension.get(), -1), 1) << features;
+    X509_up_ref(certificate.get());
+    EXPECT_EQ(demands_staple(Certificate::adopt(CertificateHandle(certificate.get())).value()),
+              expected)
+        << features;
+  }
 }
 
 TEST(Revocation, RequestNamesTheCertificate) {

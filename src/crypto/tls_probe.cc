@@ -31,12 +31,20 @@ bool wait_for(int fd, int wanted, base::SteadyTime deadline) {
 }
 
 Result<TlsShown> shown_by(SSL* ssl) {
-  TlsShown shown{
-      .version = SSL_get_version(ssl), .cipher = SSL_get_cipher_name(ssl), .alpn = {}, .chain = {}};
+  TlsShown shown{.version = SSL_get_version(ssl),
+                 .cipher = SSL_get_cipher_name(ssl),
+                 .alpn = {},
+                 .chain = {},
+                 .staple = {}};
   const unsigned char* protocol = nullptr;
   unsigned int length = 0;
   SSL_get0_alpn_selected(ssl, &protocol, &length);
   if (length > 0) shown.alpn.assign(reinterpret_cast<const char*>(protocol), length);
+  unsigned char* staple = nullptr;  // the session keeps it
+  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
+  if (staple != nullptr && size > 0) {
+    shown.staple.assign(reinterpret_cast<const char*>(staple), static_cast<std::size_t>(size));
+  }
   STACK_OF(X509)* const sent = SSL_get_peer_cert_chain(ssl);  // of a client: with the leaf
   for (int i = 0; i < sk_X509_num(sent); ++i) {
     X509* const certificate = sk_X509_value(sent, i);
@@ -62,6 +70,7 @@ Result<TlsShown> probe_tls(int fd, const std::string& name, base::SteadyTime dea
   constexpr unsigned char kProtocols[] = "\x08http/1.1";
   if (!ssl || SSL_set_fd(ssl.get(), fd) != 1 ||
       SSL_set_alpn_protos(ssl.get(), kProtocols, sizeof(kProtocols) - 1) != 0 ||
+      SSL_set_tlsext_status_type(ssl.get(), TLSEXT_STATUSTYPE_ocsp) != 1 ||
       (!parse_address(name) && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1)) {
     return fail_openssl(ErrorCode::Internal, "cannot make a TLS client");
   }

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
-#include "node/revocation_look.h"
+#include "client/revocation_look.h"
 
 namespace larder::node {
 
@@ -194,13 +194,14 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
   for (const ShownCertificate& each : shown) ids.push_back(each.chain.front().sha256_hex());
   if (ids == looked_at_ && now < next_look_ && next_look_ <= now + kLookPause) return;
   const WatchSettings settings = surroundings_.settings();
-  const auto trusted = read_trusted(settings.client_trust);
+  const auto trusted = client::read_trusted(settings.client_trust);
   base::WallTime next = now + kLookPause;
   auto staples = std::make_shared<net::Staples>();
   std::vector<Revocation> revocations;
   std::set<std::string> still_revoked;
   for (std::size_t i = 0; i < shown.size(); ++i) {
-    const RevocationLook look = node::look_for_revocation(shown[i].chain, trusted, exchange, now);
+    const client::RevocationLook look =
+        client::look_for_revocation(shown[i].chain, trusted, exchange, now);
     Revocation revocation{.name = shown[i].name,
                           .id = ids[i],
                           .state = Revocation::State::Unknown,

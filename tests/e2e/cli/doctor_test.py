@@ -6,10 +6,12 @@ import socket
 import pytest
 
 from support.authority import Authority
+from support.issuer import Issuer
 from support.larder import PROGRAM, Node, larder, origin_table
 from support.origin import Origin
 from support.ports import free_port
 from support.program import run
+from support.wait import wait_until
 
 NAME = "node1.larder.test"
 OBJECT = "http://packages.test/big.bin"
@@ -219,3 +221,103 @@ def test_wrong_usage():
     assert larder("doctor", "ftp://node1", check=False).returncode == 2
     assert larder("doctor", "https://node1", "--address", "node1", check=False).returncode == 2
     assert larder("doctor", "https://node1", "--trust", "/absent.pem", check=False).returncode == 1
+
+
+# Revocation: `issuer` is asked on this machine, which the node's settings have to allow.
+
+def findings(done, target, *checks):
+    found = {one["target"]: one for one in json.loads(done.stdout)["targets"]}[target]
+    return [(one["verdict"], one["text"], one["fix"]) for one in found["checks"] if one["check"] in checks]
+
+
+@pytest.fixture
+def issuer(tmp_path, authority):
+    made = Issuer(tmp_path / "issuer", authority)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def published(tmp_path, authority, issuer):
+    """A node whose certificate names a responder and a list, and its certificate."""
+    node = Node(tmp_path / "node", names=["127.0.0.1"], client_trust=[str(authority.root)],
+                request_allow_addresses=["127.0.0.1"]).start()
+    chain = authority.sign(node.request_certificate(addresses=["127.0.0.1"]), extensions=issuer.extensions())
+    issuer.record(chain)
+    issuer.answer()
+    node.import_certificate(chain)
+    yield node, chain
+    node.stop()
+
+
+def test_responder_list_and_staple_are_looked_at(published, issuer):
+    node, chain = published
+    target = f"https://127.0.0.1:{node.https_port}"
+    responder, published_list = f"http://127.0.0.1:{issuer.port}/ (OCSP)", f"{issuer.web.url}/issuing.crl"
+
+    def look(*checks):
+        return findings(node.cli("doctor", "--json", check=False), target, *checks)
+
+    wait_until(lambda: look("staple")[0][0] == "ok")
+    assert "says good, until 20" in look("staple")[0][1]
+    by_responder, by_list = look("revocation")
+    assert by_responder[0] == by_list[0] == "ok"
+    assert f"is not revoked, says {responder}, until" in by_responder[1] and published_list in by_list[1]
+
+    issuer.record(chain, "261101000000Z,keyCompromise")
+    for verdict, text, fix in look("revocation"):
+        assert verdict == "wrong" and "is revoked since 2026-11-01T00:00:00Z (keyCompromise)" in text
+        assert "larder cert request" in fix
+    printed = node.cli("doctor", check=False)
+    assert printed.returncode == 1 and "  wrong   revocation \"" in printed.stdout
+
+    issuer.responder.kill()
+    (issuer.web.files / "issuing.crl").unlink()
+    refused, missing = look("revocation")
+    assert refused[0] == missing[0] == "warning"
+    assert "cannot be had from here" in refused[1] and f"127.0.0.1:{issuer.port}" in refused[1]
+    assert f"{published_list}: answered with 404" in missing[1] and "firewall and proxy" in missing[2]
+    assert node.cli("doctor", check=False).returncode == 0, "a doubt is no mistake"
+
+    (issuer.web.files / "issuing.crl").write_text("no list")
+    assert "answers, and says nothing" in look("revocation")[1][1]
+
+
+def test_address_that_a_certificate_names_is_judged_as_the_nodes_requests_are(published, issuer, authority):
+    """Whoever runs the examined server wrote it: this machine's own is not asked unless settings say so."""
+    node, _ = published
+    target = f"https://127.0.0.1:{node.https_port}"
+    wait_until(lambda: json.loads(node.cli("cert", "list", "--json").stdout)["watch"]["revocation"])  # it asked
+    issuer.responder.kill()
+    asked = len(issuer.web.requests())
+    done = larder("doctor", target, "--trust", authority.root, "--json", check=False)
+    for verdict, text, _ in findings(done, target, "revocation"):
+        assert verdict == "warning" and "was not asked for" in text and "own and not allowed" in text
+    assert len(issuer.web.requests()) == asked
+    done = larder("doctor", target, "--trust", authority.root, "--config", node.config, "--json", check=False)
+    assert [one[0] for one in findings(done, target, "revocation")] == ["warning", "ok"]
+    assert len(issuer.web.requests()) == asked + 1
+
+
+def test_staple_of_a_server_that_is_revoked_or_missing_where_it_is_demanded(tmp_path, authority, issuer):
+    """Shown by nginx, which staples what it is told to."""
+    key, request = tmp_path / "key.pem", tmp_path / "request.pem"
+    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", key,
+        "-out", request, "-subj", f"/CN={NAME}")
+    chain = authority.sign(request, names=f"DNS:{NAME}", extensions=issuer.extensions(crl=False) +
+                           "tlsfeature=status_request\n")
+    issuer.record(chain, "261101000000Z,superseded")
+    issuer.answer()
+    staple = tmp_path / "staple.der"
+    run("openssl", "ocsp", "-issuer", authority.intermediate, "-cert", chain, "-url", f"http://127.0.0.1:{issuer.port}/",
+        "-respout", staple, "-noverify")
+    for number, (lines, words) in enumerate((
+            (f"ssl_stapling on; ssl_stapling_file {staple};", "(superseded), says the stapled OCSP answer"),
+            ("", "the certificate demands one (must-staple)"))):
+        server = Origin(tmp_path / f"web{number}", certificate=type("Issued", (), {"chain": chain, "key": key}),
+                        extra=lines).start()
+        try:
+            found = remote(None, authority, port=server.tls_port)
+        finally:
+            server.stop()
+        assert found["staple"]["verdict"] == "wrong" and words in found["staple"]["text"], found["staple"]

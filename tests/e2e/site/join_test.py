@@ -56,6 +56,12 @@ def test_node_answers_where_its_certificate_says_the_revocation_list_is(site, jo
     found = wait_until(lambda: json.loads(joined.cli("cert", "list", "--json").stdout)["watch"]["revocation"])
     assert [(one["name"], one["state"], one["source"]) for one in found] == [("site-role", "good", url)]
 
+    # Nor need its settings allow this machine's addresses for the doctor.
+    done = larder("doctor", f"https://127.0.0.1:{joined.content_port}", "--trust", site.root, "--config", joined.config,
+                  "--json", check=False)
+    looked = [one for one in json.loads(done.stdout)["targets"][0]["checks"] if one["check"] == "revocation"]
+    assert [one["verdict"] for one in looked] == ["ok"] and f"not revoked, says {url}" in looked[0]["text"], looked
+
 
 def test_second_node_joins_and_appears(site, joined, make_node):
     second = make_node("node2")

@@ -1,4 +1,5 @@
-// One look at what issuers say about a chain.
+// One look at what issuers say about a chain. Whoever calls decides, in the exchange, by which way
+// requests leave and what they may reach: the addresses are what somebody wrote into certificates.
 #pragma once
 
 #include <optional>
@@ -11,7 +12,7 @@
 #include "crypto/certificate.h"
 #include "crypto/revocation.h"
 
-namespace larder::node {
+namespace larder::client {
 
 struct RevocationLook {
   bool is_known = false;    // at least the leaf's status is
@@ -25,6 +26,14 @@ struct RevocationLook {
   std::optional<base::WallTime> staple_until;
 };
 
+// What one place says about a certificate.
+struct PlaceAnswer {
+  enum class Kind { Responder, List };
+  Kind kind = Kind::Responder;
+  std::string url;
+  base::Result<crypto::RevocationStatus> status;
+};
+
 // The certificates of the files, as far as they can be read; no files: those of the system's store,
 // which the import proves chains by then.
 std::vector<crypto::Certificate> read_trusted(std::vector<std::string> files);
@@ -33,6 +42,17 @@ std::vector<crypto::Certificate> read_trusted(std::vector<std::string> files);
 // are certificates that may have issued the chain's last.
 RevocationLook look_for_revocation(std::span<const crypto::Certificate> chain,
                                    std::span<const crypto::Certificate> trusted,
-                                   const client::HttpExchange& exchange, base::WallTime now);
+                                   const HttpExchange& exchange, base::WallTime now);
 
-}  // namespace larder::node
+// What every place that the certificate names says, OCSP before lists: to find out which of them
+// can be had. Each is asked for at most 10 s.
+std::vector<PlaceAnswer> ask_every_place(const crypto::Certificate& certificate,
+                                         const crypto::Certificate& issuer,
+                                         const HttpExchange& exchange, base::WallTime now);
+
+// That of the certificate's issuer, of the chain before the trusted ones; null when none is.
+const crypto::Certificate* issuer_of(const crypto::Certificate& certificate,
+                                     std::span<const crypto::Certificate> chain,
+                                     std::span<const crypto::Certificate> trusted);
+
+}  // namespace larder::client

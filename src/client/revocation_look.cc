@@ -1,4 +1,4 @@
-#include "node/revocation_look.h"
+#include "client/revocation_look.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "crypto/system_trust.h"
 
-namespace larder::node {
+namespace larder::client {
 
 using base::Result;
 using crypto::Certificate;
@@ -27,7 +27,7 @@ struct Said {
   std::string staple;  // empty when it came from a list
 };
 
-Result<std::string> fetch(const client::HttpExchange& exchange, client::HttpRequest request) {
+Result<std::string> fetch(const HttpExchange& exchange, HttpRequest request) {
   request.timeout = kTimeout;
   auto answer = exchange(request);
   if (!answer) return std::unexpected(answer.error());
@@ -39,11 +39,11 @@ Result<std::string> fetch(const client::HttpExchange& exchange, client::HttpRequ
 }
 
 Result<Said> ask_responder(const std::string& url, const Certificate& certificate,
-                           const Certificate& issuer, const client::HttpExchange& exchange,
+                           const Certificate& issuer, const HttpExchange& exchange,
                            base::WallTime now) {
   auto body = crypto::make_ocsp_request(certificate, issuer);
   if (!body) return std::unexpected(body.error());
-  client::HttpRequest request;
+  HttpRequest request;
   request.method = "POST";
   request.url = url;
   request.fields = {{"Content-Type", "application/ocsp-request"}};
@@ -57,9 +57,9 @@ Result<Said> ask_responder(const std::string& url, const Certificate& certificat
 }
 
 Result<Said> read_list(const std::string& url, const Certificate& certificate,
-                       const Certificate& issuer, const client::HttpExchange& exchange,
+                       const Certificate& issuer, const HttpExchange& exchange,
                        base::WallTime now) {
-  client::HttpRequest request;
+  HttpRequest request;
   request.url = url;
   request.body_limit = kListLimit;
   const auto list = fetch(exchange, std::move(request));
@@ -71,7 +71,7 @@ Result<Said> read_list(const std::string& url, const Certificate& certificate,
 
 // The first answer that can be believed; the last error, and NotFound when no place is named.
 Result<Said> status_of(const Certificate& certificate, const Certificate& issuer,
-                       const client::HttpExchange& exchange, base::WallTime now) {
+                       const HttpExchange& exchange, base::WallTime now) {
   const crypto::RevocationPlaces places = crypto::revocation_places(certificate);
   Result<Said> last = base::fail(base::ErrorCode::NotFound, "");
   for (const std::string& url : places.responders) {
@@ -105,17 +105,6 @@ bool names_places(const Certificate& certificate) {
   return !places.responders.empty() || !places.lists.empty();
 }
 
-const Certificate* issuer_of(const Certificate& certificate, std::span<const Certificate> chain,
-                             std::span<const Certificate> trusted) {
-  for (const std::span<const Certificate> all : {chain, trusted}) {
-    const auto found = std::ranges::find_if(all, [&](const Certificate& other) {
-      return !(other == certificate) && other.is_issuer_of(certificate);
-    });
-    if (found != all.end()) return &*found;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 std::vector<Certificate> read_trusted(std::vector<std::string> files) {
@@ -139,7 +128,7 @@ std::vector<Certificate> read_trusted(std::vector<std::string> files) {
 
 RevocationLook look_for_revocation(std::span<const Certificate> chain,
                                    std::span<const Certificate> trusted,
-                                   const client::HttpExchange& exchange, base::WallTime now) {
+                                   const HttpExchange& exchange, base::WallTime now) {
   RevocationLook look;
   for (const Certificate& certificate : chain) {
     if (certificate.is_self_signed()) break;  // roots are taken back by taking trust away
@@ -182,4 +171,32 @@ RevocationLook look_for_revocation(std::span<const Certificate> chain,
   return look;
 }
 
-}  // namespace larder::node
+std::vector<PlaceAnswer> ask_every_place(const Certificate& certificate, const Certificate& issuer,
+                                         const HttpExchange& exchange, base::WallTime now) {
+  const crypto::RevocationPlaces places = crypto::revocation_places(certificate);
+  std::vector<PlaceAnswer> all;
+  const auto add = [&](PlaceAnswer::Kind kind, const std::string& url, const Result<Said>& said) {
+    all.push_back(
+        {kind, url, said ? Result<RevocationStatus>(said->status) : std::unexpected(said.error())});
+  };
+  for (const std::string& url : places.responders) {
+    add(PlaceAnswer::Kind::Responder, url, ask_responder(url, certificate, issuer, exchange, now));
+  }
+  for (const std::string& url : places.lists) {
+    add(PlaceAnswer::Kind::List, url, read_list(url, certificate, issuer, exchange, now));
+  }
+  return all;
+}
+
+const Certificate* issuer_of(const Certificate& certificate, std::span<const Certificate> chain,
+                             std::span<const Certificate> trusted) {
+  for (const std::span<const Certificate> all : {chain, trusted}) {
+    const auto found = std::ranges::find_if(all, [&](const Certificate& other) {
+      return !(other == certificate) && other.is_issuer_of(certificate);
+    });
+    if (found != all.end()) return &*found;
+  }
+  return nullptr;
+}
+
+}  // namespace larder::client

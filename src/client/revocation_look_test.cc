@@ -1,4 +1,4 @@
-#include "node/revocation_look.h"
+#include "client/revocation_look.h"
 
 #include <gtest/gtest.h>
 
@@ -10,12 +10,12 @@
 #include "base/testing.h"
 #include "crypto/testing.h"
 
-namespace larder::node {
+namespace larder::client {
 namespace {
 
 using crypto::testing::kNow;
 
-base::Result<client::HttpResponse> nobody(const client::HttpRequest&) {
+base::Result<HttpResponse> nobody(const HttpRequest&) {
   return base::fail(base::ErrorCode::Unavailable, "nobody is there");
 }
 
@@ -89,4 +89,4 @@ TEST(RevocationLook, IntermediateOfAnUnknownIssuerIsAnError) {
 }
 
 }  // namespace
-}  // namespace larder::node
+}  // namespace larder::client

@@ -1,0 +1,96 @@
+#include "cli/revocation_requests.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "base/encoding.h"
+#include "http/target.h"
+#include "node/request_route.h"
+#include "node/site_link.h"
+
+namespace larder::cli {
+
+using base::Result;
+using client::HttpRequest;
+using client::HttpResponse;
+
+namespace {
+
+constexpr std::chrono::seconds kAllRequests{30};
+
+// Where this node's own listener answers for the URL; empty: it does not.
+std::string own_listener(std::string_view url, const node::NodeSettings& settings) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return {};
+  url.remove_prefix(kScheme.size());
+  const std::size_t path = url.find('/');
+  if (path == std::string_view::npos || node::issuer_of_list(url.substr(path)).empty()) return {};
+  const auto authority = http::parse_authority(url.substr(0, path));
+  if (!authority) return {};
+  std::string_view host = authority->host();
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  if (std::ranges::none_of(settings.connection_names, [&](const std::string& name) {
+        return base::equals_ignoring_case(name, host);
+      })) {
+    return {};
+  }
+  const int port = authority->port() == 0 ? 80 : authority->port();
+  for (const base::ListenAddress& listen : settings.http_listen) {
+    if (listen.port != port) continue;
+    if (listen.address == "0.0.0.0") return "127.0.0.1";
+    return listen.address == "::" ? "::1" : listen.address;
+  }
+  return {};
+}
+
+class Requests {
+ public:
+  Requests(const node::NodeSettings& settings, const base::Clock& clock)
+      : settings_(settings), clock_(clock) {}
+
+  Result<HttpResponse> perform(const HttpRequest& request) {
+    if (const auto before = failed_.find(request.url); before != failed_.end()) {
+      return std::unexpected(before->second);
+    }
+    auto answer = ask(request);
+    if (!answer) failed_.emplace(request.url, answer.error());
+    return answer;
+  }
+
+ private:
+  Result<HttpResponse> ask(HttpRequest request) {
+    const base::SteadyTime now = clock_.steady();
+    if (!end_) end_ = now + kAllRequests;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end_ - now);
+    if (left.count() <= 0) {
+      return base::fail(base::ErrorCode::DeadlineExceeded,
+                        "not asked: the others took 30 s already");
+    }
+    request.timeout = std::min(request.timeout, left);
+    if (std::string own = own_listener(request.url, settings_); !own.empty()) {
+      request.connect_to = std::move(own);
+    } else {
+      LARDER_TRY(
+          node::set_request_route(request, request.url, node::UrlSource::Elsewhere, settings_));
+    }
+    return node::with_advice(client_.perform(request));
+  }
+
+  const node::NodeSettings settings_;
+  const base::Clock& clock_;
+  client::HttpClient client_;
+  std::optional<base::SteadyTime> end_;  // from the first request on
+  std::map<std::string, base::Error> failed_;
+};
+
+}  // namespace
+
+client::HttpExchange revocation_requests(const node::NodeSettings& settings,
+                                         const base::Clock& clock) {
+  return [requests = std::make_shared<Requests>(settings, clock)](const HttpRequest& request) {
+    return requests->perform(request);
+  };
+}
+
+}  // namespace larder::cli
