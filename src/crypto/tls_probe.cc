@@ -41,7 +41,7 @@ Result<TlsShown> shown_by(SSL* ssl) {
   SSL_get0_alpn_selected(ssl, &protocol, &length);
   if (length > 0) shown.alpn.assign(reinterpret_cast<const char*>(protocol), length);
   unsigned char* staple = nullptr;  // the session keeps it
-  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
+  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, static_cast<void*>(&staple));
   if (staple != nullptr && size > 0) {
     shown.staple.assign(reinterpret_cast<const char*>(staple), static_cast<std::size_t>(size));
   }

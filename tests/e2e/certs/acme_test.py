@@ -1,5 +1,6 @@
 """Certificates from ACME servers: Pebble and Caddy, and one that does what those cannot be made to do."""
 
+import concurrent.futures
 import datetime
 import json
 import pathlib
@@ -84,6 +85,71 @@ def test_pebble_signs_for_names_and_addresses(tmp_path, origin, authority, runni
     assert node.get("/.well-known/acme-challenge/x", host=NAME).status == 404
     log = (node.folder / "node.log").read_text()
     assert "PRIVATE" not in log
+
+
+SIDE_BY_SIDE = ("delivery-ec", "delivery-rsa")
+
+
+def with_two_signers(tmp_path, origin, authority, running, names=(NAME, "127.0.0.1"), pebble=None, **signer):
+    """An RSA and an EC certificate of the same names from one server, both to be had at once."""
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=names, signers=[
+        {"certificate": name, "type": "acme", "ca_file": str(authority.root), "accept_terms": True,
+         "directory": "https://later/", **signer} for name in SIDE_BY_SIDE])
+    server = Pebble(tmp_path / "pebble", authority, node.http_port, node.https_port, **(pebble or {})).start()
+    running.append(server)
+    node.request_certificate("delivery-rsa", algorithm="rsa", size=2048, common_name=NAME, dns=[NAME],
+                             addresses=["127.0.0.1"])
+    return start(node, running, server), server
+
+
+def shown_by_kind(node):
+    """What clients of each kind are shown: those of RSA, those of EC."""
+    prints = []
+    for signatures in ("rsa_pss_rsae_sha256:RSA+SHA256", "ECDSA+SHA256"):
+        printed = s_client(node.address, node.https_port, "-sigalgs", signatures, name=NAME).stdout
+        start_of = printed.find("-----BEGIN")
+        prints.append(None if start_of < 0 else run(
+            "openssl", "x509", "-noout", "-fingerprint", "-sha256",
+            input=printed[start_of:printed.index("-----END CERTIFICATE-----") + 26]).stdout)
+    return prints
+
+
+def renewals(node):
+    listed = json.loads(node.cli("cert", "list", "--json").stdout)["renewals"]
+    assert not any(one["failures"] for one in listed), listed
+    return {one["name"]: one for one in listed}
+
+
+@pytest.mark.parametrize("challenge", ["http-01", "tls-alpn-01"])
+def test_two_signers_prove_the_same_names_at_once(tmp_path, origin, authority, running, challenge):
+    node, server = with_two_signers(tmp_path, origin, authority, running, challenge=challenge)
+
+    def both():
+        renewals(node)
+        found = shown_by_kind(node)
+        return None not in found and found
+
+    first = wait_until(both, 90)
+    assert first[0] != first[1], "each client gets the one that it can use"
+    accounts = list((node.state / "acme").glob("*/account.json"))
+    assert len(accounts) == 1 and server.said().count("There are now 1 accounts") == 1
+    assert "There are now 2 accounts" not in server.said()
+    assert renewals(node)["delivery-ec"]["next"] != renewals(node)["delivery-rsa"]["next"], "each has its own jitter"
+
+    # Again, from the outside and at the same moment.
+    wait_for_the_next_second()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: node.cli("cert", "renew", name), SIDE_BY_SIDE))
+    second = shown_by_kind(node)
+    assert not set(first) & set(second) and None not in second and second[0] != second[1]
+    states = [one["state"] for one in json.loads(node.cli("cert", "list", "--json").stdout)["certificates"]]
+    assert sorted(states) == ["active", "active", "inactive", "inactive"]
+    assert not list((node.state / "acme").glob("*/order-*.json"))
+    assert node.get("/.well-known/acme-challenge/x", host=NAME).status == 404
+    data = origin.write("two.bin", 100_000)
+    for name in (NAME, "127.0.0.1"):
+        answer = node.get_tls("/two.bin", server.root(), name=name)
+        assert (answer.exit_code, answer.body) == (0, data), answer.error
 
 
 def test_renewal_keeps_account_and_key(tmp_path, origin, authority, running):
@@ -306,6 +372,20 @@ def test_an_order_survives_a_kill_before_its_request_was_sent(tmp_path, origin, 
     assert shown(node) is not None
     assert server.said().count("order-plz") == 1, "the same order was finished"
     assert not kept_orders(node)
+
+
+def test_orders_of_two_signers_survive_a_kill_apart(tmp_path, origin, authority, running):
+    node, server = with_two_signers(tmp_path, origin, authority, running,
+                                    pebble={"believes_late": True, "reject_nonces": 0})
+    wait_until(lambda: len(list((node.state / "acme").glob("*/order-*.json"))) == 2, 30)
+    node.kill()
+    assert "finalize-order" not in server.said(), "killed too late for what this test is about"
+    node.start()
+    for name in SIDE_BY_SIDE:
+        node.cli("cert", "renew", name)
+    assert None not in shown_by_kind(node)
+    assert server.said().count("order-plz") == 2, "each went on with its own"
+    assert not list((node.state / "acme").glob("*/order-*.json"))
 
 
 def killed_after_its_request_was_sent(tmp_path, origin, authority, running, end):
