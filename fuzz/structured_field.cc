@@ -1,5 +1,5 @@
-// Dictionaries of structured fields: members lie inside the text, names differ and are keys, and a
-// dictionary made of what was read is read as the same.
+// Dictionaries and lists of structured fields: members lie inside the text, names of a dictionary
+// differ and are keys, and what is made of what was read is read as the same.
 #include "http/structured_field.h"
 
 #include <cstddef>
@@ -27,10 +27,33 @@ std::string written(const StructuredItem& item) {
   return "1.5";
 }
 
+void check_list(std::string_view text) {
+  const auto list = parse_structured_list(text);
+  if (!list) return;
+  require(list->size() <= kMostStructuredMembers);
+  std::string again;
+  for (const StructuredElement& element : *list) {
+    require(!element.text.empty() && inside(element.text, text));
+    again.append(again.empty() ? "" : ", ").append(element.text);
+    for (const StructuredParameter& parameter : element.parameters) {
+      require(!parameter.name.empty() && parameter.text.starts_with(parameter.name) &&
+              inside(parameter.text, text));
+      again.append("; ").append(parameter.text);
+    }
+  }
+  const auto reread = parse_structured_list(again);
+  require(reread && reread->size() == list->size());
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    require((*reread)[i].value == (*list)[i].value && (*reread)[i].text == (*list)[i].text);
+    require((*reread)[i].parameters.size() == (*list)[i].parameters.size());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
+  check_list(text);
   const auto members = parse_structured_dictionary(text);
   if (!members) return 0;
   require(members->size() <= kMostStructuredMembers);

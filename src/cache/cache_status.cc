@@ -4,6 +4,10 @@
 #include <array>
 #include <charconv>
 #include <string>
+#include <variant>
+
+#include "http/forwarding.h"
+#include "http/structured_field.h"
 
 namespace larder::cache {
 
@@ -76,6 +80,37 @@ std::string_view write_cache_status(std::span<char> buffer, const CacheStatus& s
     line.add("; detail=\"", status.detail, "\"");
   }
   return line.text();
+}
+
+std::string upstream_cache_status(const http::ResponseHead& response) {
+  std::string all;
+  for (const http::ResponseField& field : response.fields) {
+    if (field.id != http::FieldName::CacheStatus || field.value.empty()) continue;
+    if (all.size() + field.value.size() > kLongestUpstreamStatus) return {};
+    all.append(all.empty() ? "" : ", ").append(field.value);
+  }
+  if (all.empty() || http::is_for_next_hop(response, "Cache-Status")) return {};
+  const auto caches = http::parse_structured_list(all);
+  if (!caches) return {};
+  std::string kept;
+  for (const http::StructuredElement& cache : *caches) {
+    if (!std::holds_alternative<std::string_view>(cache.value) &&
+        !std::holds_alternative<http::StructuredToken>(cache.value)) {
+      return {};
+    }
+    kept.append(kept.empty() ? "" : ", ").append(cache.text);
+    for (const http::StructuredParameter& parameter : cache.parameters) {
+      if (parameter.name != "key") kept.append("; ").append(parameter.text);
+    }
+  }
+  if (kept.size() > kLongestUpstreamStatus) return {};
+  return kept;
+}
+
+std::string_view nearest_cache_status(std::string_view text) {
+  const auto caches = http::parse_structured_list(text);
+  if (!caches || caches->empty()) return {};
+  return text.substr(static_cast<std::size_t>(caches->back().text.data() - text.data()));
 }
 
 }  // namespace larder::cache

@@ -42,8 +42,9 @@ void set_dates(StoredResponse& stored, const ResponseFields& received, ExchangeT
 void set_freshness(StoredResponse& stored, const ResponseFields& received, ExchangeTimes times,
                    const StorePolicy& policy);
 
-// Whether a field of a response is kept in `stored`.
-bool is_kept(const http::ResponseHead& response, const http::ResponseField& field,
-             const Directives& directives, const StorePolicy& policy);
+// The fields of a response that are kept in `stored`. Cache-Status is what upstream_cache_status()
+// makes of it.
+ResponseFields kept_fields(const http::ResponseHead& response, const Directives& directives,
+                           const StorePolicy& policy);
 
 }  // namespace larder::cache

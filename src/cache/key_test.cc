@@ -5,8 +5,6 @@
 #include <array>
 #include <vector>
 
-#include "cache/cache_status.h"
-
 namespace larder::cache {
 namespace {
 
@@ -57,20 +55,6 @@ TEST(Key, SortsParametersWhereTheOriginAllowsIt) {
   EXPECT_EQ(sorted("a=2&b=1"), "?a=2&b=1");
   EXPECT_EQ(sorted("b=2&a&b=1"), "?a&b=2&b=1") << "values of one name keep their order";
   EXPECT_EQ(sorted(""), "?");
-}
-
-TEST(CacheStatus, SaysWhatHappened) {
-  std::array<char, 128> buffer{};
-  EXPECT_EQ(write_cache_status(buffer, {.time_to_live = std::chrono::seconds{60}}),
-            "larder; hit; ttl=60");
-  EXPECT_EQ(write_cache_status(buffer, {.forwarded = Forwarded::UriMiss,
-                                        .forward_status = 200,
-                                        .stored = true,
-                                        .collapsed = true,
-                                        .detail = "no-store"}),
-            "larder; fwd=uri-miss; fwd-status=200; stored; collapsed; detail=\"no-store\"");
-  EXPECT_EQ(write_cache_status(buffer, {.detail = "a\"b"}), "larder; hit");
-  EXPECT_EQ(write_cache_status(std::span(buffer).first(12), {.stored = true}), "larder; hit");
 }
 
 }  // namespace

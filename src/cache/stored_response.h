@@ -57,7 +57,7 @@ struct StoredResponse {
   std::string host;  // that was asked: further parts come from there, whatever alias a client names
   int status = 200;
   // End-to-end fields in canonical spelling, without those that the node writes itself
-  // (http::may_send_to_client) and without Set-Cookie.
+  // (http::may_send_to_client) and without Set-Cookie; Cache-Status is that of other caches.
   std::vector<http::ResponseField> fields;
   std::vector<NominatedField> vary;
   base::WallTime request_time;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cache/cache_status.h"
 #include "cache/directives.h"
 #include "cache/variant.h"
 #include "http/characters.h"
@@ -151,11 +152,25 @@ std::string_view why_not_store_response(const http::ResponseHead& response,
 
 }  // namespace
 
-bool is_kept(const http::ResponseHead& response, const http::ResponseField& field,
-             const Directives& directives, const StorePolicy& policy) {
-  if (field.id == FieldName::SetCookie && !policy.shares_cookies) return false;
-  if (!http::may_send_to_client(response, field, http::Appearance::AsOrigin)) return false;
-  return directives.control.withheld_fields.empty() || !directives.control.withholds(field.name);
+ResponseFields kept_fields(const http::ResponseHead& response, const Directives& directives,
+                           const StorePolicy& policy) {
+  ResponseFields kept;
+  const auto is_withheld = [&](std::string_view name) {
+    return !directives.control.withheld_fields.empty() && directives.control.withholds(name);
+  };
+  for (const http::ResponseField& field : response.fields) {
+    if (field.id == FieldName::SetCookie && !policy.shares_cookies) continue;
+    if (!http::may_send_to_client(response, field, http::Appearance::AsOrigin)) continue;
+    if (is_withheld(field.name)) continue;
+    kept.push_back(
+        {.name = http::canonical_name(field.name), .value = field.value, .id = field.id});
+  }
+  std::string upstream = upstream_cache_status(response);
+  if (!upstream.empty() && !is_withheld("Cache-Status")) {
+    kept.push_back(
+        {.name = "Cache-Status", .value = std::move(upstream), .id = FieldName::CacheStatus});
+  }
+  return kept;
 }
 
 FillRequest describe_fill(const http::RequestHead& request, http::Exchange exchange) {
@@ -211,11 +226,7 @@ StoreDecision decide_to_store(std::string_view key, const FillRequest& request,
   stored.key = key;
   // Parts are kept as parts of the whole.
   stored.status = response.status == 206 ? 200 : response.status;
-  for (const http::ResponseField& field : response.fields) {
-    if (!is_kept(response, field, directives, policy)) continue;
-    stored.fields.push_back(
-        {.name = http::canonical_name(field.name), .value = field.value, .id = field.id});
-  }
+  stored.fields = kept_fields(response, directives, policy);
   decision.reason = set_vary(stored, request, policy);
   if (!decision.reason.empty()) return decision;
   set_freshness(stored, response.fields, times, policy);

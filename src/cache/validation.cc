@@ -6,7 +6,6 @@
 #include "http/characters.h"
 #include "http/conditional.h"
 #include "http/date.h"
-#include "http/forwarding.h"
 
 namespace larder::cache {
 
@@ -64,12 +63,8 @@ bool describes_bytes(const http::ResponseField& field) {
 Refreshed renew(StoredResponse& stored, const http::ResponseHead& response, ExchangeTimes times,
                 const StorePolicy& policy) {
   const Directives received = read_directives(response.fields);
-  ResponseFields renewed;
-  for (const http::ResponseField& field : response.fields) {
-    if (describes_bytes(field) || !is_kept(response, field, received, policy)) continue;
-    renewed.push_back(
-        {.name = http::canonical_name(field.name), .value = field.value, .id = field.id});
-  }
+  ResponseFields renewed = kept_fields(response, received, policy);
+  std::erase_if(renewed, describes_bytes);
   std::erase_if(stored.fields, [&](const http::ResponseField& old) {
     return std::any_of(renewed.begin(), renewed.end(), [&](const http::ResponseField& field) {
       return http::same_ignoring_case(field.name, old.name);

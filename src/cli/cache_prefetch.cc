@@ -13,6 +13,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "cache/cache_status.h"
 #include "cli/control.h"
 #include "cli/output.h"
 #include "client/http_client.h"
@@ -64,12 +65,18 @@ struct Progress {
   std::string why_not;  // stored, as the node said
 };
 
-bool says(const client::HttpResponse& response, std::string_view what) {
-  return response.field("Cache-Status").find(what) != std::string_view::npos;
+// What the node itself said; caches between it and the origin stand before it.
+std::string_view status_of(const client::HttpResponse& response) {
+  return cache::nearest_cache_status(response.field("Cache-Status"));
 }
 
-// The text of detail="..." in Cache-Status.
-std::string detail_of(std::string_view status) {
+bool says(const client::HttpResponse& response, std::string_view what) {
+  return status_of(response).find(what) != std::string_view::npos;
+}
+
+// The text of detail="..." in it.
+std::string detail_of(const client::HttpResponse& response) {
+  const std::string_view status = status_of(response);
   constexpr std::string_view kMark = "detail=\"";
   const std::size_t at = status.find(kMark);
   if (at == std::string_view::npos) return "";
@@ -173,7 +180,7 @@ class Prefetcher {
       is_refused = (status == 200 || status == 206) && has_length && !says(head, "; hit") &&
                    !says(head, "; stored");
       if (!is_refused) return {};
-      progress.why_not = detail_of(head.field("Cache-Status"));
+      progress.why_not = detail_of(head);
       return fail(ErrorCode::FailedPrecondition, "not stored");
     };
     request.on_body = [&](std::span<const std::uint8_t> part) -> base::Status {
@@ -198,7 +205,7 @@ class Prefetcher {
     // ranges sends everything at once.
     const bool is_hit = progress.was_there && says(*response, "; hit");
     if (!is_hit) progress.from_origin += bytes;
-    if (!says(*response, "; hit")) progress.why_not = detail_of(response->field("Cache-Status"));
+    if (!says(*response, "; hit")) progress.why_not = detail_of(*response);
     progress.done = response->status == 200 ? bytes : progress.done + bytes;
     progress.total = response->status == 200 ? bytes : total_in(response->field("Content-Range"));
     if (progress.total == 0 || bytes == 0) progress.total = progress.done;

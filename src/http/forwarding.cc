@@ -97,6 +97,13 @@ bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exch
          same_ignoring_case(field.name, "accept-language");
 }
 
+bool is_for_next_hop(const ResponseHead& response, std::string_view name) {
+  return std::any_of(response.fields.begin(), response.fields.end(),
+                     [&](const ResponseField& field) {
+                       return field.id == FieldName::Connection && lists(field.value, name);
+                     });
+}
+
 bool may_send_to_client(const ResponseHead& response, const ResponseField& field,
                         Appearance appearance) {
   if (is_hop_by_hop(field.id)) return false;
@@ -120,10 +127,7 @@ bool may_send_to_client(const ResponseHead& response, const ResponseField& field
     default:
       break;
   }
-  return std::none_of(response.fields.begin(), response.fields.end(),
-                      [&](const ResponseField& other) {
-                        return other.id == FieldName::Connection && lists(other.value, field.name);
-                      });
+  return !is_for_next_hop(response, field.name);
 }
 
 std::string canonical_name(std::string_view name) {

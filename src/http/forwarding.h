@@ -30,6 +30,9 @@ enum class Exchange {
 // fill of either kind, whose ranges and validators are the cache's own.
 bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exchange exchange);
 
+// The response's Connection names the field: it is for the next recipient alone.
+bool is_for_next_hop(const ResponseHead& response, std::string_view name);
+
 // Where the client believes the bytes come from.
 enum class Appearance {
   AsOrigin,  // the origin's own name: absolute-form, Host

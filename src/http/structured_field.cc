@@ -23,6 +23,11 @@ class Parser {
   explicit Parser(std::string_view text) : rest_(text) {}
 
   bool at_end() const { return rest_.empty(); }
+  std::string_view rest() const { return rest_; }
+  // What was taken since `rest` was the rest.
+  std::string_view taken_since(std::string_view rest) const {
+    return rest.substr(0, rest.size() - rest_.size());
+  }
   bool take(char wanted) {
     if (!rest_.starts_with(wanted)) return false;
     rest_.remove_prefix(1);
@@ -34,6 +39,15 @@ class Parser {
   }
   void skip_whitespace() {
     while (!rest_.empty() && is_whitespace(rest_.front())) rest_.remove_prefix(1);
+  }
+
+  // The comma before another member, when this was not the last one.
+  bool next_member() {
+    skip_whitespace();
+    if (at_end()) return true;
+    if (!take(',')) return false;
+    skip_whitespace();
+    return !at_end();  // a comma with nothing behind it
   }
 
   std::string_view key() {
@@ -65,11 +79,14 @@ class Parser {
     }
   }
 
-  bool parameters() {
+  bool parameters(std::vector<StructuredParameter>* seen = nullptr) {
     while (take(';')) {
       skip_spaces();
-      if (key().empty()) return false;
+      const std::string_view start = rest_;
+      const std::string_view name = key();
+      if (name.empty()) return false;
       if (take('=') && !item()) return false;
+      if (seen != nullptr) seen->push_back({.name = name, .text = taken_since(start)});
     }
     return true;
   }
@@ -159,13 +176,26 @@ std::optional<std::vector<StructuredMember>> parse_structured_dictionary(std::st
     std::erase_if(members, [name](const StructuredMember& other) { return other.name == name; });
     if (members.size() == kMostStructuredMembers) return std::nullopt;
     members.push_back({.name = name, .value = value});
-    parser.skip_whitespace();
-    if (parser.at_end()) break;
-    if (!parser.take(',')) return std::nullopt;
-    parser.skip_whitespace();
-    if (parser.at_end()) return std::nullopt;  // a comma with nothing behind it
+    if (!parser.next_member()) return std::nullopt;
   }
   return members;
+}
+
+std::optional<std::vector<StructuredElement>> parse_structured_list(std::string_view text) {
+  std::vector<StructuredElement> elements;
+  Parser parser(text);
+  parser.skip_spaces();
+  while (!parser.at_end()) {
+    if (elements.size() == kMostStructuredMembers) return std::nullopt;
+    StructuredElement& element = elements.emplace_back();
+    const std::string_view start = parser.rest();
+    const auto value = parser.item_or_inner_list();
+    if (!value) return std::nullopt;
+    element.value = *value;
+    element.text = parser.taken_since(start);
+    if (!parser.parameters(&element.parameters) || !parser.next_member()) return std::nullopt;
+  }
+  return elements;
 }
 
 }  // namespace larder::http

@@ -69,5 +69,37 @@ TEST(StructuredDictionary, RefusesEverythingElse) {
   EXPECT_FALSE(parse_structured_dictionary(many));
 }
 
+TEST(StructuredList, KeepsMembersAndParametersAsTheyStand) {
+  const auto list = parse_structured_list(
+      " Origin;hit; ttl=60 ,\t\"a \\\"b\\\", c\"; detail=\"x;y\", 5, (a \"b\");z ");
+  ASSERT_TRUE(list);
+  ASSERT_EQ(list->size(), 4U);
+  EXPECT_EQ((*list)[0].value, StructuredItem(StructuredToken{"Origin"}));
+  EXPECT_EQ((*list)[0].text, "Origin");
+  ASSERT_EQ((*list)[0].parameters.size(), 2U);
+  EXPECT_EQ((*list)[0].parameters[0].name, "hit");
+  EXPECT_EQ((*list)[0].parameters[0].text, "hit");
+  EXPECT_EQ((*list)[0].parameters[1].name, "ttl");
+  EXPECT_EQ((*list)[0].parameters[1].text, "ttl=60");
+  EXPECT_EQ((*list)[1].value, StructuredItem(std::string_view(R"(a \"b\", c)")));
+  EXPECT_EQ((*list)[1].text, R"("a \"b\", c")");
+  ASSERT_EQ((*list)[1].parameters.size(), 1U);
+  EXPECT_EQ((*list)[1].parameters[0].text, R"(detail="x;y")");
+  EXPECT_EQ((*list)[2].value, StructuredItem(std::int64_t{5}));
+  EXPECT_EQ((*list)[3].value, StructuredItem(StructuredOther{}));
+  EXPECT_TRUE(parse_structured_list("")->empty());
+}
+
+TEST(StructuredList, RefusesEverythingElse) {
+  for (const char* text : {",a", "a,", "a,,b", "a b", "a;", "a;=1", "a;B", "a;b=", "\"a", "a;b=\"c",
+                           "&", "a; b =1", "(a", "a\r\nb", "\xc3\xa4", "a;b=\"\xc3\xa4\""}) {
+    EXPECT_FALSE(parse_structured_list(text)) << text;
+  }
+  std::string most = "a";
+  for (std::size_t i = 1; i < kMostStructuredMembers; ++i) most += ",a";
+  EXPECT_TRUE(parse_structured_list(most));
+  EXPECT_FALSE(parse_structured_list(most + ",a"));
+}
+
 }  // namespace
 }  // namespace larder::http

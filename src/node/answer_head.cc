@@ -89,11 +89,14 @@ void write_common(http::HeadWriter& head, const AnswerFacts& facts) {
   }
 }
 
-void write_cache_facts(http::HeadWriter& head, const AnswerFacts& facts) {
+void write_cache_facts(http::HeadWriter& head, const StoredObject& stored,
+                       const AnswerFacts& facts) {
   head.lines("Accept-Ranges: bytes\r\nVia: 1.1 larder\r\n");
   head.field("Age", static_cast<std::uint64_t>(std::max<std::int64_t>(0, facts.age.count())));
   std::array<char, 256> status{};
-  head.field("Cache-Status", cache::write_cache_status(status, facts.cache_status));
+  head.lines(stored.cache_status);
+  head.lines(cache::write_cache_status(status, facts.cache_status));
+  head.lines("\r\n");
   write_common(head, facts);
 }
 
@@ -114,7 +117,7 @@ std::string_view write_stored_head(std::span<char> buffer, const StoredObject& s
   if (selection.status != 304 && selection.status != 204) {
     head.field("Content-Length", selection.length);
   }
-  write_cache_facts(head, facts);
+  write_cache_facts(head, stored, facts);
   if (!head.finish()) return {};
   return head.text();
 }
@@ -144,7 +147,7 @@ std::string_view write_multipart_head(std::span<char> buffer, const StoredObject
   head.lines(lines_without_type(stored, facts.appearance));
   head.field("Content-Type", "multipart/byteranges; boundary=" + frame.boundary);
   head.field("Content-Length", frame.length);
-  write_cache_facts(head, facts);
+  write_cache_facts(head, stored, facts);
   if (!head.finish()) return {};
   return head.text();
 }
@@ -184,8 +187,10 @@ std::string_view write_passed_head(std::span<char> buffer, const http::ResponseH
   }
   if (body.length) head.field("Accept-Ranges", "bytes");
   head.field("Via", "1.1 larder");
-  std::array<char, 256> status{};
-  head.field("Cache-Status", cache::write_cache_status(status, facts.cache_status));
+  std::array<char, 256> own{};
+  std::string status = cache::upstream_cache_status(answer);
+  if (!status.empty()) status += ", ";
+  head.field("Cache-Status", status.append(cache::write_cache_status(own, facts.cache_status)));
   write_common(head, facts);
   if (!head.finish()) return {};
   return head.text();

@@ -68,6 +68,9 @@ std::string lines_without_type(const StoredObject& stored, http::Appearance appe
 void rewrite_lines(StoredObject& stored) {
   stored.lines_as_origin = write_lines(stored.response, http::Appearance::AsOrigin);
   stored.lines_as_node = write_lines(stored.response, http::Appearance::AsNode);
+  stored.cache_status = "Cache-Status: ";
+  const std::string_view upstream = stored.response.field(http::FieldName::CacheStatus);
+  if (!upstream.empty()) stored.cache_status.append(upstream).append(", ");
   stored.whole_lines.clear();
   // Means nothing in a 200, but it is the origin's; beside the range of a 206 it would be wrong.
   for (const http::ResponseField& field : stored.response.fields) {

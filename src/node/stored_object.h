@@ -23,8 +23,9 @@ struct StoredObject : std::enable_shared_from_this<StoredObject> {
   cache::StoredResponse response;
   std::string lines_as_origin;  // Date and end-to-end fields, with CRLF
   std::string lines_as_node;
-  std::string whole_lines;  // fields that only go with the stored status: usually none
-  std::string body;         // whole, when it is small and was verified; else empty
+  std::string cache_status;  // the field's name, and what caches nearer to the origin said
+  std::string whole_lines;   // fields that only go with the stored status: usually none
+  std::string body;          // whole, when it is small and was verified; else empty
 
   const std::string& lines(http::Appearance appearance) const {
     return appearance == http::Appearance::AsNode ? lines_as_node : lines_as_origin;

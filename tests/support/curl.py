@@ -27,7 +27,8 @@ class Answer:
 
     @property
     def is_hit(self):
-        return "hit" in self.cache_status and "fwd" not in self.cache_status
+        nearest = self.cache_status[max(0, self.cache_status.rfind("larder")):]
+        return "hit" in nearest and "fwd" not in nearest
 
 
 def curl(url, *options, namespace=None, timeout=120):
