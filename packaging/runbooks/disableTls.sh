@@ -7,7 +7,7 @@ case ${1:+$(option_name "$1")} in
   '') ;;
   h | help)
     echo "disableTls.sh (no parameters): ends HTTPS at once and keeps certificate, key, CSR and logs."
-    echo "'larder cert enable', or a new import, serves HTTPS again."
+    echo "'larder cert enable', or importCert.sh, serves HTTPS again."
     exit 0
     ;;
   *) wrong_usage "disableTls.sh has no parameters." ;;

@@ -10,6 +10,7 @@ importCert.sh -certName NAME[.crt]
   -certName   File in $certs_dir
               The leaf, or the leaf with its chain, in PEM. The extension may be left out.
 
+It ends what disableTls.sh has begun: HTTPS is served again.
 To renew, have the same CSR signed again and import the result.
 Example:
   importCert.sh -certName mcc-node1
@@ -38,4 +39,9 @@ file=$certs_dir/$cert_name
 run_larder cert import "$file" || fail "$output"
 say "$output"
 say "The certificate was imported: $file"
+# Connected Cache has no other script that ends what disableTls.sh has begun.
+if [[ $output == *"HTTPS is disabled"* ]]; then
+  run_larder cert enable || fail "$output"
+  say "HTTPS was disabled, and is enabled again."
+fi
 finish 0

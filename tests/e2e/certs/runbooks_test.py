@@ -85,8 +85,8 @@ def test_from_request_to_https_and_back(runbooks, authority, origin):
 
     again = authority.sign(csr)  # the same request, signed once more: renewal
     shutil.copy(again, runbooks.certificate("renewed.crt"))
-    runbooks("importCert.sh", "-certName", "renewed.crt")
-    node.cli("cert", "enable", check=False)
+    done = runbooks("importCert.sh", "-certName", "renewed.crt")
+    assert "HTTPS was disabled, and is enabled again." in logged(done, "ImportCert")
     wait_until(lambda: served_certificate(node.address, node.https_port, NAME) == fingerprint(again))
 
 
