@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "certs/import_checks.h"
 #include "certs/import_forms.h"
 #include "certs/purge.h"
+#include "certs/request_content.h"
 #include "certs/serving_set.h"
 #include "crypto/request.h"
 
@@ -20,62 +22,23 @@ using crypto::Certificate;
 
 namespace {
 
-constexpr std::size_t kShortIdLength = 8;
+constexpr std::size_t kShortIdLength = 8;   // to name a certificate by
+constexpr std::size_t kShownIdLength = 16;  // in sentences
 // For what a signer has signed: it may have cost minutes, and one of few that it signs in a week.
 constexpr std::chrono::seconds kPatience{10};
 constexpr mode_t kFolderMode = 0750;
 constexpr mode_t kKeyFolderMode = 0700;
 
-crypto::AlternativeNames names_from(const std::vector<std::string>& texts) {
-  crypto::AlternativeNames names;
-  for (const std::string& text : texts) {
-    (crypto::parse_address(text) ? names.addresses : names.dns).push_back(text);
-  }
-  return names;
-}
-
-std::vector<std::string> request_warnings(const RequestOptions& options,
-                                          const crypto::AlternativeNames& names,
-                                          const std::vector<std::string>& connection_names) {
-  std::vector<std::string> warnings;
-  if (options.algorithm == crypto::KeyAlgorithm::Ed25519 ||
-      options.algorithm == crypto::KeyAlgorithm::Ed448) {
-    warnings.push_back("Windows and web browsers cannot use " +
-                       std::string(crypto::name(options.algorithm)) +
-                       " certificates; use ec or rsa for them");
-  }
-  for (const std::string& name : connection_names) {
-    const auto& kind = crypto::parse_address(name) ? names.addresses : names.dns;
-    if (std::ranges::find(kind, name) == kind.end()) {
-      warnings.push_back("clients connect by " + name +
-                         ", which is not among the request's alternative names; a certificate "
-                         "without it will be refused at import");
-    }
-  }
-  return warnings;
+// As consoles show it, with capitals and colons too.
+std::string plain_digits(std::string_view id) {
+  std::string plain = base::to_lower(id);
+  std::erase(plain, ':');
+  return plain;
 }
 
 // Clients are not helped by the names of such a one.
 bool has_ended(const ServingCertificate& certificate, base::WallTime now) {
   return certificate.chain.front().not_after() <= now;
-}
-
-// A certificate without one of them would be refused after a signer has had the trouble.
-Status check_request_names(const crypto::CertificateRequest& request,
-                           const std::vector<std::string>& connection_names) {
-  const crypto::AlternativeNames names = request.alternative_names();
-  for (const std::string& name : connection_names) {
-    const auto& kind = crypto::parse_address(name) ? names.addresses : names.dns;
-    const auto parent = name.find('.');
-    const bool wildcard = parent != std::string::npos &&
-                          std::ranges::find(kind, "*" + name.substr(parent)) != kind.end();
-    if (std::ranges::find(kind, name) == kind.end() && !wildcard) {
-      return fail(ErrorCode::FailedPrecondition,
-                  "clients connect by " + name +
-                      ", which the request leaves out; make a new request under another name");
-    }
-  }
-  return {};
 }
 
 }  // namespace
@@ -91,11 +54,8 @@ Result<CertificateStore> CertificateStore::open(StoreSettings settings) {
 Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& options,
                                                       base::WallTime now, const Pause& pause) {
   LARDER_TRY(check_key_name(options.key_name));
-  crypto::AlternativeNames names = options.names;
-  if (names.empty()) names = names_from(settings_.connection_names);
-  if (names.empty() && crypto::check_dns_name(options.subject.common_name, false)) {
-    names.dns.push_back(options.subject.common_name);
-  }
+  const RequestContent content =
+      request_content({options.subject, options.names}, settings_.connection_names);
   const auto held = folder_.lock(pause ? kPatience : std::chrono::seconds(0), pause);
   if (!held) return std::unexpected(held.error());
   const std::string folder = folder_.key_folder(options.key_name);
@@ -110,25 +70,30 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
   if (known->size() >= kKeysLimit) {
     return fail(ErrorCode::ResourceExhausted, "there are 100 keys already");
   }
-  LARDER_TRY(base::make_directories(folder, kKeyFolderMode));
   // A key without a request is left by a crash; nobody has seen it, so it serves as well.
-  const auto key =
-      crypto::load_or_create_key(folder_.key_path(options.key_name), options.algorithm);
+  const std::string key_path = folder_.key_path(options.key_name);
+  const bool is_left = file_exists(key_path);
+  const auto key = is_left ? crypto::PrivateKey::load(key_path)
+                           : crypto::PrivateKey::generate(options.algorithm);
   if (!key) return std::unexpected(key.error());
   if (key->public_key().description() != crypto::name(options.algorithm)) {
-    return fail(ErrorCode::FailedPrecondition, folder + " holds a " +
+    return fail(ErrorCode::FailedPrecondition, folder + " holds a key without a request (" +
                                                    key->public_key().description() +
-                                                   " key without a request; choose another name");
+                                                   "); choose another name");
   }
-  const auto request = crypto::CertificateRequest::create(*key, options.subject, names);
+  const auto request = crypto::CertificateRequest::create(*key, content.subject, content.names);
   if (!request) return std::unexpected(request.error());
+  // Nothing is left behind by a request that cannot be made.
+  LARDER_TRY(base::make_directories(folder, kKeyFolderMode));
+  if (!is_left) LARDER_TRY(key->create_file(key_path));
   LARDER_TRY(base::write_file_atomically(request_path, request->to_pem(), kFileMode));
   base::log_info("certificate request made", {{"key", options.key_name},
                                               {"algorithm", key->public_key().description()},
                                               {"subject", request->subject()},
                                               {"at", base::to_rfc3339(now)}});
-  return RequestOutcome{.path = request_path,
-                        .warnings = request_warnings(options, names, settings_.connection_names)};
+  return RequestOutcome{
+      .path = request_path,
+      .warnings = request_warnings(options.algorithm, content.names, settings_.connection_names)};
 }
 
 Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content,
@@ -199,7 +164,8 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
       {.key_name = key.name, .certificate_id = outcome.id, .proven = outcome.report.proven}};
   active->choices.insert(active->choices.end(), others.choices.begin(), others.choices.end());
   active->changed_at = now;
-  active->reason = (source == Source::Import ? "import of " : "rollback to ") + outcome.id;
+  active->reason = (source == Source::Import ? "import of " : "rollback to ") +
+                   outcome.id.substr(0, kShownIdLength);
   LARDER_TRY(folder_.commit(*active));
   outcome.active = !active->disabled;
   base::log_info("certificate activated", {{"key", key.name},
@@ -413,9 +379,11 @@ Result<CertificateFacts> CertificateStore::show(std::string_view id) const {
   const auto inventory = list();
   if (!inventory) return std::unexpected(inventory.error());
   const CertificateFacts* found = nullptr;
+  const std::string digits = plain_digits(id);
   for (const KeyFacts& key : inventory->keys) {
     for (const CertificateFacts& facts : key.certificates) {
-      if (id.size() < kShortIdLength || !facts.id.starts_with(id)) continue;
+      if (digits.size() < kShortIdLength) continue;
+      if (!facts.id.starts_with(digits) && !facts.sha1.starts_with(digits)) continue;
       if (found != nullptr) {
         return fail(ErrorCode::InvalidArgument,
                     "more than one certificate begins with these digits");
@@ -425,7 +393,8 @@ Result<CertificateFacts> CertificateStore::show(std::string_view id) const {
   }
   if (found == nullptr) {
     return fail(ErrorCode::NotFound,
-                "no certificate has this id (SHA-256; the first 8 digits are enough)");
+                "no certificate has this thumbprint (SHA-256 or SHA-1; the first 8 digits are "
+                "enough)");
   }
   return *found;
 }

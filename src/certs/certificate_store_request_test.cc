@@ -39,6 +39,19 @@ TEST_F(Store, RequestAfterACrashUsesTheKeyThatIsThere) {
   EXPECT_EQ(base::read_file(settings_.folder + "/main/key.pem", 65536).value(), key);
 }
 
+TEST_F(Store, RequestThatCannotBeMadeLeavesNothing) {
+  RequestOptions options;
+  options.key_name = "main";
+  options.algorithm = crypto::KeyAlgorithm::Rsa2048;
+  options.subject.country = "Germany";
+  EXPECT_EQ(open().make_request(options, kNow).error().code, ErrorCode::InvalidArgument);
+  EXPECT_FALSE(std::filesystem::exists(settings_.folder + "/main"));
+  // So another kind of key may have the name.
+  options.algorithm = crypto::KeyAlgorithm::EcP256;
+  options.subject.country = "DE";
+  EXPECT_TRUE(open().make_request(options, kNow));
+}
+
 TEST_F(Store, RequestWarnsWhenClientsCouldNotUseTheResult) {
   RequestOptions options;
   options.key_name = "main";

@@ -126,7 +126,31 @@ std::string describe_import(const certs::ImportOutcome& outcome, bool dry_run) {
   if (dry_run) return which + ": would be accepted; nothing was changed";
   if (outcome.disabled)
     return which + ": stored; HTTPS is disabled, `larder cert enable` serves it";
-  return which + ": active";
+  return which + (outcome.report.proven ? ": active" : ": active, unproven");
+}
+
+nlohmann::json rows_of(nlohmann::json certificates) {
+  for (nlohmann::json& each : certificates) {
+    const std::string state = each["state"];
+    const bool is_served = state == certs::name(certs::CertificateState::Active) ||
+                           state == certs::name(certs::CertificateState::Disabled);
+    if (is_served && !each["proven"].get<bool>()) each["state"] = state + ", unproven";
+  }
+  return certificates;
+}
+
+std::string describe_missing(const certs::Inventory& inventory) {
+  bool is_missing = false;
+  for (const certs::KeyFacts& key : inventory.keys) {
+    for (const certs::CertificateFacts& each : key.certificates) {
+      if (each.state == certs::CertificateState::Active) return {};
+      is_missing = true;
+    }
+  }
+  if (!is_missing || inventory.disabled) return {};
+  return "No certificate is active: unless the site's is in use, HTTPS connections end with an "
+         "alert. "
+         "`larder cert rollback` serves the one before, `larder cert import` a new one.";
 }
 
 }  // namespace larder::cli

@@ -22,6 +22,12 @@ int exit_code(certs::Check::Kind failed);
 // The same with its meaning, for the manual.
 std::vector<std::pair<int, std::string>> check_exit_codes();
 
+// For the table that people read: the state says of what is served when no handshake proved it.
+nlohmann::json rows_of(nlohmann::json certificates);
+// The sentence that there are certificates and none is served, though nobody disabled HTTPS; else
+// empty.
+std::string describe_missing(const certs::Inventory& inventory);
+
 // "in effect", "would be in effect", ...: the sentence after an import.
 std::string describe_import(const certs::ImportOutcome& outcome, bool dry_run);
 

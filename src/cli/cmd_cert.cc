@@ -106,9 +106,10 @@ int request(const CertOptions& options) {
   const auto made = host->store.make_request(wanted, clock.wall());
   if (!made) {
     const bool exists = made.error().code == base::ErrorCode::AlreadyExists;
-    return report(
+    const int code = report(
         made.error(), what,
         exists ? "have the request that is there signed again, or choose another --name" : "");
+    return made.error().code == base::ErrorCode::InvalidArgument ? kWrongUsage : code;
   }
   if (options.json) {
     print_json({{"name", options.name}, {"request", made->path}, {"warnings", made->warnings}});
@@ -185,6 +186,11 @@ int rollback(const CertOptions& options) {
   return finish(*host, *outcome, options, what);
 }
 
+// Nobody should find out by a client.
+void print_missing(const certs::Inventory& inventory) {
+  if (const std::string text = describe_missing(inventory); !text.empty()) print_line(text);
+}
+
 int list(const CertOptions& options) {
   auto host = open_host(options);
   if (!host) return report(host.error(), "cannot list certificates");
@@ -211,13 +217,14 @@ int list(const CertOptions& options) {
                {"DAYS", "days_left"},
                {"SHA-1", "sha1"},
                {"SHA-256", "sha256"}},
-              facts["certificates"], "certificates");
+              rows_of(facts["certificates"]), "certificates");
   for (const auto& open : facts["requests"]) {
     if (open["certificates"] == 0)
       print_line("waits for its certificate: " + printable(open["request"].get<std::string>()));
   }
   for (const auto& renewal : facts["renewals"]) print_line(describe_renewal(renewal));
   if (inventory->disabled) print_line("HTTPS is disabled; `larder cert enable` serves it again.");
+  print_missing(*inventory);
   for (const std::string& damaged : inventory->damaged)
     print_line("damaged: " + printable(damaged));
   print_watch(facts["watch"]);
@@ -289,6 +296,7 @@ int change(const CertOptions& options, const char* verb,
     print_json({{"done", verb}});
   } else {
     print_line(done);
+    if (const auto left = host->store.list()) print_missing(*left);
   }
   return kOk;
 }
@@ -389,7 +397,8 @@ void add_request(Command& cert) {
               "ec (default), rsa, ed25519 or ed448; Windows and browsers cannot use the last two.")
       .option("--size-or-curve", options->size_or_curve,
               "rsa: 2048, 3072 or 4096; ec: P-256 or P-384.")
-      .option("--common-name", options->common_name, "Subject: common name.")
+      .option("--common-name", options->common_name,
+              "Subject: common name; default, without any subject: the first DNS name.")
       .option("--country", options->country, "Subject: country, two letters.")
       .option("--state", options->state, "Subject: state or province.")
       .option("--organization", options->organization, "Subject: organisation.")
@@ -455,7 +464,8 @@ void add_cert_commands(Command& root) {
     auto options = std::make_shared<CertOptions>();
     add_simple(cert, "show", "Show one certificate; without an id the active one.",
                "larder cert show --json", options, show)
-        .positional("ID", options->id, "First 8 or more digits of its SHA-256.", Need::Optional);
+        .positional("ID", options->id, "First 8 or more digits of its SHA-256 or SHA-1.",
+                    Need::Optional);
   }
   {
     auto options = std::make_shared<CertOptions>();
@@ -469,7 +479,7 @@ void add_cert_commands(Command& root) {
     auto options = std::make_shared<CertOptions>();
     add_simple(cert, "retire", "Put a certificate away; it is not served any more.",
                "larder cert retire 3f9a17c2 --reason \"the host moved\"", options, retire)
-        .positional("ID", options->id, "First 8 or more digits of its SHA-256.")
+        .positional("ID", options->id, "First 8 or more digits of its SHA-256 or SHA-1.")
         .option("--reason", options->reason, "Why, for the records.")
         .flag("--revoked", options->revoked,
               "Its CA has revoked it: it is kept 18 months from now instead of from its end.");

@@ -214,6 +214,7 @@ def test_leaf_whose_ca_is_unknown_becomes_active_unproven(host, authority, tmp_p
     done = host.import_certificate(tmp_path / "leaf.pem")
     assert "warning: unproven" in done.stdout and "intermediate" in done.stdout
     wait_until(lambda: shown(host) == fingerprint(chain))
+    assert "active, unproven" in done.stdout and "  active, unproven  " in host.cli("cert", "list").stdout
     assert '"proven": false' in host.cli("cert", "show", "--json").stdout
     host.import_certificate(chain)
     assert '"proven": true' in host.cli("cert", "show", "--json").stdout

@@ -109,6 +109,28 @@ def test_list_names_domain_issuer_dates_and_thumbprint(fresh, authority):
     assert NAME in fresh.cli("cert", "list").stdout
 
 
+def test_nobody_finds_out_by_a_client_that_the_last_certificate_was_retired(fresh, authority):
+    chain = authority.sign(fresh.request_certificate())
+    fresh.import_certificate(chain)
+    said = "No certificate is active"
+    assert said not in fresh.cli("cert", "list").stdout
+    thumbprint = run("openssl", "x509", "-in", chain, "-noout", "-fingerprint", "-sha1").stdout.split("=")[1].strip()
+    assert said in fresh.cli("cert", "retire", thumbprint).stdout, "as consoles show it"
+    listed = fresh.cli("cert", "list").stdout
+    assert said in listed and "larder cert rollback" in listed
+    fresh.cli("cert", "disable")
+    assert said not in fresh.cli("cert", "list").stdout, "that is said already"
+
+
+def test_request_that_makes_no_sense_is_wrong_usage_and_leaves_no_key(fresh):
+    done = fresh.cli("cert", "request", "--name", "new", "--country", "Germany", check=False)
+    assert done.returncode == 2 and "two letters" in done.stderr
+    assert not (fresh.state / "certificates/new").exists()
+    fresh.cli("cert", "request", "--name", "new", "--algorithm", "rsa")
+    text = run("openssl", "req", "-in", fresh.state / "certificates/new/request.csr", "-noout", "-subject").stdout
+    assert f"CN = {fresh.names[0]}" in text, "AD CS refuses an empty subject"
+
+
 def test_file_that_is_not_there_is_named(fresh, tmp_path):
     done = fresh.import_certificate(tmp_path / "absent.pem", check=False)
     assert done.returncode == 1 and "absent.pem" in done.stderr
