@@ -6,10 +6,11 @@ using base::Effect;
 
 void add_alert_settings(base::SettingsSection<NodeSettings>& section) {
   section.value(
-      "alert_webhook", &NodeSettings::alert_webhook, parse_webhook_url,
+      "alert_webhook", &NodeSettings::alert_webhook, alerts::parse_webhook_url,
       [](const std::string& url) { return url; },
-      {.text = "Where alerts about certificates are sent, as JSON by POST, until they are "
-               "taken with a 2xx; empty: they are only logged.",
+      {.text =
+           "Where alerts about certificates and drives are sent, as JSON by POST, until they are "
+           "taken with a 2xx; empty: they are only logged.",
        .limits = "https://host[:port][/path]",
        .effect = Effect::Live});
   section.text("alert_webhook_trust", &NodeSettings::alert_webhook_trust,
@@ -29,7 +30,7 @@ void add_alert_settings(base::SettingsSection<NodeSettings>& section) {
        .effect = Effect::Live});
 }
 
-WebhookSettings webhook_of(const NodeSettings& settings) {
+alerts::WebhookSettings webhook_of(const NodeSettings& settings) {
   return {.url = settings.alert_webhook,
           .trust = settings.alert_webhook_trust,
           .secret = settings.alert_webhook_secret};

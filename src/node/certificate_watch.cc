@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "base/log.h"
-#include "base/random.h"
+#include "certs/expiry_alerts.h"
 #include "client/revocation_look.h"
+#include "node/request_route.h"
 
 namespace larder::node {
 
@@ -19,6 +21,9 @@ constexpr std::chrono::hours kLookAgain{1};  // after one that did not succeed
 constexpr std::chrono::minutes kShortestLook{1};
 constexpr std::chrono::hours kRefusalsPause{24};  // between two alerts about them
 constexpr std::chrono::hours kRecently{1};
+// As sources of alerts.
+constexpr std::string_view kExpiry = "certificate-expiry";
+constexpr std::string_view kRevoked = "certificate-revoked";
 
 std::string short_id(const std::string& id) {
   return id.substr(0, 16);
@@ -35,18 +40,10 @@ std::string names_of(const crypto::Certificate& leaf) {
   return text.empty() ? leaf.subject() : text;
 }
 
-// Names are what somebody wrote into a certificate: they go to logs, JSON and terminals.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return text;
-}
-
 std::string title(const ShownCertificate& shown) {
   const crypto::Certificate& leaf = shown.chain.front();
-  return printable(fmt::format("certificate {} ({}) for {}", shown.name,
-                               short_id(leaf.sha256_hex()), names_of(leaf)));
+  return alerts::printable(fmt::format("certificate {} ({}) for {}", shown.name,
+                                       short_id(leaf.sha256_hex()), names_of(leaf)));
 }
 
 std::string expiry_text(const std::string& what, base::WallTime end, base::WallTime now) {
@@ -56,12 +53,26 @@ std::string expiry_text(const std::string& what, base::WallTime end, base::WallT
                      days == 1 ? "" : "s");
 }
 
-AlertQueue open_queue(const std::string& path) {
-  auto queue = AlertQueue::open(path);
-  if (queue) return std::move(*queue);
-  base::log_error("what was told about certificates is not known and is told again",
-                  {{"reason", queue.error().message}});
-  return AlertQueue(path);
+alerts::News news_of(std::string kind, std::string text, const std::string& certificate) {
+  return {
+      .kind = std::move(kind), .text = std::move(text), .about = {{"certificate", certificate}}};
+}
+
+alerts::Told to_told(const certs::ToldStages& stages) {
+  alerts::Told told;
+  for (const auto& [id, stage] : stages) told.emplace(id, std::to_string(stage));
+  return told;
+}
+
+// What cannot be understood was not told.
+certs::ToldStages to_stages(const alerts::Told& told) {
+  certs::ToldStages stages;
+  for (const auto& [id, text] : told) {
+    int stage = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), stage).ec == std::errc())
+      stages.emplace(id, stage);
+  }
+  return stages;
 }
 
 }  // namespace
@@ -88,61 +99,24 @@ void CertificateWatch::handshake_failed(std::string_view address, std::string_vi
 }
 
 std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& direct) {
-  const auto leave = [&](const client::HttpRequest& request,
-                         UrlSource source) -> base::Result<client::HttpResponse> {
-    client::HttpRequest routed = request;
-    LARDER_TRY(surroundings_.route(routed, source));
-    return with_advice(direct(routed));
-  };
   const client::HttpExchange look =
       [&](const client::HttpRequest& request) -> base::Result<client::HttpResponse> {
     if (const auto list = surroundings_.own_list(request.url)) {
       return client::HttpResponse{.status = 200, .fields = {}, .body = *list};
     }
-    return leave(request, UrlSource::Elsewhere);
+    client::HttpRequest routed = request;
+    LARDER_TRY(surroundings_.route(routed));
+    return with_advice(direct(routed));
   };
-  const client::HttpExchange tell = [&](const client::HttpRequest& request) {
-    return leave(request, UrlSource::Settings);
-  };
-  if (!queue_) queue_.emplace(open_queue(surroundings_.state_file));
   const std::vector<ShownCertificate> shown = surroundings_.shown();
   const base::WallTime now = clock_.wall();
   tell_expiry(shown, now);
   tell_refusals(shown, now);
-  // What is known is written before anything that takes long: the process may end meanwhile.
-  const auto save = [&] {
-    if (const base::Status saved = queue_->save(); !saved) {
-      base::log_error("what was told about certificates cannot be kept",
-                      {{"reason", saved.error().message}});
-    }
-  };
-  save();
   look_for_revocation(shown, look, now);
-  save();
-  deliver(tell, now);
-  save();
-  {
-    const std::lock_guard lock(mutex_);
-    waiting_ = queue_->waiting().size();
-  }
-  base::WallTime next = std::min(now + kTick, std::max(next_look_, now + std::chrono::seconds(1)));
-  for (const Alert& alert : queue_->waiting()) next = std::min(next, alert.next_attempt);
+  const base::WallTime next =
+      std::min(now + kTick, std::max(next_look_, now + std::chrono::seconds(1)));
   return std::chrono::ceil<std::chrono::milliseconds>(
       std::max<std::chrono::microseconds>(next - now, std::chrono::milliseconds(500)));
-}
-
-void CertificateWatch::raise(std::string kind, std::string text, std::string certificate,
-                             base::WallTime now) {
-  text = printable(std::move(text));
-  base::log_warning("alert: " + text, {{"kind", kind}});
-  if (surroundings_.settings().webhook.url.empty()) return;
-  queue_->add({.id = base::make_uuid(now),
-               .at = now,
-               .kind = std::move(kind),
-               .text = std::move(text),
-               .certificate = std::move(certificate),
-               .attempts = 0,
-               .next_attempt = now});
 }
 
 void CertificateWatch::tell_expiry(const std::vector<ShownCertificate>& shown, base::WallTime now) {
@@ -153,13 +127,15 @@ void CertificateWatch::tell_expiry(const std::vector<ShownCertificate>& shown, b
     watched.push_back({leaf.sha256_hex(), leaf.not_after()});
     ends.emplace_back(title(each), leaf.not_after());
   }
-  for (const certs::DueAlert& due : certs::due_alerts(watched, queue_->told, now)) {
+  std::vector<alerts::News> news;
+  const certs::ToldStages told = to_stages(surroundings_.notifier->told(kExpiry));
+  for (const certs::DueAlert& due : certs::due_alerts(watched, told, now)) {
     const auto index = static_cast<std::size_t>(
         std::ranges::find(watched, due.id, &certs::WatchedCertificate::id) - watched.begin());
-    raise(due.days == 0 ? "certificate-expired" : "certificate-expires",
-          expiry_text(ends[index].first, ends[index].second, now), due.id, now);
+    news.push_back(news_of(due.days == 0 ? "certificate-expired" : "certificate-expires",
+                           expiry_text(ends[index].first, ends[index].second, now), due.id));
   }
-  queue_->told = certs::told_stages(watched, now);
+  surroundings_.notifier->tell(kExpiry, to_told(certs::told_stages(watched, now)), std::move(news));
   const std::lock_guard lock(mutex_);
   ends_ = std::move(ends);
 }
@@ -175,16 +151,17 @@ void CertificateWatch::tell_refusals(const std::vector<ShownCertificate>& shown,
   const std::string id = shown.empty() ? std::string() : shown.front().chain.front().sha256_hex();
   if (!refusals_told_ || now - *refusals_told_ >= kRefusalsPause || now < *refusals_told_) {
     refusals_told_ = now;
-    raise("certificate-refused", text, id, now);
+    surroundings_.notifier->tell({news_of("certificate-refused", text, id)});
   } else {
     base::log_warning(text);
   }
 }
 
-void CertificateWatch::tell_revoked(const Revocation& revocation, const std::string& text,
-                                    base::WallTime now) {
-  if (!queue_->revoked.insert(revocation.id).second) return;
-  raise("certificate-revoked", text, revocation.id, now);
+void CertificateWatch::tell_revoked(const Revocation& revocation, const std::string& text) {
+  alerts::Told told = surroundings_.notifier->told(kRevoked);
+  if (!told.emplace(revocation.id, "").second) return;
+  surroundings_.notifier->tell(kRevoked, std::move(told),
+                               {news_of("certificate-revoked", text, revocation.id)});
 }
 
 void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& shown,
@@ -214,8 +191,7 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
       still_revoked.insert(ids[i]);
       tell_revoked(revocation,
                    fmt::format("{}: \"{}\" is revoked{}, {} says", title(shown[i]), look.subject,
-                               look.reason.empty() ? "" : " (" + look.reason + ")", look.source),
-                   now);
+                               look.reason.empty() ? "" : " (" + look.reason + ")", look.source));
       // Again at each look: nobody serves a revoked certificate against the setting.
       if (settings.disable_when_revoked &&
           !surroundings_.withdraw(ids[i], "revoked by its issuer, as " + look.source + " says")) {
@@ -249,45 +225,16 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
   }
   surroundings_.staples->set(std::move(staples));
   // One that is shown no more is forgotten; one that is good again may be told again.
-  std::erase_if(queue_->revoked, [&](const std::string& id) {
-    const auto found = std::ranges::find(revocations, id, &Revocation::id);
+  alerts::Told told = surroundings_.notifier->told(kRevoked);
+  std::erase_if(told, [&](const auto& each) {
+    const auto found = std::ranges::find(revocations, each.first, &Revocation::id);
     return found != revocations.end() && found->state == Revocation::State::Good;
   });
+  surroundings_.notifier->tell(kRevoked, std::move(told), {});
   looked_at_ = std::move(ids);
   next_look_ = next;
   const std::lock_guard lock(mutex_);
   revocations_ = std::move(revocations);
-}
-
-void CertificateWatch::deliver(const client::HttpExchange& exchange, base::WallTime now) {
-  const WebhookSettings webhook = surroundings_.settings().webhook;
-  if (webhook.url.empty()) {
-    queue_->forget();
-    return;
-  }
-  // One after the other, and no further one while the receiver is away.
-  while (const Alert* const due = queue_->due(now)) {
-    const std::string id = due->id;
-    const auto request = make_webhook_request(webhook, surroundings_.node, *due, now);
-    const auto answer = request
-                            ? exchange(*request)
-                            : base::Result<client::HttpResponse>(std::unexpected(request.error()));
-    if (answer && answer->status >= 200 && answer->status < 300) {
-      queue_->delivered(id);
-      continue;
-    }
-    const std::string reason =
-        answer ? "answered with " + std::to_string(answer->status) : answer.error().message;
-    const bool again = queue_->failed(id, now);
-    base::log_warning(again ? "an alert could not be delivered, it is tried again"
-                            : "an alert could not be delivered and is given up",
-                      {{"reason", reason}, {"id", id}});
-    if (!again) {
-      const std::lock_guard lock(mutex_);
-      ++undelivered_;
-    }
-    break;
-  }
 }
 
 CertificateWatch::Facts CertificateWatch::facts() const {
@@ -300,8 +247,6 @@ CertificateWatch::Facts CertificateWatch::facts() const {
       if (certs::alert_stage(end, now)) facts.alerts.push_back(expiry_text(what, end, now));
     }
     facts.revocations = revocations_;
-    facts.waiting = waiting_;
-    facts.undelivered = undelivered_;
   }
   for (const Revocation& each : facts.revocations) {
     if (each.state != Revocation::State::Revoked) continue;

@@ -14,15 +14,13 @@
 #include <string_view>
 #include <vector>
 
+#include "alerts/notifier.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "client/step_worker.h"
 #include "crypto/certificate.h"
 #include "net/stapling.h"
-#include "node/alert_queue.h"
-#include "node/alert_webhook.h"
 #include "node/handshake_failures.h"
-#include "node/link_worker.h"
-#include "node/request_route.h"
 
 namespace larder::node {
 
@@ -33,18 +31,16 @@ struct ShownCertificate {
 };
 
 struct WatchSettings {
-  WebhookSettings webhook;
   bool disable_when_revoked = false;
   std::vector<std::string> client_trust;  // CA files
 };
 
 struct WatchSurroundings {
-  std::string state_file;
-  std::string node;  // its name
+  alerts::Notifier* notifier = nullptr;  // outlives the watch
   std::function<std::vector<ShownCertificate>()> shown;
   std::function<WatchSettings()> settings;  // in force now
   // Sets the way by which a request leaves, and what it may reach.
-  std::function<base::Status(client::HttpRequest&, UrlSource)> route;
+  std::function<base::Status(client::HttpRequest&)> route;
   // A revocation list of the node's own site, which is known here: its address leads to this node.
   // Null for every other address.
   std::function<std::shared_ptr<const std::string>(std::string_view url)> own_list;
@@ -80,8 +76,6 @@ class CertificateWatch {
     std::vector<std::string> alerts;  // what is wrong now, as sentences
     std::vector<Revocation> revocations;
     HandshakeFailures::Facts handshakes;
-    std::size_t waiting = 0;        // for the webhook
-    std::uint64_t undelivered = 0;  // given up since the start
   };
   Facts facts() const;
 
@@ -91,16 +85,13 @@ class CertificateWatch {
   void tell_refusals(const std::vector<ShownCertificate>& shown, base::WallTime now);
   void look_for_revocation(const std::vector<ShownCertificate>& shown,
                            const client::HttpExchange& exchange, base::WallTime now);
-  void tell_revoked(const Revocation& revocation, const std::string& text, base::WallTime now);
-  void deliver(const client::HttpExchange& exchange, base::WallTime now);
-  void raise(std::string kind, std::string text, std::string certificate, base::WallTime now);
+  void tell_revoked(const Revocation& revocation, const std::string& text);
 
   const WatchSurroundings surroundings_;
   const base::Clock& clock_;
   HandshakeFailures handshakes_;
 
   // Of the worker's thread.
-  std::optional<AlertQueue> queue_;
   std::vector<std::string> looked_at_;  // ids
   base::WallTime next_look_;
   std::optional<base::WallTime> refusals_told_;
@@ -109,10 +100,8 @@ class CertificateWatch {
   std::vector<std::pair<std::string, base::WallTime>>
       ends_;  // sentence's beginning, end of validity
   std::vector<Revocation> revocations_;
-  std::size_t waiting_ = 0;
-  std::uint64_t undelivered_ = 0;
 
-  LinkWorker worker_;  // the last: it uses the rest
+  client::StepWorker worker_;  // the last: it uses the rest
 };
 
 std::string_view name(CertificateWatch::Revocation::State state);  // "good"

@@ -166,6 +166,12 @@ std::string Node::Parts::report() const {
   return report.dump();
 }
 
+std::vector<std::string> Node::Parts::alerts() const {
+  std::vector<std::string> all = watch->facts().alerts;
+  for (std::string& each : drive_watch->alerts()) all.push_back(std::move(each));
+  return all;
+}
+
 std::string Node::Parts::status_json() const {
   const SiteLinkStatus link_status = link->status();
   const store::Statistics cache = store->statistics();
@@ -183,7 +189,7 @@ std::string Node::Parts::status_json() const {
               {"connections", connection_count()},
               {"https", name(choice.delivery)},
               {"content", name(choice.content)},
-              {"alerts", watch->facts().alerts},
+              {"alerts", alerts()},
               {"counters", std::move(counters_json)},
               {"cache",
                {{"objects", cache.objects},
@@ -311,7 +317,7 @@ void add_admin_routes(Node::Parts& parts) {
                               {"content", name(choice.content)},
                               {"settings", settings.error.empty() ? "in force" : "refused"}};
                if (!settings.restarts.empty()) answer["needs_restart"] = settings.restarts;
-               answer["alerts"] = parts.watch->facts().alerts;
+               answer["alerts"] = parts.alerts();
                answer["drives"] = drive_troubles(parts.store->statistics());
                return server::json_reply(answer.dump());
              }));

@@ -142,7 +142,9 @@ base::Result<std::unique_ptr<Node>> Node::start(NodeSettings settings, const bas
   parts.link->start();
   parts.renewals->start();
   parts.retention->start();
+  parts.notifier->start();
   parts.watch->start();
+  parts.drive_watch->start();
   return node;
 }
 
@@ -162,6 +164,8 @@ void Node::stop(std::chrono::milliseconds grace) {
   if (parts.renewals) parts.renewals->stop();
   if (parts.retention) parts.retention->stop();
   if (parts.watch) parts.watch->stop();
+  if (parts.drive_watch) parts.drive_watch->stop();
+  if (parts.notifier) parts.notifier->stop();
   // From here on nobody asks any more. The origin thread calls fills, fills use the disk threads,
   // both use the store.
   if (parts.origins) parts.origins->stop();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "alerts/notifier.h"
 #include "base/unique_fd.h"
 #include "cache/fill_table.h"
 #include "certs/certificate_store.h"
@@ -21,6 +22,7 @@
 #include "node/content_access.h"
 #include "node/counters.h"
 #include "node/delivery.h"
+#include "node/drive_watch.h"
 #include "node/node.h"
 #include "node/origin_adapter.h"
 #include "node/policy.h"
@@ -103,7 +105,9 @@ struct Node::Parts {
   std::unique_ptr<SiteLink> link;
   std::unique_ptr<Renewals> renewals;
   std::unique_ptr<RetentionWorker> retention;
+  std::unique_ptr<alerts::Notifier> notifier;
   std::unique_ptr<CertificateWatch> watch;
+  std::unique_ptr<DriveWatch> drive_watch;
   std::unique_ptr<net::WorkerPool> control_pool;
   server::Router control_router;
   server::Router admin_router;
@@ -126,6 +130,8 @@ struct Node::Parts {
   std::string report() const;
   std::string status_json() const;
   std::string certificates_json() const;
+  // What is wrong now with certificates and drives, as sentences.
+  std::vector<std::string> alerts() const;
   std::string metrics() const;
   std::size_t connection_count() const {
     const server::Server* now = running.load();

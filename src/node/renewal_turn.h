@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "certs/certificate_store.h"
 #include "certs/renewal_record.h"
-#include "node/link_worker.h"
+#include "client/step_worker.h"
 #include "node/settings.h"
 
 namespace larder::node {
@@ -97,7 +97,7 @@ class RenewalTurn {
   // What decides: attempts do not follow each other because a disk takes nothing any more.
   std::optional<certs::RenewalRecord> record_;
   base::SteadyTime look_again_{};
-  LinkWorker worker_;  // last: its thread uses all above
+  client::StepWorker worker_;  // last: its thread uses all above
 };
 
 }  // namespace larder::node

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "node/link_worker.h"
+#include "client/step_worker.h"
 
 namespace larder::node {
 
@@ -22,8 +22,8 @@ class RetentionWorker {
 
   const std::string folder_;
   const base::Clock& clock_;
-  base::WallTime next_{};  // of the worker's thread
-  LinkWorker worker_;      // last: its thread uses all above
+  base::WallTime next_{};      // of the worker's thread
+  client::StepWorker worker_;  // last: its thread uses all above
 };
 
 }  // namespace larder::node

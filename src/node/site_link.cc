@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "client/step_worker.h"
 #include "node/back_off.h"
-#include "node/link_worker.h"
 #include "node/site_steps.h"
 
 namespace larder::node {
@@ -72,18 +72,18 @@ struct SiteLink::Impl {
   std::mutex join_mutex;
   client::HttpClient join_client;
 
-  LinkWorker certificates{[this](const auto& exchange) {
+  client::StepWorker certificates{[this](const auto& exchange) {
     const auto identity =
         identity_attempts.after(steps->keep_identity(exchange), steps->joined(), kIdle, stopping);
     const auto role =
         role_attempts.after(steps->keep_role(exchange), steps->joined(), kIdle, stopping);
     return std::min(identity, role);
   }};
-  LinkWorker content{[this](const auto& exchange) {
+  client::StepWorker content{[this](const auto& exchange) {
     return content_attempts.after(steps->pull_content(exchange), steps->joined(), kIdle, stopping);
   }};
-  LinkWorker changes{[this](const auto& exchange) { return follow_changes(exchange); }};
-  LinkWorker report{[this](const auto& exchange) { return send_report(exchange); }};
+  client::StepWorker changes{[this](const auto& exchange) { return follow_changes(exchange); }};
+  client::StepWorker report{[this](const auto& exchange) { return send_report(exchange); }};
 
   milliseconds follow_changes(const client::HttpExchange& exchange) {
     const auto changed = steps->follow_changes(exchange, kPollWait);

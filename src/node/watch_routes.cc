@@ -1,4 +1,5 @@
-// The watch over a node's certificates: what it looks at, and where it shows what it found.
+// The watch over what a node depends on, its certificates and drives: what it looks at, and where
+// it shows what it found.
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -80,7 +81,7 @@ bool take_out_of_service(Node::Parts& parts, const std::string& id, const std::s
   return done.has_value();
 }
 
-Json describe(const CertificateWatch::Facts& facts) {
+Json describe(const CertificateWatch::Facts& facts, const alerts::Notifier::Facts& webhook) {
   Json revocations = Json::array();
   for (const CertificateWatch::Revocation& each : facts.revocations) {
     revocations.push_back(
@@ -105,25 +106,41 @@ Json describe(const CertificateWatch::Facts& facts) {
           {"revocation", std::move(revocations)},
           {"handshake_failures",
            {{"by_cause", facts.handshakes.by_cause}, {"clients", std::move(clients)}}},
-          {"webhook", {{"waiting", facts.waiting}, {"undelivered", facts.undelivered}}}};
+          {"webhook", {{"waiting", webhook.waiting}, {"undelivered", webhook.undelivered}}}};
+}
+
+void open_notifier(Node::Parts& parts) {
+  alerts::NotifierSurroundings surroundings;
+  surroundings.state_file = parts.settings.state_dir + "/alerts.json";
+  surroundings.node = parts.settings.name;
+  surroundings.webhook = [&parts] { return webhook_of(parts.policy.get()->settings); };
+  surroundings.send =
+      [&parts](const client::HttpExchange& direct,
+               const client::HttpRequest& request) -> base::Result<client::HttpResponse> {
+    client::HttpRequest routed = request;
+    const auto policy = parts.policy.get();
+    LARDER_TRY(set_request_route(routed, routed.url, UrlSource::Settings, policy->settings));
+    return with_advice(direct(routed));
+  };
+  parts.notifier = std::make_unique<alerts::Notifier>(std::move(surroundings), parts.clock);
 }
 
 }  // namespace
 
 void open_watch(Node::Parts& parts) {
+  open_notifier(parts);
+  parts.drive_watch = std::make_unique<DriveWatch>(*parts.store, *parts.notifier, parts.clock);
   WatchSurroundings surroundings;
-  surroundings.state_file = parts.settings.state_dir + "/alerts.json";
-  surroundings.node = parts.settings.name;
+  surroundings.notifier = parts.notifier.get();
   surroundings.shown = [&parts] { return shown_certificates(parts); };
   surroundings.settings = [&parts] {
     const std::shared_ptr<const Policy> policy = parts.policy.get();
-    return WatchSettings{.webhook = webhook_of(policy->settings),
-                         .disable_when_revoked = policy->settings.disable_when_revoked,
+    return WatchSettings{.disable_when_revoked = policy->settings.disable_when_revoked,
                          .client_trust = policy->settings.client_trust};
   };
-  surroundings.route = [&parts](client::HttpRequest& request, UrlSource source) {
+  surroundings.route = [&parts](client::HttpRequest& request) {
     const auto policy = parts.policy.get();
-    return set_request_route(request, request.url, source, policy->settings);
+    return set_request_route(request, request.url, UrlSource::Elsewhere, policy->settings);
   };
   surroundings.own_list = [&parts](std::string_view url) {
     const std::size_t path = url.find('/', url.find("://") + 3);
@@ -141,8 +158,8 @@ void open_watch(Node::Parts& parts) {
 void add_watch_routes(Node::Parts& parts) {
   parts.control_router.add(
       "GET", "/api/v1/certificates/watch", [&parts](const server::RouteRequest&) {
-        return server::json_reply(
-            describe(parts.watch->facts()).dump(-1, ' ', false, Json::error_handler_t::replace));
+        return server::json_reply(describe(parts.watch->facts(), parts.notifier->facts())
+                                      .dump(-1, ' ', false, Json::error_handler_t::replace));
       });
 }
 
@@ -180,12 +197,13 @@ void add_watch_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
                       "TLS handshakes that failed, by the client's alert or our reason",
                       static_cast<double>(count), true, "{cause=\"" + label_text(cause) + "\"}"});
   }
-  gauges.push_back({"larder_alerts", "What is wrong with certificates now",
-                    static_cast<double>(facts.alerts.size()), false, ""});
+  const alerts::Notifier::Facts webhook = parts.notifier->facts();
+  gauges.push_back({"larder_alerts", "What is wrong now with certificates and drives",
+                    static_cast<double>(parts.alerts().size()), false, ""});
   gauges.push_back({"larder_alerts_waiting", "Alerts that wait to be delivered",
-                    static_cast<double>(facts.waiting), false, ""});
+                    static_cast<double>(webhook.waiting), false, ""});
   gauges.push_back({"larder_alerts_undelivered_total", "Alerts that were given up",
-                    static_cast<double>(facts.undelivered), true, ""});
+                    static_cast<double>(webhook.undelivered), true, ""});
 }
 
 }  // namespace larder::node

@@ -190,6 +190,32 @@ DriveState state_of(const Drive& drive) {
 
 }  // namespace
 
+std::vector<DriveStatistics> Store::drive_statistics() const {
+  std::vector<DriveStatistics> all;
+  for (const auto& drive : parts_->drives) {
+    const DriveCounters& counters = drive->counters();
+    Drive::LastErrors errors = drive->last_errors();
+    all.push_back({.path = drive->path(),
+                   .size = drive->size(),
+                   .limit = drive->limit(),
+                   .used = drive->used(),
+                   .journal = drive->journal().size(),
+                   .state = state_of(*drive),
+                   .write_errors = counters.write_errors,
+                   .read_errors = counters.read_errors,
+                   .lost_slices = counters.lost_slices,
+                   .write_error = std::move(errors.write),
+                   .read_error = std::move(errors.read)});
+  }
+  for (const Parts::MissingDrive& drive : parts_->missing_drives) {
+    all.push_back({.path = drive.settings.path,
+                   .size = drive.settings.size,
+                   .state = DriveState::Missing,
+                   .write_error = drive.reason});
+  }
+  return all;
+}
+
 Statistics Store::statistics() const {
   const Index& index = parts_->index;
   Statistics all{.objects = index.objects(),
@@ -208,18 +234,8 @@ Statistics Store::statistics() const {
     all.lost_slices += counters.lost_slices;
     all.size += drive->limit();
     all.used += drive->used();
-    all.drives.push_back({.path = drive->path(),
-                          .size = drive->size(),
-                          .limit = drive->limit(),
-                          .used = drive->used(),
-                          .journal = drive->journal().size(),
-                          .state = state_of(*drive),
-                          .write_errors = counters.write_errors,
-                          .read_errors = counters.read_errors});
   }
-  for (const DriveSettings& drive : parts_->missing_drives) {
-    all.drives.push_back({.path = drive.path, .size = drive.size, .state = DriveState::Missing});
-  }
+  all.drives = drive_statistics();
   const OrderBook book = parts_->orders->book();
   all.purges = book.purges.size();
   for (std::size_t i = 0; i < book.groups.size(); ++i) {

@@ -28,6 +28,7 @@ constexpr std::uint64_t kSmallestCompaction = 256 * 1024;
 constexpr std::uint64_t kSyncAfter = 64 * kMiB;
 // How long a broken drive is left alone before it is tried again.
 constexpr std::chrono::microseconds kRefusal = std::chrono::seconds(30);
+constexpr std::size_t kTrialSize = 4096;  // of the account's kDriveCost
 
 std::uint64_t lower_watermark(std::uint64_t size) {
   // What was evicted comes back when its last reader lets go, up to a second later: on a small
@@ -306,13 +307,21 @@ void Drive::compaction_ended(bool succeeded) {
 base::Error Drive::write_failed(base::Error error) {
   if (error.code == base::ErrorCode::Unavailable) return error;
   ++counters_.write_errors;
+  {
+    const std::lock_guard lock(errors_mutex_);
+    errors_.write = error.message;
+  }
   if (error.code == base::ErrorCode::ResourceExhausted) {
     const std::lock_guard lock(room_mutex_);
     room_.met_full(used(), steady_now());
     apply_room();
     return error;
   }
-  refuse_until_ = steady_now() + kRefusal.count();
+  {
+    const std::lock_guard lock(errors_mutex_);
+    try_again_at_ = steady_now() + kRefusal.count();
+    is_failing_ = true;
+  }
   base::log_error("a drive did not take a write", {{"path", path_}, {"error", error.message}});
   return error;
 }
@@ -320,6 +329,10 @@ base::Error Drive::write_failed(base::Error error) {
 base::Error Drive::read_failed(base::Error error) {
   if (error.code == base::ErrorCode::Unavailable) return error;
   ++counters_.read_errors;
+  {
+    const std::lock_guard lock(errors_mutex_);
+    errors_.read = error.message;
+  }
   base::log_error("a drive failed to read", {{"path", path_}, {"error", error.message}});
   return error;
 }
@@ -355,8 +368,43 @@ std::int64_t Drive::steady_now() const {
       .count();
 }
 
-bool Drive::is_failing() const {
-  return steady_now() < refuse_until_;
+namespace {
+
+base::Status write_trial(const std::string& path) {
+  const auto fd = open_at(path, O_RDWR | O_CREAT | O_TRUNC);
+  if (!fd) return std::unexpected(fd.error().to_error(path));
+  const std::array<std::uint8_t, kTrialSize> bytes{};
+  if (const auto written = write_at(fd->get(), bytes, 0); !written) {
+    return std::unexpected(written.error().to_error(path));
+  }
+  if (::fsync(fd->get()) != 0) return base::fail_errno("cannot sync " + path, errno);
+  if (::unlink(path.c_str()) != 0) return base::fail_errno("cannot remove " + path, errno);
+  return {};
+}
+
+}  // namespace
+
+void Drive::try_again() {
+  const std::int64_t due = try_again_at_;
+  if (!is_failing_ || steady_now() < due) return;
+  base::Status taken = write_trial(path_ + "/trial");
+  if (!taken) {
+    // A file system that is full works: the drive becomes smaller.
+    const base::Error told = write_failed(std::move(taken).error());
+    if (told.code != base::ErrorCode::ResourceExhausted) return;
+  }
+  {
+    const std::lock_guard lock(errors_mutex_);
+    // Another write may have failed meanwhile.
+    if (try_again_at_ != due) return;
+    is_failing_ = false;
+  }
+  base::log_info("a drive takes writes again", {{"path", path_}});
+}
+
+Drive::LastErrors Drive::last_errors() const {
+  const std::lock_guard lock(errors_mutex_);
+  return errors_;
 }
 
 void Drive::wrote(std::uint64_t bytes) {

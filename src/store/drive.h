@@ -123,13 +123,21 @@ class Drive {
   void compaction_ended(bool succeeded);
 
   // --- failures ---
-  // Counts a failed write or read; a drive that is broken takes no new objects for a while. Where
+  // Counts a failed write or read; a drive that is broken takes no new objects until a trial write
+  // succeeds. Where
   // the file system has no space (ResourceExhausted), the drive becomes smaller instead, so that
   // it evicts. Unavailable is a shortage of the process (descriptors, memory), which says nothing
   // of the drive.
   base::Error write_failed(base::Error error);
   base::Error read_failed(base::Error error);
-  bool is_failing() const;
+  bool is_failing() const { return is_failing_; }
+  // Every half minute tries whether a drive that is failing takes a write again. Blocking.
+  void try_again();
+  struct LastErrors {
+    std::string write;  // empty: none yet
+    std::string read;
+  };
+  LastErrors last_errors() const;
   std::int64_t steady_now() const;  // microseconds
   DriveCounters& counters() { return counters_; }
   const DriveCounters& counters() const { return counters_; }
@@ -173,7 +181,10 @@ class Drive {
 
   std::atomic<std::uint64_t> charged_ = 0;
   std::atomic<std::uint64_t> awaited_ = 0;
-  std::atomic<std::int64_t> refuse_until_ = 0;  // steady microseconds
+  std::atomic<bool> is_failing_ = false;
+  std::atomic<std::int64_t> try_again_at_ = 0;  // steady microseconds
+  mutable std::mutex errors_mutex_;
+  LastErrors errors_;  // guarded by errors_mutex_
   DriveCounters counters_;
 
   std::mutex freeing_mutex_;  // one thread frees, others wait until the space is there

@@ -158,6 +158,7 @@ void Store::Parts::apply_quotas(Drive& drive) {
 
 void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   const std::lock_guard one_at_a_time(drive.upkeep_mutex());
+  drive.try_again();
   record_uses(drive);
   drive.measure_room();
   drive.free_released();
@@ -165,8 +166,11 @@ void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   // A long row of evictions must not keep uses from the journal.
   while (drive.shortage() > 0 && evict_one(drive.evictor(), 0, evicted)) record_uses(drive);
   apply_quotas(drive);
-  if (const auto synced = drive.sync(now_anyway); !synced) {
-    static_cast<void>(drive.write_failed(synced.error()));
+  // One that is broken is tried by try_again alone, not each second.
+  if (now_anyway || !drive.is_failing()) {
+    if (const auto synced = drive.sync(now_anyway); !synced) {
+      static_cast<void>(drive.write_failed(synced.error()));
+    }
   }
   if (drive.wants_compaction()) compact(drive);
 }

@@ -59,7 +59,7 @@ struct StoreSettings {
 enum class DriveState {
   Good,
   Short,    // the file system gives less than its size: it evicts as if it were smaller
-  Failing,  // broken: takes no new objects for a while, what is there is served
+  Failing,  // broken: takes no new objects until a trial write succeeds, what is there is served
   Missing,  // could not be opened at start: not used until the next start
 };
 
@@ -72,6 +72,9 @@ struct DriveStatistics {
   DriveState state = DriveState::Good;
   std::uint64_t write_errors = 0;
   std::uint64_t read_errors = 0;
+  std::uint64_t lost_slices = 0;  // wrong checksum
+  std::string write_error{};      // the last one, or why it is missing; empty: none yet
+  std::string read_error{};       // the last one
 };
 
 struct GroupStatistics {
@@ -238,6 +241,8 @@ class Store {
   bool start_scrub();
 
   Statistics statistics() const;
+  // The drives alone, in no order; cheap.
+  std::vector<DriveStatistics> drive_statistics() const;
 
   // One pass of the background work over all drives: sync, free ahead, compact, purge.
   void maintain();

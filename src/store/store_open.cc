@@ -34,7 +34,7 @@ base::Status Store::Parts::open_drives() {
     }
     base::log_error("a drive cannot be opened and is left out",
                     {{"path", drive.path}, {"reason", locked.error().message}});
-    missing_drives.push_back(drive);
+    missing_drives.push_back({drive, locked.error().message});
   }
   return {};
 }
@@ -179,7 +179,7 @@ base::Result<std::unique_ptr<Store>> Store::open(StoreSettings settings) {
                                                         std::to_string(kSmallestDrive) + " bytes");
     }
   }
-  std::vector<DriveSettings> unreadable;
+  std::vector<Parts::MissingDrive> unreadable;
   for (;;) {
     auto parts = std::make_unique<Parts>(settings);
     parts->missing_drives = unreadable;
@@ -194,7 +194,7 @@ base::Result<std::unique_ptr<Store>> Store::open(StoreSettings settings) {
     const DriveSettings drive = settings.drives.at(*parts->unreadable_drive);
     base::log_error("a drive cannot be read and is left out",
                     {{"path", drive.path}, {"reason", opened.error().message}});
-    unreadable.push_back(drive);
+    unreadable.push_back({drive, opened.error().message});
     std::erase_if(settings.drives, [&](const auto& other) { return other.path == drive.path; });
   }
 }

@@ -116,7 +116,11 @@ struct Store::Parts {
   }
   // Destroyed last to first: the threads, then the open objects, the index, the drives.
   std::vector<std::unique_ptr<Drive>> drives;
-  std::vector<DriveSettings> missing_drives;
+  struct MissingDrive {
+    DriveSettings settings;
+    std::string reason;
+  };
+  std::vector<MissingDrive> missing_drives;
   std::optional<std::size_t> unreadable_drive;  // in the settings
   std::array<std::uint8_t, 16> secret{};
   std::atomic<std::uint64_t> next_generation = 1;

@@ -301,6 +301,42 @@ TEST_F(StoreOnASmallFileSystem, HalfIsLeftWhereItIsAskedFor) {
   EXPECT_EQ((*opened)->statistics().drives[0].state, DriveState::Good);
 }
 
+TEST(StoreSpace, ABrokenDriveTakesNothingUntilATrialWriteSucceeds) {
+  const TemporaryFolder folder;
+  base::ManualClock clock(base::from_unix_seconds(1'800'000'000));
+  auto store = Store::open({.drives = {{.path = folder.path(), .size = 64 * kMiB}},
+                            .background = false,
+                            .clock = &clock})
+                   .value();
+  ASSERT_TRUE(put(*store, 1, 3 * kMiB));
+  const auto state = [&] { return store->drive_statistics().front().state; };
+  // Neither new objects nor the trial find a place.
+  const fs::path objects = fs::path(folder.path()) / "objects";
+  fs::rename(objects, objects.string() + ".away");
+  std::ofstream(objects) << "in the way";
+  fs::create_directory(fs::path(folder.path()) / "trial");
+  EXPECT_FALSE(put(*store, 2, 3 * kMiB));
+  EXPECT_EQ(state(), DriveState::Failing);
+  EXPECT_FALSE(store->drive_statistics().front().write_error.empty());
+  const auto errors = store->statistics().write_errors;
+  store->maintain();
+  EXPECT_EQ(store->statistics().write_errors, errors) << "left alone for half a minute";
+  clock.advance(std::chrono::seconds(31));
+  EXPECT_EQ(state(), DriveState::Failing) << "time alone mends nothing";
+  store->maintain();
+  EXPECT_EQ(state(), DriveState::Failing);
+  EXPECT_EQ(store->statistics().write_errors, errors + 1);
+
+  fs::remove(objects);
+  fs::rename(objects.string() + ".away", objects);
+  fs::remove(fs::path(folder.path()) / "trial");
+  clock.advance(std::chrono::seconds(31));
+  store->maintain();
+  EXPECT_EQ(state(), DriveState::Good);
+  EXPECT_FALSE(fs::exists(fs::path(folder.path()) / "trial"));
+  EXPECT_TRUE(put(*store, 3, 3 * kMiB));
+}
+
 TEST(StoreSpace, ManyThreadsWriteReadAndEvictAtOnce) {
   const TemporaryFolder folder;
   base::configure_log({.level = base::LogLevel::Error});

@@ -1,26 +1,26 @@
-#include "node/link_worker.h"
+#include "client/step_worker.h"
 
 #include <utility>
 
-namespace larder::node {
+namespace larder::client {
 
-LinkWorker::LinkWorker(Step step) : step_(std::move(step)) {}
+StepWorker::StepWorker(Step step) : step_(std::move(step)) {}
 
-LinkWorker::~LinkWorker() {
+StepWorker::~StepWorker() {
   stop();
 }
 
-void LinkWorker::start() {
+void StepWorker::start() {
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
 }
 
-void LinkWorker::wake() {
+void StepWorker::wake() {
   const std::scoped_lock lock(mutex_);
   woken_ = true;
   changed_.notify_all();
 }
 
-void LinkWorker::interrupt() {
+void StepWorker::interrupt() {
   const std::scoped_lock lock(mutex_);
   woken_ = true;
   if (client_) client_->cancel();
@@ -28,25 +28,25 @@ void LinkWorker::interrupt() {
   changed_.notify_all();
 }
 
-void LinkWorker::ask_to_stop() {
+void StepWorker::ask_to_stop() {
   const std::scoped_lock lock(mutex_);
   stopping_ = true;
   if (client_) client_->cancel();
   changed_.notify_all();
 }
 
-void LinkWorker::stop() {
+void StepWorker::stop() {
   ask_to_stop();
   if (thread_.joinable()) thread_.join();
 }
 
-bool LinkWorker::pause(std::chrono::milliseconds time) {
+bool StepWorker::pause(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
   return !changed_.wait_for(lock, time, [this] { return stopping_; });
 }
 
-void LinkWorker::run() {
-  const client::HttpExchange exchange = [this](const auto& request) { return perform(request); };
+void StepWorker::run() {
+  const HttpExchange exchange = [this](const auto& request) { return perform(request); };
   for (;;) {
     const auto delay = step_(exchange);
     std::unique_lock lock(mutex_);
@@ -56,15 +56,15 @@ void LinkWorker::run() {
   }
 }
 
-base::Result<client::HttpResponse> LinkWorker::perform(const client::HttpRequest& request) {
-  std::shared_ptr<client::HttpClient> client;
+base::Result<HttpResponse> StepWorker::perform(const HttpRequest& request) {
+  std::shared_ptr<HttpClient> client;
   {
     const std::scoped_lock lock(mutex_);
     if (stopping_) return base::fail(base::ErrorCode::Unavailable, "the node is stopping");
-    if (!client_) client_ = std::make_shared<client::HttpClient>();
+    if (!client_) client_ = std::make_shared<HttpClient>();
     client = client_;
   }
   return client->perform(request);
 }
 
-}  // namespace larder::node
+}  // namespace larder::client

@@ -4,12 +4,12 @@
 
 #include <string>
 
+#include "alerts/queue.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "client/http_client.h"
-#include "node/alert_queue.h"
 
-namespace larder::node {
+namespace larder::alerts {
 
 struct WebhookSettings {
   std::string url;     // https; empty: nobody is told
@@ -22,10 +22,11 @@ struct WebhookSettings {
 // https://host[:port][/path], without user information.
 base::Result<std::string> parse_webhook_url(std::string_view text);
 
-// POST of the alert as JSON. With a secret, X-Larder-Signature is "sha256=" and the HMAC of
+// POST of the alert as JSON, with what it is about as further members. With a secret,
+// X-Larder-Signature is "sha256=" and the HMAC of
 // "<X-Larder-Timestamp>.<body>": the receiver knows who speaks and when.
 base::Result<client::HttpRequest> make_webhook_request(const WebhookSettings& settings,
                                                        const std::string& node, const Alert& alert,
                                                        base::WallTime now);
 
-}  // namespace larder::node
+}  // namespace larder::alerts

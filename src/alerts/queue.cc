@@ -1,4 +1,4 @@
-#include "node/alert_queue.h"
+#include "alerts/queue.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-namespace larder::node {
+namespace larder::alerts {
 
 using base::ErrorCode;
 using base::Json;
@@ -15,15 +15,28 @@ using base::Result;
 namespace {
 
 constexpr std::uint64_t kFileLimit = 1 << 20;
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
+constexpr int kCertificatesOnly = 1;  // an older format
 constexpr std::chrono::seconds kFirstPause{2};
 constexpr std::chrono::seconds kLongestPause{3600};
+constexpr const char* kNoTexts = ": texts are missing";
 
-Result<Alert> parse_alert(const Json& json) {
+Result<std::map<std::string, std::string>> parse_texts(const Json& object, const char* name) {
+  std::map<std::string, std::string> texts;
+  if (!object.is_object())
+    return base::fail(ErrorCode::InvalidArgument, std::string(name) + kNoTexts);
+  for (const auto& [member, text] : object.items()) {
+    if (!text.is_string())
+      return base::fail(ErrorCode::InvalidArgument, std::string(name) + kNoTexts);
+    texts.emplace(member, text.get<std::string>());
+  }
+  return texts;
+}
+
+Result<Alert> parse_alert(const Json& json, std::int64_t format) {
   Alert alert;
-  for (const auto& [name, target] :
-       {std::pair{"id", &alert.id}, std::pair{"kind", &alert.kind}, std::pair{"text", &alert.text},
-        std::pair{"certificate", &alert.certificate}}) {
+  for (const auto& [name, target] : {std::pair{"id", &alert.id}, std::pair{"kind", &alert.kind},
+                                     std::pair{"text", &alert.text}}) {
     auto value = base::json_string(json, name);
     if (!value) return std::unexpected(value.error());
     *target = std::move(*value);
@@ -39,7 +52,42 @@ Result<Alert> parse_alert(const Json& json) {
   const auto attempts = base::json_integer(json, "attempts");
   if (!attempts) return std::unexpected(attempts.error());
   alert.attempts = static_cast<unsigned>(std::clamp<std::int64_t>(*attempts, 0, 1000));
+  if (format == kCertificatesOnly) {
+    auto certificate = base::json_string(json, "certificate");
+    if (!certificate) return std::unexpected(certificate.error());
+    alert.about = {{"certificate", std::move(*certificate)}};
+    return alert;
+  }
+  auto about = parse_texts(json.value("about", Json::object()), "about");
+  if (!about) return std::unexpected(about.error());
+  alert.about = std::move(*about);
   return alert;
+}
+
+// As format 1 wrote it.
+base::Status read_certificates_only(const Json& json, AlertQueue& queue) {
+  for (const auto& [id, stage] : json.value("told", Json::object()).items()) {
+    if (!stage.is_number_integer())
+      return base::fail(ErrorCode::InvalidArgument, "told: a whole number is missing");
+    queue.told["certificate-expiry"][id] = std::to_string(stage.get<int>());
+  }
+  for (const Json& id : json.value("revoked", Json::array())) {
+    if (!id.is_string())
+      return base::fail(ErrorCode::InvalidArgument, "revoked: a text is missing");
+    queue.told["certificate-revoked"][id.get<std::string>()] = "";
+  }
+  return {};
+}
+
+base::Status read_told(const Json& json, AlertQueue& queue) {
+  const Json sources = json.value("told", Json::object());
+  if (!sources.is_object()) return base::fail(ErrorCode::InvalidArgument, "told is no object");
+  for (const auto& [source, of_source] : sources.items()) {
+    auto told = parse_texts(of_source, "told");
+    if (!told) return std::unexpected(told.error());
+    queue.told.insert_or_assign(source, std::move(*told));
+  }
+  return {};
 }
 
 }  // namespace
@@ -61,17 +109,14 @@ Result<AlertQueue> AlertQueue::open(std::string path) {
   const auto json = base::parse_json(*text);
   if (!json) return damaged(json.error().message);
   const auto format = base::json_integer(*json, "format");
-  if (!format || *format != kFormat) return damaged("is of another version");
-  for (const auto& [id, stage] : json->value("told", Json::object()).items()) {
-    if (!stage.is_number_integer()) return damaged("told: a whole number is missing");
-    queue.told.insert_or_assign(id, stage.get<int>());
+  if (!format || (*format != kFormat && *format != kCertificatesOnly)) {
+    return damaged("is of another version");
   }
-  for (const Json& id : json->value("revoked", Json::array())) {
-    if (!id.is_string()) return damaged("revoked: a text is missing");
-    queue.revoked.insert(id.get<std::string>());
-  }
+  const base::Status told =
+      *format == kFormat ? read_told(*json, queue) : read_certificates_only(*json, queue);
+  if (!told) return damaged(told.error().message);
   for (const Json& one : json->value("waiting", Json::array())) {
-    auto alert = parse_alert(one);
+    auto alert = parse_alert(one, *format);
     if (!alert) return damaged(alert.error().message);
     queue.add(std::move(*alert));
   }
@@ -113,15 +158,12 @@ std::string AlertQueue::print() const {
                     {"at", base::to_rfc3339(alert.at)},
                     {"kind", alert.kind},
                     {"text", alert.text},
-                    {"certificate", alert.certificate},
+                    {"about", alert.about},
                     {"attempts", alert.attempts},
                     {"next_attempt", base::to_rfc3339(alert.next_attempt)}});
   }
-  return Json{{"format", kFormat},
-              {"told", Json(told)},
-              {"revoked", Json(revoked)},
-              {"waiting", std::move(list)}}
-             .dump(2, ' ', false, Json::error_handler_t::replace) +
+  return Json{{"format", kFormat}, {"told", Json(told)}, {"waiting", std::move(list)}}.dump(
+             2, ' ', false, Json::error_handler_t::replace) +
          "\n";
 }
 
@@ -133,4 +175,4 @@ base::Status AlertQueue::save() {
   return {};
 }
 
-}  // namespace larder::node
+}  // namespace larder::alerts

@@ -1,11 +1,11 @@
-#include "node/alert_queue.h"
+#include "alerts/queue.h"
 
 #include <gtest/gtest.h>
 
 #include "base/file.h"
 #include "base/testing.h"
 
-namespace larder::node {
+namespace larder::alerts {
 namespace {
 
 using std::chrono::seconds;
@@ -17,7 +17,7 @@ Alert alert(const std::string& id) {
           .at = kNow,
           .kind = "certificate-expires",
           .text = "text of " + id,
-          .certificate = "ab",
+          .about = {{"certificate", "ab"}},
           .attempts = 0,
           .next_attempt = kNow};
 }
@@ -27,17 +27,18 @@ TEST(AlertQueue, SurvivesARestart) {
   const std::string path = folder.path() + "/alerts.json";
   {
     auto queue = AlertQueue::open(path).value();
-    queue.told = {{"ab", 14}};
-    queue.revoked = {"cd"};
+    queue.told["certificate-expiry"] = {{"ab", "14"}};
+    queue.told["drive"] = {{"failing /mnt/a", ""}};
     queue.add(alert("a"));
     queue.add(alert("b"));
     ASSERT_TRUE(queue.failed("a", kNow));
     ASSERT_TRUE(queue.save());
   }
   auto queue = AlertQueue::open(path).value();
-  EXPECT_EQ(queue.told.at("ab"), 14);
-  EXPECT_TRUE(queue.revoked.contains("cd"));
+  EXPECT_EQ(queue.told["certificate-expiry"].at("ab"), "14");
+  EXPECT_TRUE(queue.told["drive"].contains("failing /mnt/a"));
   ASSERT_EQ(queue.waiting().size(), 2U);
+  EXPECT_EQ(queue.waiting()[0].about.at("certificate"), "ab");
   EXPECT_EQ(queue.waiting()[0].attempts, 1U);
   ASSERT_NE(queue.due(kNow), nullptr);
   EXPECT_EQ(queue.due(kNow)->id, "b") << "a waits for its next attempt";
@@ -50,12 +51,35 @@ TEST(AlertQueue, SurvivesARestart) {
 TEST(AlertQueue, DamageIsSaid) {
   const base::TemporaryFolder folder;
   const std::string path = folder.path() + "/alerts.json";
-  for (const char* text : {"", "{}", "{\"format\": 1, \"waiting\": [{}]}", "[]"}) {
+  for (const char* text :
+       {"", "{}", "[]", R"({"format": 3})", R"({"format": 1, "waiting": [{}]})",
+        R"({"format": 2, "waiting": [{}]})", R"({"format": 2, "told": 1})",
+        R"({"format": 2, "told": {"drive": []}})", R"({"format": 2, "told": {"drive": {"a": 1}}})",
+        R"({"format": 1, "told": {"ab": "x"}})", R"({"format": 1, "revoked": [1]})"}) {
     ASSERT_TRUE(base::write_file_atomically(path, text, 0600));
     const auto queue = AlertQueue::open(path);
     ASSERT_FALSE(queue) << text;
     EXPECT_EQ(queue.error().code, base::ErrorCode::DataLoss);
   }
+}
+
+TEST(AlertQueue, TheOlderFormatIsUnderstood) {
+  const base::TemporaryFolder folder;
+  const std::string path = folder.path() + "/alerts.json";
+  ASSERT_TRUE(base::write_file_atomically(
+      path,
+      R"({"format": 1, "told": {"ab": 14}, "revoked": ["cd"], "waiting": [{"id": "a",
+          "at": "2027-01-15T08:00:00Z", "kind": "certificate-expires", "text": "soon",
+          "certificate": "ab", "attempts": 2, "next_attempt": "2027-01-15T08:00:00Z"}]})",
+      0600));
+  auto queue = AlertQueue::open(path).value();
+  EXPECT_EQ(queue.told["certificate-expiry"].at("ab"), "14");
+  EXPECT_TRUE(queue.told["certificate-revoked"].contains("cd"));
+  ASSERT_NE(queue.due(kNow), nullptr);
+  EXPECT_EQ(queue.due(kNow)->about.at("certificate"), "ab");
+  EXPECT_EQ(queue.due(kNow)->attempts, 2U);
+  ASSERT_TRUE(queue.save());
+  EXPECT_EQ(AlertQueue::open(path)->told, queue.told);
 }
 
 TEST(AlertQueue, AttemptsAndLengthAreBounded) {
@@ -83,4 +107,4 @@ TEST(AlertQueue, PausesGrow) {
 }
 
 }  // namespace
-}  // namespace larder::node
+}  // namespace larder::alerts

@@ -1,4 +1,4 @@
-#include "node/alert_webhook.h"
+#include "alerts/webhook.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/testing.h"
 
-namespace larder::node {
+namespace larder::alerts {
 namespace {
 
 const base::WallTime kNow = base::from_unix_seconds(1'800'000'000);
@@ -14,7 +14,7 @@ const Alert kAlert{.id = "1",
                    .at = kNow,
                    .kind = "certificate-expires",
                    .text = "in 14 days",
-                   .certificate = "ab",
+                   .about = {{"certificate", "ab"}},
                    .attempts = 0,
                    .next_attempt = kNow};
 
@@ -71,4 +71,4 @@ TEST(AlertWebhook, IsSignedWithTheSecret) {
 }
 
 }  // namespace
-}  // namespace larder::node
+}  // namespace larder::alerts

@@ -11,17 +11,17 @@
 
 #include "client/exchange.h"
 
-namespace larder::node {
+namespace larder::client {
 
-class LinkWorker {
+class StepWorker {
  public:
   // Runs on the worker's thread; returns how long to wait before the next run.
-  using Step = std::function<std::chrono::milliseconds(const client::HttpExchange&)>;
+  using Step = std::function<std::chrono::milliseconds(const HttpExchange&)>;
 
-  explicit LinkWorker(Step step);
-  ~LinkWorker();  // stops
-  LinkWorker(const LinkWorker&) = delete;
-  LinkWorker& operator=(const LinkWorker&) = delete;
+  explicit StepWorker(Step step);
+  ~StepWorker();  // stops
+  StepWorker(const StepWorker&) = delete;
+  StepWorker& operator=(const StepWorker&) = delete;
 
   void start();
   // Runs the step again soon; during a run, once more after it. Any thread.
@@ -37,15 +37,15 @@ class LinkWorker {
 
  private:
   void run();
-  base::Result<client::HttpResponse> perform(const client::HttpRequest& request);
+  base::Result<HttpResponse> perform(const HttpRequest& request);
 
   const Step step_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool woken_ = false;
   bool stopping_ = false;
-  std::shared_ptr<client::HttpClient> client_;  // made anew after an interrupt
+  std::shared_ptr<HttpClient> client_;  // made anew after an interrupt
   std::thread thread_;
 };
 
-}  // namespace larder::node
+}  // namespace larder::client

@@ -1,29 +1,31 @@
 // What has been told to the administrator and what is still to be delivered to the webhook, kept in
-// <state_dir>/alerts.json so that a restart neither repeats nor loses anything. For one thread.
+// a file so that a restart neither repeats nor loses anything. For one thread at a time.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "certs/expiry_alerts.h"
 
-namespace larder::node {
+namespace larder::alerts {
 
 struct Alert {
   std::string id;  // random: a receiver may get one twice
   base::WallTime at;
-  std::string kind;  // "certificate-expires", "certificate-expired", "certificate-revoked", ...
-  std::string text;  // a sentence
-  std::string certificate;  // SHA-256; empty when it is not about one
-  unsigned attempts = 0;    // to deliver
+  std::string kind;                            // "certificate-expires", "drive-failing", ...
+  std::string text;                            // a sentence
+  std::map<std::string, std::string> about{};  // like "certificate" and its SHA-256
+  unsigned attempts = 0;                       // to deliver
   base::WallTime next_attempt;
 };
+
+// What a source of alerts has told: of whom, and what. The words are the source's own.
+using Told = std::map<std::string, std::string>;
 
 // After `attempts` that failed; doubles from 2 s to an hour.
 std::chrono::seconds retry_pause(unsigned attempts);
@@ -38,8 +40,7 @@ class AlertQueue {
   // What the file says; nothing when there is none. DataLoss when it cannot be understood.
   static base::Result<AlertQueue> open(std::string path);
 
-  certs::ToldStages told;         // of expiry
-  std::set<std::string> revoked;  // told to be revoked
+  std::map<std::string, Told, std::less<>> told;  // by source
 
   // The oldest goes when there are too many.
   void add(Alert alert);
@@ -63,4 +64,4 @@ class AlertQueue {
   std::vector<Alert> waiting_;
 };
 
-}  // namespace larder::node
+}  // namespace larder::alerts

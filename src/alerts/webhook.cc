@@ -1,4 +1,4 @@
-#include "node/alert_webhook.h"
+#include "alerts/webhook.h"
 
 #include <sys/stat.h>
 
@@ -10,7 +10,7 @@
 #include "crypto/digest.h"
 #include "http/target.h"
 
-namespace larder::node {
+namespace larder::alerts {
 
 using base::ErrorCode;
 using base::Result;
@@ -45,10 +45,13 @@ Result<client::HttpRequest> make_webhook_request(const WebhookSettings& settings
   request.method = "POST";
   request.url = settings.url;
   request.timeout = kTimeout;
-  request.body = base::Json{{"id", alert.id},     {"at", base::to_rfc3339(alert.at)},
-                            {"node", node},       {"kind", alert.kind},
-                            {"text", alert.text}, {"certificate", alert.certificate}}
-                     .dump(-1, ' ', false, base::Json::error_handler_t::replace);
+  base::Json message = alert.about;
+  message.update({{"id", alert.id},
+                  {"at", base::to_rfc3339(alert.at)},
+                  {"node", node},
+                  {"kind", alert.kind},
+                  {"text", alert.text}});
+  request.body = message.dump(-1, ' ', false, base::Json::error_handler_t::replace);
   const std::string timestamp = std::to_string(base::to_unix_seconds(now));
   request.fields = {{"Content-Type", "application/json"}, {"X-Larder-Timestamp", timestamp}};
   if (!settings.trust.empty()) {
@@ -76,4 +79,4 @@ Result<client::HttpRequest> make_webhook_request(const WebhookSettings& settings
   return request;
 }
 
-}  // namespace larder::node
+}  // namespace larder::alerts
