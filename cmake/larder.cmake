@@ -34,13 +34,37 @@ if(LARDER_TESTS)
   find_package(GTest REQUIRED)
 endif()
 
-# A third of what a test costs to compile is <gtest/gtest.h>. Without the time in it, ccache can tell that it is the same.
-if(LARDER_TESTS AND LARDER_PRECOMPILE)
-  file(CONFIGURE OUTPUT gtest_precompiled.cc CONTENT "")
-  add_library(larder_gtest OBJECT ${CMAKE_CURRENT_BINARY_DIR}/gtest_precompiled.cc)
-  target_link_libraries(larder_gtest PRIVATE larder_options Threads::Threads GTest::gtest)
-  target_compile_options(larder_gtest PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
-  target_precompile_headers(larder_gtest PRIVATE <gtest/gtest.h>)
+# Makes larder_NAME, whose precompiled HEADERS others start from. Without the time in them, ccache can tell that they are the
+# same.
+function(precompile name)
+  cmake_parse_arguments(arg "" "" "HEADERS;LIBS" ${ARGN})
+  file(CONFIGURE OUTPUT ${name}.cc CONTENT "")
+  add_library(larder_${name} OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${name}.cc)
+  target_link_libraries(larder_${name} PRIVATE larder_options Threads::Threads ${arg_LIBS})
+  target_compile_options(larder_${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  target_precompile_headers(larder_${name} PRIVATE ${arg_HEADERS})
+endfunction()
+
+function(use_precompiled target name)
+  target_precompile_headers(${target} REUSE_FROM larder_${name})
+  set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
+    "env;CCACHE_SLOPPINESS=pch_defines,time_macros;${CMAKE_CXX_COMPILER_LAUNCHER}")
+endfunction()
+
+# A third of what a test costs to compile is <gtest/gtest.h>, a quarter of what a source costs are the common headers. The
+# presets that compile sources without these keep their includes honest.
+if(LARDER_PRECOMPILE)
+  if(LARDER_TESTS)
+    precompile(test_headers HEADERS <gtest/gtest.h> LIBS GTest::gtest)
+  endif()
+  if(LARDER_PRECOMPILE STREQUAL "all")
+    find_package(nlohmann_json REQUIRED)
+    precompile(common_headers
+      HEADERS <algorithm> <array> <atomic> <charconv> <chrono> <coroutine> <deque> <expected> <filesystem> <functional> <map>
+              <memory> <mutex> <optional> <set> <span> <string> <string_view> <thread> <unordered_map> <utility> <variant>
+              <vector> <nlohmann/json.hpp>
+      LIBS nlohmann_json::nlohmann_json)
+  endif()
 endif()
 
 function(add_module name)
@@ -52,13 +76,14 @@ function(add_module name)
     target_link_libraries(larder_${name} PUBLIC larder::${dep})
   endforeach()
   target_link_libraries(larder_${name} PUBLIC ${arg_LIBS})
+  if(LARDER_PRECOMPILE STREQUAL "all")
+    use_precompiled(larder_${name} common_headers)
+  endif()
   if(arg_TESTS AND LARDER_TESTS)
     add_executable(larder_${name}_test ${arg_TESTS})
     target_link_libraries(larder_${name}_test PRIVATE larder_${name} GTest::gtest GTest::gtest_main)
     if(LARDER_PRECOMPILE)
-      target_precompile_headers(larder_${name}_test REUSE_FROM larder_gtest)
-      set_target_properties(larder_${name}_test PROPERTIES CXX_COMPILER_LAUNCHER
-        "env;CCACHE_SLOPPINESS=pch_defines,time_macros;${CMAKE_CXX_COMPILER_LAUNCHER}")
+      use_precompiled(larder_${name}_test test_headers)
     endif()
     add_test(NAME unit.${name} COMMAND larder_${name}_test)
     set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)

@@ -194,7 +194,7 @@ Result<std::uint64_t> read_bytes(const SettingsValue& value, std::uint64_t min, 
   const auto* const text = std::get_if<std::string>(&value.data);
   if (text == nullptr) return wrong_kind(value, "a size in quotes, like \"100GB\"");
   const auto bytes = parse_byte_count(*text);
-  if (!bytes) return with_context(quoted(*text), bytes.error());
+  if (!bytes) return with_context(settings_detail::quoted(*text), bytes.error());
   if (*bytes < min || *bytes > max)
     return out_of_range(format_bytes_exactly(min), format_bytes_exactly(max));
   return *bytes;
@@ -253,7 +253,7 @@ std::string quoted_list(const std::vector<std::string>& texts) {
   std::string out = "[";
   for (const std::string& text : texts) {
     if (out.size() > 1) out += ", ";
-    out += quoted(text);
+    out += settings_detail::quoted(text);
   }
   return out + ']';
 }
@@ -296,7 +296,7 @@ std::string advice(std::string_view wrong, const std::vector<std::string>& names
       nearest = &name;
     }
   }
-  if (nearest != nullptr) return "; did you mean " + quoted(*nearest) + "?";
+  if (nearest != nullptr) return "; did you mean " + settings_detail::quoted(*nearest) + "?";
   std::string out = "; there are ";
   for (std::size_t index = 0; index < names.size(); ++index) {
     if (index > 0) out += ", ";
