@@ -2,37 +2,21 @@
 // time.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include "base/clock.h"
+#include "http/request_head.h"
 #include "net/loop.h"
 #include "net/stream.h"
-#include "server/egress.h"
+#include "server/answer_writer.h"
+#include "server/connection_rules.h"
 #include "server/exchange.h"
-#include "server/limits.h"
+#include "server/peer.h"
 
 namespace larder::server {
-
-// Why connections ended before their time, and what was not accepted. Added to by any loop.
-struct ServerCounts {
-  std::atomic<std::uint64_t> accepted = 0;
-  std::atomic<std::uint64_t> refused_total = 0;   // beyond Limits::connections
-  std::atomic<std::uint64_t> made_room = 0;       // idle ones that ended for others
-  std::atomic<std::uint64_t> refused_client = 0;  // beyond Limits::connections_per_client
-  std::atomic<std::uint64_t> slow_heads = 0;      // Timeouts::header
-  std::atomic<std::uint64_t> slow_bodies = 0;     // Timeouts::stall while reading
-  std::atomic<std::uint64_t> slow_readers = 0;    // Timeouts::stall while sending
-};
-
-// What holds for the connections of one loop. Changes between two steps of the loop.
-struct ConnectionRules {
-  Timeouts timeouts;
-  std::uint64_t lowest_rate = 0;  // Limits::lowest_rate
-  Egress* egress = nullptr;       // null: no limit
-  ServerCounts* counts = nullptr;
-};
 
 class Connection {
  public:
@@ -43,7 +27,7 @@ class Connection {
         peer_(std::move(peer)),
         handler_(handler),
         rules_(rules),
-        egress_(egress) {}
+        writer_(*stream_, rules, egress) {}
 
   // Until the connection ends. The TLS handshake, if any, is done already.
   net::Task<void> serve();
@@ -86,23 +70,12 @@ class Connection {
   [[gnu::noinline]] net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
   [[gnu::noinline]] net::Task<void> refuse(http::HeadParse parse);
   [[gnu::noinline]] net::Task<void> linger();
-  // All of it, as fast as limits allow. False when the connection is of no more use.
-  net::Task<bool> write(net::Outgoing out) {
-    return is_paced() ? write_paced(std::move(out)) : write_at_once(std::move(out));
-  }
-  bool is_paced() const { return rules_.egress != nullptr && egress_ != nullptr; }
-  bool fail_to_write(const net::Outgoing& rest);  // false
-  // Of an answer that was counted as sent whole.
-  void take_back_unsent(Outcome& outcome) const;
-  [[gnu::noinline]] net::Task<bool> write_paced(net::Outgoing out);
-  [[gnu::noinline]] net::Task<bool> write_at_once(net::Outgoing out);
 
   std::unique_ptr<net::Stream> stream_;
   Peer peer_;
   Handler& handler_;
   const ConnectionRules& rules_;
-  EgressClient* egress_;
-  FairShare egress_share_;
+  AnswerWriter writer_;
   std::string pending_;        // received and not yet taken; empty while idle
   std::string_view received_;  // in pending_ or in the thread's buffer
   bool fresh_ = true;   // nothing was read yet: TLS may hold bytes that came with the handshake
@@ -112,8 +85,6 @@ class Connection {
   bool idle_ = false;
   base::SteadyTime idle_since_{};  // while idle_
   bool makes_room_ = false;
-  bool broken_ = false;       // an answer could not be sent whole: there is nobody to wait for
-  std::uint64_t unsent_ = 0;  // bytes of that answer
 };
 
 }  // namespace larder::server

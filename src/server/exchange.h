@@ -33,6 +33,7 @@ struct Outcome {
 };
 
 class Connection;
+class RequestBody;
 
 // Belongs to the connection's loop thread and ends with the request.
 class Exchange {
@@ -75,15 +76,16 @@ class Exchange {
 
  private:
   friend class Connection;
+  // The client still holds its body back.
+  bool awaits_continue() const;
+
   base::SteadyTime start_;
   base::SteadyTime first_sent_{};
   Connection& connection_;
   const http::RequestHead* head_;
   std::string_view raw_head_;
   bool keep_alive_ = true;
-  bool continued_ = false;
-  struct Body;
-  std::unique_ptr<Body> body_;
+  std::unique_ptr<RequestBody> body_;  // null until it is read
 };
 
 // Answers the requests of one listener on one loop; made for each by the listener's factory.

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "server/connection.h"
+#include "base/unique_fd.h"
+#include "net/loop.h"
+#include "server/connection_rules.h"
 #include "server/limits.h"
 #include "server/listener.h"
 
