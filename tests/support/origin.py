@@ -88,9 +88,12 @@ class Origin:
         data = os.urandom(content) if isinstance(content, int) else content
         path = self.files / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        # What is being sent of an older file of that name goes on: only a name changes.
+        new = path.with_name(f".{os.urandom(8).hex()}")
+        new.write_bytes(data)
         then = time.time() - age
-        os.utime(path, (then, then))
+        os.utime(new, (then, then))
+        new.rename(path)
         return data
 
     def requests(self, target=None):
