@@ -270,11 +270,7 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
   std::unique_lock lock(fill_->mutex_);
   heard_ = now;
   if (pass_) return pass_->put(bytes);
-  if (stream_) {
-    const Next next = stream_->put(bytes, id_, now);
-    if (next == Next::Continue) fill_->table_.statistics_.bytes += bytes.size();
-    return next;
-  }
+  if (stream_) return stream_->put(bytes, id_, now);
   if (is_over_ || fill_->phase_ == Phase::NotModified || fill_->phase_ == Phase::Failed) {
     return Next::Abort;
   }
@@ -286,7 +282,6 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
     return is_over_ ? Next::Abort : Next::Pause;
   }
   paused_ = false;
-  fill_->table_.statistics_.bytes += bytes.size();
   fill_->window_.received(bytes.size(), fill_->window_is_full_, now);
   unannounced_ += bytes.size();
   while (!bytes.empty()) {

@@ -146,7 +146,7 @@ base::Status Node::Parts::reload_certificates() {
 
 std::string Node::Parts::report() const {
   Json counters_json = describe_counters(counters.totals());
-  counters_json["bytes_origin"] = fills->statistics().bytes.load();
+  counters_json["bytes_origin"] = origin->received();
   const SiteLinkStatus link_status = link->status();
   const CertificateChoice choice = serving.choice();
   Json report = {{"sequence", link_status.sequence},
@@ -177,7 +177,7 @@ std::string Node::Parts::status_json() const {
   const store::Statistics cache = store->statistics();
   const CertificateChoice choice = serving.choice();
   Json counters_json = describe_counters(counters.totals());
-  counters_json["bytes_origin"] = fills->statistics().bytes.load();
+  counters_json["bytes_origin"] = origin->received();
   const ReloadState::Facts reload_facts = reloads.get();
   return Json{{"name", settings.name},
               {"version", LARDER_VERSION},
@@ -245,8 +245,8 @@ std::string Node::Parts::metrics() const {
        static_cast<double>(fills->statistics().refused.load()), true, ""},
       {"larder_fill_memory_bytes", "Memory taken by slices on their way",
        static_cast<double>(fills->memory_used()), false, ""},
-      {"larder_origin_bytes_total", "Body bytes from origins for the cache",
-       static_cast<double>(fills->statistics().bytes.load()), true, ""},
+      {"larder_origin_bytes_total", "Body bytes that came from origins",
+       static_cast<double>(origin->received()), true, ""},
       {"larder_https_ready", "1 when the HTTPS port has a certificate",
        choice.delivery == CertificateSource::None ? 0.0 : 1.0, false, ""},
       {"larder_content_ready", "1 when the content port has a certificate",

@@ -11,23 +11,21 @@ namespace {
 class SinkAdapter final : public client::FetchSink {
  public:
   SinkAdapter(std::shared_ptr<cache::OriginSink> sink,
-              std::function<void(const http::ResponseHead&)> on_interim)
-      : sink_(std::move(sink)), on_interim_(std::move(on_interim)) {}
+              std::function<void(const http::ResponseHead&)> on_interim,
+              std::shared_ptr<std::atomic<std::uint64_t>> received)
+      : sink_(std::move(sink)),
+        on_interim_(std::move(on_interim)),
+        received_(std::move(received)) {}
 
   void on_interim(const http::ResponseHead& head) override {
     if (on_interim_) on_interim_(head);
   }
   bool on_head(const http::ResponseHead& head) override { return sink_->on_head(head); }
   Next on_body(std::span<const std::uint8_t> bytes) override {
-    switch (sink_->on_body(bytes)) {
-      case cache::OriginSink::Next::Continue:
-        return Next::Continue;
-      case cache::OriginSink::Next::Pause:
-        return Next::Pause;
-      case cache::OriginSink::Next::Abort:
-        break;
-    }
-    return Next::Abort;
+    const cache::OriginSink::Next next = sink_->on_body(bytes);
+    if (next == cache::OriginSink::Next::Pause) return Next::Pause;  // they will come again
+    received_->fetch_add(bytes.size(), std::memory_order_relaxed);
+    return next == cache::OriginSink::Next::Continue ? Next::Continue : Next::Abort;
   }
   bool on_burst() override { return sink_->on_burst(); }
   void on_end(base::Status status) override { sink_->on_end(std::move(status)); }
@@ -35,6 +33,7 @@ class SinkAdapter final : public client::FetchSink {
  private:
   std::shared_ptr<cache::OriginSink> sink_;
   std::function<void(const http::ResponseHead&)> on_interim_;
+  std::shared_ptr<std::atomic<std::uint64_t>> received_;
 };
 
 }  // namespace
@@ -66,8 +65,9 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
     }
   }
   fetch.limits = caps_.limits_of(origin);
-  return pool_.fetch(std::move(fetch),
-                     std::make_shared<SinkAdapter>(std::move(sink), std::move(request.on_interim)));
+  return pool_.fetch(
+      std::move(fetch),
+      std::make_shared<SinkAdapter>(std::move(sink), std::move(request.on_interim), received_));
 }
 
 }  // namespace larder::node

@@ -2,6 +2,8 @@
 // to connect.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "cache/origin.h"
@@ -23,11 +25,16 @@ class OriginAdapter final : public cache::Origin {
   void apply(const NodeSettings& settings) { caps_.apply(settings); }
   void resume(FetchId id) override { pool_.resume(id); }
   void cancel(FetchId id) override { pool_.cancel(id); }
+  // Bytes of bodies that came from origins since the start, whatever became of them. Thread-safe.
+  std::uint64_t received() const { return received_->load(std::memory_order_relaxed); }
 
  private:
   client::OriginPool& pool_;
   const PolicyHolder& policy_;
   UpstreamCaps caps_;
+  // Transfers may end after the adapter.
+  std::shared_ptr<std::atomic<std::uint64_t>> received_ =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 }  // namespace larder::node

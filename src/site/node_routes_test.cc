@@ -229,8 +229,9 @@ TEST_F(NodeRoutes, ReportsAreBoundedAndShownAsSums) {
   EXPECT_EQ(report({{"version", std::string(600, 'x')}}), 400);
   EXPECT_EQ(report({{"certificates", Json(std::vector<Json>(65, Json::object()))}}), 400);
   EXPECT_EQ(report(Json::array()), 400);
-  const auto counters = [](std::uint64_t total, std::uint64_t origin) {
-    return Json{{"bytes_total", total}, {"bytes_origin", origin}, {"bytes_hit", total - origin}};
+  const auto counters = [](std::uint64_t hit, std::uint64_t origin) {
+    return Json{
+        {"bytes_hit", hit}, {"bytes_miss", 20}, {"bytes_origin", origin}, {"bytes_content", 5}};
   };
   const Json certificate{{"name", "web"},
                          {"source", "pki"},
@@ -243,8 +244,8 @@ TEST_F(NodeRoutes, ReportsAreBoundedAndShownAsSums) {
           {{"started_at", "b"}, {"counters", counters(50, 10)}, {"certificates", {certificate}}}),
       200);
   const Json status = body_of(page("/api/v1/status", "127.0.0.1:8444"));
-  EXPECT_EQ(status["bytes"]["total"], 150) << "a restart of the node loses nothing";
-  EXPECT_EQ(status["bytes"]["saved"], 110);
+  EXPECT_EQ(status["bytes"]["delivered"], 200) << "a restart of the node loses nothing";
+  EXPECT_EQ(status["bytes"]["saved"], 150);
   EXPECT_EQ(status["nodes"][0]["https"], "pki");
   EXPECT_EQ(status["nodes"][0]["online"], true);
   EXPECT_EQ(status["certificates"][0]["days_left"], 44);

@@ -41,8 +41,7 @@ base::Result<NodeCounters> parse_counters(const base::Json& object) {
       {"bytes_hit", &counters.bytes_hit},
       {"bytes_miss", &counters.bytes_miss},
       {"bytes_origin", &counters.bytes_origin},
-      {"bytes_content", &counters.bytes_content},
-      {"bytes_total", &counters.bytes_total}};
+      {"bytes_content", &counters.bytes_content}};
   for (const auto& [name, field] : fields) {
     const auto value = counter(object, name);
     if (!value) return std::unexpected(value.error());
@@ -98,7 +97,6 @@ NodeCounters& NodeCounters::operator+=(const NodeCounters& other) {
   bytes_miss += other.bytes_miss;
   bytes_origin += other.bytes_origin;
   bytes_content += other.bytes_content;
-  bytes_total += other.bytes_total;
   return *this;
 }
 

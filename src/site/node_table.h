@@ -24,8 +24,9 @@ struct NodeCounters {
   std::uint64_t bytes_miss = 0;
   std::uint64_t bytes_origin = 0;
   std::uint64_t bytes_content = 0;
-  std::uint64_t bytes_total = 0;
 
+  // To clients; heads and answers of the node's own not counted.
+  std::uint64_t bytes_delivered() const { return bytes_hit + bytes_miss + bytes_content; }
   NodeCounters& operator+=(const NodeCounters& other);
 };
 

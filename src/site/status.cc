@@ -48,7 +48,7 @@ base::Json node_of(const Node& node, base::WallTime now) {
           {"bytes_miss", total.bytes_miss},
           {"bytes_origin", total.bytes_origin},
           {"bytes_content", total.bytes_content},
-          {"bytes_total", total.bytes_total}};
+          {"bytes_delivered", total.bytes_delivered()}};
 }
 
 std::int64_t days_left(base::WallTime end, base::WallTime now) {
@@ -128,9 +128,10 @@ base::Json status_of(const State& state, const Serving& serving) {
   const auto published = state.published();
   NodeCounters sum;
   for (const Node& node : nodes) sum += node.total();
-  // What came over the line once and was delivered more than once.
-  const std::uint64_t saved =
-      sum.bytes_total > sum.bytes_origin ? sum.bytes_total - sum.bytes_origin : 0;
+  // What clients got of origins' content and did not come over the line for it. (Site content does
+  // not count: what nodes fetch of it from the site is not known here.)
+  const std::uint64_t from_origins = sum.bytes_hit + sum.bytes_miss;
+  const std::uint64_t saved = from_origins > sum.bytes_origin ? from_origins - sum.bytes_origin : 0;
   return {{"time", base::to_rfc3339(now)},
           {"site",
            {{"name", state.settings.name},
@@ -142,7 +143,7 @@ base::Json status_of(const State& state, const Serving& serving) {
             {"version", LARDER_VERSION},
             {"started_at", base::to_rfc3339(state.started_at)}}},
           {"bytes",
-           {{"total", sum.bytes_total},
+           {{"delivered", sum.bytes_delivered()},
             {"hit", sum.bytes_hit},
             {"miss", sum.bytes_miss},
             {"origin", sum.bytes_origin},
