@@ -42,6 +42,13 @@ struct Resolved {
   socklen_t length = 0;
 };
 
+// A place with a connection to it. One that is opened and closed again would be a handshake that
+// failed, in the eyes of the node.
+struct Reached {
+  Resolved place;
+  base::UniqueFd connection;
+};
+
 Result<std::vector<Resolved>> resolve(const std::string& host, const std::string& port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -97,10 +104,11 @@ class Doctor {
 
   Result<Diagnosis> run() {
     add(judge_proxy(what_.environment, url_.scheme, host_));
-    const auto place = reach();
-    if (!place) return std::move(diagnosis_);
-    if (url_.scheme == "https" && !look_at_tls(*place)) return std::move(diagnosis_);
-    LARDER_TRY(read_object(place->text));
+    auto reached = reach();
+    if (!reached) return std::move(diagnosis_);
+    if (url_.scheme == "https" && !look_at_tls(reached->connection)) return std::move(diagnosis_);
+    reached->connection.reset();
+    LARDER_TRY(read_object(reached->place.text));
     return std::move(diagnosis_);
   }
 
@@ -108,7 +116,7 @@ class Doctor {
   void add(Finding finding) { diagnosis_.findings.push_back(std::move(finding)); }
 
   // The first place that accepts a connection.
-  std::optional<Resolved> reach() {
+  std::optional<Reached> reach() {
     const std::string& asked = what_.address.empty() ? host_ : what_.address;
     auto places = resolve(asked, url_.port);
     if (!places) {
@@ -122,22 +130,21 @@ class Doctor {
     add(what_.address.empty() ? well("address", asked + " is " + list)
                               : skipped("address", "connecting to " + list + " as told"));
     std::vector<Attempt> attempts;
-    std::optional<Resolved> first;
+    std::optional<Reached> first;
     for (const Resolved& place : *places) {
-      const auto fd = connect_to(place);
+      auto fd = connect_to(place);
       attempts.push_back({place.text, fd ? std::string() : fd.error().message});
-      if (fd && !first) first = place;
+      if (fd && !first) first.emplace(place, std::move(*fd));
     }
     add(judge_port(attempts, port_));
     return first;
   }
 
   // False when there is nothing behind it to talk to.
-  bool look_at_tls(const Resolved& place) {
+  bool look_at_tls(const base::UniqueFd& connection) {
     const std::string& name = what_.name.empty() ? host_ : what_.name;
-    const auto fd = connect_to(place);
-    const auto shown = fd ? crypto::probe_tls(fd->get(), name, clock_.steady() + kHandshakeTimeout)
-                          : Result<crypto::TlsShown>(std::unexpected(fd.error()));
+    const auto shown =
+        crypto::probe_tls(connection.get(), name, clock_.steady() + kHandshakeTimeout);
     if (!shown) {
       add(judge_handshake_failure(shown.error()));
       return false;

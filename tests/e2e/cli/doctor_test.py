@@ -59,6 +59,13 @@ def test_a_node_that_is_well(served, authority):
     assert not any(one["fix"] for one in found.values())
 
 
+def test_the_doctor_itself_is_no_client_that_failed(served, authority):
+    failures = "larder_tls_handshake_failures_total"
+    before = served.metric(failures)
+    remote(served, authority, code=0)
+    assert served.metric(failures) == before
+
+
 def test_the_same_over_http(served):
     found = examined(f"http://127.0.0.1:{served.http_port}", "--object", OBJECT, code=0)
     assert found["range"]["verdict"] == "ok" and "chain" not in found
