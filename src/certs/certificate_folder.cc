@@ -69,9 +69,8 @@ std::string CertificateFolder::record_path(std::string_view key_name, std::strin
   return key_folder(key_name) + "/" + std::string(id) + ".json";
 }
 
-Result<base::UniqueFd> CertificateFolder::lock(std::chrono::milliseconds patience,
-                                               const Pause& pause) const {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+Result<base::UniqueFd> CertificateFolder::lock(const Pause& pause) const {
+  const auto deadline = std::chrono::steady_clock::now() + patience_;
   for (;;) {
     auto held = base::lock_file(path_ + "/lock", "the certificate folder");
     const bool is_busy = !held && held.error().code == ErrorCode::FailedPrecondition;

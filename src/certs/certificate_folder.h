@@ -33,7 +33,9 @@ struct HeldKey {
 
 class CertificateFolder {
  public:
-  explicit CertificateFolder(std::string path) : path_(std::move(path)) {}
+  // `patience`: how long a change waits for another one to end.
+  CertificateFolder(std::string path, std::chrono::milliseconds patience)
+      : path_(std::move(path)), patience_(patience) {}
 
   const std::string& path() const { return path_; }
   std::string key_folder(std::string_view key_name) const;
@@ -45,9 +47,8 @@ class CertificateFolder {
   std::string audit_path() const { return path_ + "/audit.jsonl"; }
 
   // FailedPrecondition while another process, or another thread of this one, changes something, and
-  // goes on for as long as this; Unavailable when the waiting was ended.
-  base::Result<base::UniqueFd> lock(std::chrono::milliseconds patience = {},
-                                    const Pause& pause = {}) const;
+  // goes on for longer than the patience; Unavailable when the waiting was ended.
+  base::Result<base::UniqueFd> lock(const Pause& pause = {}) const;
 
   // Without the file: nothing chosen, not disabled.
   base::Result<ActiveFile> read_active() const;
@@ -79,6 +80,7 @@ class CertificateFolder {
   std::string active_path() const { return path_ + "/active.json"; }
 
   std::string path_;
+  std::chrono::milliseconds patience_;
 };
 
 bool file_exists(const std::string& path);

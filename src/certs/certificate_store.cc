@@ -1,5 +1,7 @@
 #include "certs/certificate_store.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/encoding.h"
@@ -24,8 +26,6 @@ namespace {
 
 constexpr std::size_t kShortIdLength = 8;   // to name a certificate by
 constexpr std::size_t kShownIdLength = 16;  // in sentences
-// For what a signer has signed: it may have cost minutes, and one of few that it signs in a week.
-constexpr std::chrono::seconds kPatience{10};
 constexpr mode_t kFolderMode = 0750;
 constexpr mode_t kKeyFolderMode = 0700;
 
@@ -44,7 +44,7 @@ bool has_ended(const ServingCertificate& certificate, base::WallTime now) {
 }  // namespace
 
 CertificateStore::CertificateStore(StoreSettings settings)
-    : settings_(std::move(settings)), folder_(settings_.folder) {}
+    : settings_(std::move(settings)), folder_(settings_.folder, settings_.patience) {}
 
 Result<CertificateStore> CertificateStore::open(StoreSettings settings) {
   LARDER_TRY(base::make_directories(settings.folder, kFolderMode));
@@ -56,7 +56,7 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
   LARDER_TRY(check_key_name(options.key_name));
   const RequestContent content =
       request_content({options.subject, options.names}, settings_.connection_names);
-  const auto held = folder_.lock(pause ? kPatience : std::chrono::seconds(0), pause);
+  const auto held = folder_.lock(pause);
   if (!held) return std::unexpected(held.error());
   const std::string folder = folder_.key_folder(options.key_name);
   const std::string request_path = folder_.request_path(options.key_name);
@@ -85,7 +85,10 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
   if (!request) return std::unexpected(request.error());
   // Nothing is left behind by a request that cannot be made.
   LARDER_TRY(base::make_directories(folder, kKeyFolderMode));
-  if (!is_left) LARDER_TRY(key->create_file(key_path));
+  if (const Status kept = is_left ? Status() : key->create_file(key_path); !kept) {
+    ::rmdir(folder.c_str());
+    return std::unexpected(kept.error());
+  }
   LARDER_TRY(base::write_file_atomically(request_path, request->to_pem(), kFileMode));
   base::log_info("certificate request made", {{"key", options.key_name},
                                               {"algorithm", key->public_key().description()},
@@ -99,11 +102,10 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
 Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content,
                                                            const ImportOptions& options,
                                                            base::WallTime now) {
-  return import_within({}, {}, content, options, now);
+  return import_within({}, content, options, now);
 }
 
-Result<ImportOutcome> CertificateStore::import_within(std::chrono::milliseconds patience,
-                                                      const Pause& pause, std::string_view content,
+Result<ImportOutcome> CertificateStore::import_within(const Pause& pause, std::string_view content,
                                                       const ImportOptions& options,
                                                       base::WallTime now) {
   const auto refused = [](Check check) {
@@ -113,7 +115,7 @@ Result<ImportOutcome> CertificateStore::import_within(std::chrono::milliseconds 
   };
   auto handed = read_certificates(content, options.password);
   if (!handed) return refused(std::move(handed.error()));
-  const auto held = folder_.lock(patience, pause);
+  const auto held = folder_.lock(pause);
   if (!held) return std::unexpected(held.error());
   const auto key = folder_.find_key_of(handed->certificates);
   if (!key && key.error().code == ErrorCode::NotFound) {
@@ -263,7 +265,7 @@ Result<ImportOutcome> CertificateStore::import_signed(
                                                 key_name + ": another request was signed");
   }
   LARDER_TRY(check_newer(*leaf, key_name));
-  auto outcome = import_within(kPatience, pause, chain, {}, clock.wall());
+  auto outcome = import_within(pause, chain, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
   }

@@ -15,7 +15,7 @@
 //
 // The object holds settings only; the truth is on disk. Reading takes no lock and may go on while
 // another process changes something. Changing takes the lock: FailedPrecondition when another
-// process holds it. All functions block.
+// process does not let go of it. All functions block.
 #pragma once
 
 #include <optional>
@@ -41,6 +41,9 @@ struct StoreSettings {
   std::string folder;                         // <state_dir>/certificates
   std::vector<std::string> connection_names;  // what clients call this host
   std::vector<std::string> client_trust;      // CA files; empty: the system's store
+  // How long a change waits for another one to end: what a signer has signed may have cost minutes,
+  // and who wants HTTPS to end wants it now.
+  std::chrono::milliseconds patience{10'000};
 };
 
 struct RequestOptions {
@@ -145,9 +148,8 @@ class CertificateStore {
   explicit CertificateStore(StoreSettings settings);
 
   // `patience`: how long another change may go on.
-  base::Result<ImportOutcome> import_within(std::chrono::milliseconds patience, const Pause& pause,
-                                            std::string_view content, const ImportOptions& options,
-                                            base::WallTime now);
+  base::Result<ImportOutcome> import_within(const Pause& pause, std::string_view content,
+                                            const ImportOptions& options, base::WallTime now);
   // What a signer returned for the request of that key.
   base::Result<ImportOutcome> import_signed(const std::string& chain, const std::string& key_name,
                                             const crypto::PrivateKey& key, std::string_view signer,

@@ -83,6 +83,7 @@ TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {
 }
 
 TEST_F(Store, OnlyOneProcessChangesAtATime) {
+  settings_.patience = {};
   const std::string request = make_request();
   const auto held = base::lock_file(settings_.folder + "/lock", "test").value();
   EXPECT_EQ(open().import_certificate(chain(request), {}, kNow).error().code,

@@ -4,15 +4,13 @@
 #include "base/file.h"
 #include "certs/certificate_store.h"
 #include "cli/cert_facts.h"
+#include "cli/cert_host.h"
 #include "cli/cert_renewal.h"
 #include "cli/cert_watch.h"
 #include "cli/commands.h"
 #include "cli/common_options.h"
-#include "cli/control.h"
 #include "cli/output.h"
 #include "cli/secret_input.h"
-#include "cli/state_owner.h"
-#include "node/settings.h"
 
 namespace larder::cli {
 namespace {
@@ -45,43 +43,6 @@ struct CertOptions : CommonOptions {
   bool dry_run = false;
 };
 
-// The node's certificates on disk, and the way to tell a running node of changes.
-struct Host {
-  certs::CertificateStore store;
-  std::string socket;
-  std::string folder;                     // of the certificates
-  std::vector<std::string> signed_names;  // keys with a signer
-};
-
-// The files belong to the node's user: root becomes that user first, so that nothing is left that
-// the node cannot read.
-Result<Host> open_host(const CertOptions& options) {
-  const auto settings = node::load_node_settings(config_path(options.config));
-  if (!settings) return std::unexpected(settings.error());
-  if (auto status = become_owner_of(settings->state_dir); !status)
-    return std::unexpected(status.error());
-  if (auto status = base::make_directories(settings->state_dir, 0750); !status)
-    return std::unexpected(status.error());
-  auto store = certs::CertificateStore::open(
-      {settings->state_dir + "/certificates", settings->connection_names, settings->client_trust});
-  if (!store) return std::unexpected(store.error());
-  Host host{std::move(*store), settings->control_socket, settings->state_dir + "/certificates", {}};
-  for (const node::SignerSettings& signer : settings->signers)
-    host.signed_names.push_back(signer.certificate);
-  return host;
-}
-
-// A node that does not run reads the files when it starts; that is no failure.
-int tell_node(const Host& host, bool json, const std::string& what) {
-  Control control(Role::Node, host.socket);
-  const auto answer = control.send("POST", "/api/v1/certificates/reload", nlohmann::json());
-  if (answer) return kOk;
-  if (answer.error().code != base::ErrorCode::Unavailable)
-    return report(answer.error(), what + " is stored, but the node could not take over all");
-  if (!json) print_line("The node does not run: it takes effect when it starts.");
-  return kOk;
-}
-
 int request(const CertOptions& options) {
   const char* const what = "cannot make a certificate request";
   const auto algorithm = crypto::parse_key_algorithm(options.algorithm, options.size_or_curve);
@@ -89,7 +50,7 @@ int request(const CertOptions& options) {
     report(algorithm.error(), what);
     return kWrongUsage;
   }
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   certs::RequestOptions wanted;
   wanted.key_name = options.name;
@@ -166,7 +127,7 @@ int import(const CertOptions& options) {
   if (!content) return report(content.error(), what);
   const auto password = read_password(options);
   if (!password) return report(password.error(), what);
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
   const auto outcome = host->store.import_certificate(
@@ -178,7 +139,7 @@ int import(const CertOptions& options) {
 
 int rollback(const CertOptions& options) {
   const char* const what = "cannot go back";
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
   const auto outcome = host->store.rollback(options.name, clock.wall());
@@ -192,7 +153,7 @@ void print_missing(const certs::Inventory& inventory) {
 }
 
 int list(const CertOptions& options) {
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), "cannot list certificates");
   const auto inventory = host->store.list();
   if (!inventory) return report(inventory.error(), "cannot list certificates");
@@ -247,7 +208,7 @@ Result<certs::CertificateFacts> find(const certs::CertificateStore& store, const
 }
 
 int show(const CertOptions& options) {
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), "cannot show the certificate");
   const auto certificate = find(host->store, options.id);
   if (!certificate)
@@ -287,7 +248,7 @@ int change(const CertOptions& options, const char* verb,
            const std::function<base::Status(certs::CertificateStore&, base::WallTime)>& apply,
            const std::string& done) {
   const std::string what = std::string("cannot ") + verb;
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
   if (auto status = apply(host->store, clock.wall()); !status) return report(status.error(), what);
@@ -341,7 +302,7 @@ void add_renew(Command& cert) {
 
 int purge(const CertOptions& options) {
   const char* const what = "cannot purge certificates";
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
   const auto gone = host->store.purge(options.dry_run, clock.wall());
@@ -364,7 +325,7 @@ int purge(const CertOptions& options) {
 
 int audit(const CertOptions& options) {
   const char* const what = "cannot read the audit log";
-  auto host = open_host(options);
+  auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   const auto chain = host->store.audit();
   if (!chain) return report(chain.error(), what);
