@@ -112,8 +112,9 @@ def test_agent_gets_503_for_a_long_answer_and_the_fill_goes_on_without_anybody(b
     thing.go_on.set()
     again = wait_until(lambda: (found := bad_node.get("/later", "--range", "0-1", *AGENT)).status == 206 and found)
     assert again.body == thing.data[:2] and again.headers["content-range"] == f"bytes 0-1/{60 * MIB}"
-    whole = bad_node.get("/later", *AGENT)
-    assert whole.is_hit and whole.body == thing.data
+    assert bad_node.get("/later", *AGENT).body == thing.data
+    whole = wait_until(lambda: (found := bad_node.get("/later", *AGENT)).is_hit and found, what="all of it stored")
+    assert whole.body == thing.data
     assert len(bad_origin.of("/later")) == 1
 
 
