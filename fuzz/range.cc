@@ -23,6 +23,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const RangesAnswer answer = resolve_ranges(text, length);
     require((answer.kind == RangeAnswer::Kind::Partial) == !answer.parts.empty());
     require(answer.parts.size() <= kMostRanges);
+    if (!answer.parts.empty()) {
+      const RangeRequest earliest = parse_earliest_range(text);
+      require(earliest.kind != RangeRequest::Kind::Absent);
+      for (const ByteRange& part : answer.parts) {
+        require(earliest.kind == RangeRequest::Kind::Suffix || earliest.first <= part.first);
+      }
+    }
     for (const ByteRange& part : answer.parts) {
       require(part.first <= part.last && part.last < length);
     }

@@ -136,6 +136,14 @@ std::shared_ptr<store::Object> Fill::object() const {
   return object_;
 }
 
+bool Fill::is_seekable() const {
+  const std::lock_guard lock(mutex_);
+  if (!combinable_ || ranges_ == Ranges::Ignored) return false;
+  return ranges_ == Ranges::Served ||
+         std::none_of(fetches_.begin(), fetches_.end(),
+                      [](const auto& fetch) { return fetch->is_whole_ && !fetch->is_over_; });
+}
+
 std::shared_ptr<PassQueue> Fill::pass() const {
   const std::lock_guard lock(mutex_);
   return pass_;

@@ -112,6 +112,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   net::Task<base::Result<Phase>> opened(base::SteadyTime deadline);
 
   std::shared_ptr<store::Object> object() const;
+  // Whether slices far from what is arriving can be fetched by themselves, as far as is known.
+  bool is_seekable() const;
   std::shared_ptr<PassQueue> pass() const;
   std::shared_ptr<SharedStream> stream() const;
   // Of what is being filled or streamed.

@@ -92,6 +92,23 @@ RangeRequest parse_range(std::string_view value) {
   return found.value_or(RangeRequest{});
 }
 
+RangeRequest parse_earliest_range(std::string_view value) {
+  using Kind = RangeRequest::Kind;
+  auto list = ranges_of_bytes(value);
+  if (!list) return {};
+  RangeRequest earliest;
+  std::string_view element;
+  std::size_t count = 0;
+  while (next_list_element(*list, element)) {
+    const auto range = parse_one(element);
+    if (!range || ++count > kMostRanges) return {};
+    const bool is_first = earliest.kind == Kind::Absent || range->kind == Kind::Suffix ||
+                          (earliest.kind != Kind::Suffix && range->first < earliest.first);
+    if (is_first) earliest = *range;
+  }
+  return earliest;
+}
+
 RangesAnswer resolve_ranges(std::string_view value, std::uint64_t length) {
   RangesAnswer answer;
   auto list = ranges_of_bytes(value);

@@ -38,6 +38,11 @@ struct RangeRequest {
 // fields pass the last one: RequestHead::last_field(FieldName::Range).
 RangeRequest parse_range(std::string_view value);
 
+// Of a field with one range or several the one that begins first; of those from the end one, when
+// there is any, because where they begin is not known. Absent when resolve_ranges() gives the whole
+// whatever the length is.
+RangeRequest parse_earliest_range(std::string_view value);
+
 struct RangeAnswer {
   enum class Kind : std::uint8_t {
     Whole,          // 200

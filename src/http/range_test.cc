@@ -104,6 +104,24 @@ TEST(Range, JoinsSeveralThatAreCloseAndDropsThoseBeyondTheEnd) {
   EXPECT_EQ(resolve_ranges(most, 50000).parts.size(), kMostRanges);
 }
 
+TEST(Range, BeginsWithTheEarliestOfSeveral) {
+  using Kind = RangeRequest::Kind;
+  EXPECT_EQ(parse_earliest_range("bytes=5-9").first, 5U);
+  const RangeRequest closed = parse_earliest_range("bytes=90-,20-29 , 500-600");
+  EXPECT_TRUE(closed.kind == Kind::Closed && closed.first == 20 && closed.last == 29);
+  EXPECT_EQ(parse_earliest_range("bytes=0-1,-5").kind, Kind::Suffix);
+  EXPECT_EQ(parse_earliest_range("bytes=-5,0-1").kind, Kind::Suffix);
+  EXPECT_EQ(parse_earliest_range("bytes=7-,8-9").kind, Kind::Open);
+  std::string many = "bytes=0-0";
+  for (std::size_t i = 1; i < kMostRanges; ++i) many += "," + std::to_string(i * 1000) + "-";
+  EXPECT_EQ(parse_earliest_range(many).kind, Kind::Closed);
+  many += ",7-7";
+  for (const std::string& text :
+       std::vector<std::string>{"", "items=0-1", "bytes=0-1,x", "bytes=,", many}) {
+    EXPECT_EQ(parse_earliest_range(text).kind, Kind::Absent) << text;
+  }
+}
+
 TEST(ContentRange, RoundTrips) {
   for (const char* text : {"bytes 0-4/10", "bytes 0-4/*", "bytes */10", "bytes */0"}) {
     const auto parsed = parse_content_range(text);

@@ -1,5 +1,6 @@
 #include "node/answer_head.h"
 
+#include <algorithm>
 #include <array>
 
 #include "cache/generation.h"
@@ -75,6 +76,15 @@ Selection select(const http::RequestHead& request, const StoredObject& stored, b
       return {416, 0, 0};
   }
   return selection;
+}
+
+bool can_send_parts(const StoredObject& stored, const Selection& selection, bool is_seekable) {
+  if (is_seekable && stored.response.generation.kind != cache::GenerationKind::SingleResponse) {
+    return true;
+  }
+  return std::ranges::all_of(selection.parts, [&](const http::ByteRange& part) {
+    return stored.object->has_range(part.first, part.length());
+  });
 }
 
 namespace {

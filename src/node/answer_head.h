@@ -33,6 +33,9 @@ struct Selection {
   std::vector<http::ByteRange> parts{};
 };
 Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now);
+// Whether the parts of a selection can be sent: all are stored, or slices can be fetched by
+// themselves. In one response a part far behind would keep the client waiting.
+bool can_send_parts(const StoredObject& stored, const Selection& selection, bool is_seekable);
 
 struct AnswerFacts {
   std::string_view date;  // of now, for own answers

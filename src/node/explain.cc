@@ -350,9 +350,22 @@ void Explanation::explain_answer(const Found& found) {
   StoredObject stored;
   stored.object = found.object;
   stored.response = found.response;
-  const Selection selection = select(head_, stored, now_);
-  out_["answer"] = {
-      {"status", selection.status}, {"first", selection.first}, {"length", selection.length}};
+  Selection selection = select(head_, stored, now_);
+  if (!can_send_parts(stored, selection, true)) selection = {200, 0, stored.object->length()};
+  const bool has_parts = !selection.parts.empty();
+  std::vector<http::ByteRange> parts = selection.parts;
+  if (!has_parts && selection.length > 0) {
+    parts.push_back({selection.first, selection.first + selection.length - 1});
+  }
+  std::uint64_t length = 0;
+  bool is_here = true;
+  for (const http::ByteRange& part : parts) {
+    length += part.length();
+    is_here = is_here && found.object->has_range(part.first, part.length());
+  }
+  const std::uint64_t first = parts.empty() ? selection.first : parts.front().first;
+  out_["answer"] = {{"status", selection.status}, {"first", first}, {"length", length}};
+  if (has_parts) out_["answer"]["parts"] = parts.size();
   if (selection.status == 412) {
     step("answer", "a condition that is for the origin does not hold here: forwarded to it");
     return;
@@ -361,11 +374,10 @@ void Explanation::explain_answer(const Found& found) {
   if (head_.method == http::Method::Head) {
     text += " without a body";
   } else {
-    text += ", " + std::to_string(selection.length) + " bytes from " +
-            std::to_string(selection.first) + " on";
-    if (selection.length > 0 && !found.object->has_range(selection.first, selection.length)) {
-      text += "; slices that are missing are fetched from " + fetch_text();
-    }
+    text += ", " + std::to_string(length) + " bytes ";
+    text += has_parts ? "in " + std::to_string(parts.size()) + " parts"
+                      : "from " + std::to_string(first) + " on";
+    if (!is_here) text += "; slices that are missing are fetched from " + fetch_text();
   }
   step("answer", std::move(text));
 }

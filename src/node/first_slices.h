@@ -12,6 +12,7 @@ struct FirstSlices {
   std::optional<cache::SliceRange> slices{};  // nothing: the whole
   bool or_whole = false;                      // which is asked for where the slices are not served
 };
+// Of several ranges, the earliest (http::parse_earliest_range).
 FirstSlices first_slices(const http::RangeRequest& range);
 
 }  // namespace larder::node

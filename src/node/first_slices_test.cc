@@ -8,7 +8,7 @@ namespace {
 using cache::SliceRange;
 
 FirstSlices of(const char* range) {
-  return first_slices(http::parse_range(range));
+  return first_slices(http::parse_earliest_range(range));
 }
 
 TEST(FirstSlices, ClosedRangeIsItsSlices) {
@@ -28,8 +28,13 @@ TEST(FirstSlices, SuffixLearnsTheLengthFromTheFirstSlice) {
   EXPECT_TRUE(of("bytes=-1000").or_whole);
 }
 
+TEST(FirstSlices, OfSeveralRangesTheEarliestIsFetched) {
+  EXPECT_EQ(of("bytes=5242880-5242881,1048576-1048577").slices, (SliceRange{1, 1}));
+  EXPECT_EQ(of("bytes=5242880-5242881,-1").slices, (SliceRange{0, 0})) << "learns the length";
+}
+
 TEST(FirstSlices, EverythingElseIsTheWhole) {
-  for (const char* range : {"", "bytes=0-1,5-6", "items=0-1", "bytes=0-18446744073709551614",
+  for (const char* range : {"", "bytes=0-1,x", "items=0-1", "bytes=0-18446744073709551614",
                             "bytes=18446744073709551614-"}) {
     EXPECT_EQ(of(range).slices, std::nullopt) << range;
   }

@@ -15,6 +15,11 @@ using store::kSliceSize;
 // Bytes handed to the socket at a time: bounds how long a slow reader holds an object.
 constexpr std::uint64_t kWindow = 8 << 20;
 
+cache::SliceRange slices_of(const http::ByteRange& range) {
+  return {static_cast<std::uint32_t>(range.first / kSliceSize),
+          static_cast<std::uint32_t>(range.last / kSliceSize)};
+}
+
 }  // namespace
 
 net::Task<base::Status> RequestPath::prepare(store::Object& object, std::uint64_t offset,
@@ -46,14 +51,10 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     co_return Answered::Yes;
   }
   if (!selection.parts.empty()) {
-    if (std::all_of(selection.parts.begin(), selection.parts.end(), [&](const auto& part) {
-          return stored->object->has_range(part.first, part.length());
-        })) {
-      co_await deliver_parts(work, *stored, selection);
-      co_return Answered::Yes;
+    if (can_send_parts(*stored, selection, !fill || (*fill)->is_seekable())) {
+      co_return co_await deliver_parts(work, std::move(stored), selection, std::move(fill));
     }
-    // Nobody waits for the gaps between parts: the whole is on its way.
-    selection = {200, 0, stored->object->length()};
+    selection = {200, 0, stored->object->length()};  // it is on its way
   }
   if (selection.status == 412) {
     work.status = {.forwarded = cache::Forwarded::Request};
@@ -61,52 +62,25 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     co_return Answered::Yes;
   }
   work.exchange.outcome.status = selection.status;
-  std::uint64_t at = selection.first;
-  const std::uint64_t end =
-      head.method == http::Method::Get ? selection.first + selection.length : selection.first;
-  if (at < end && !fill && !stored->object->has_range(at, end - at)) {
-    fill.emplace(delivery_.fills.acquire(work.target.key, stored->object, &stored->response,
-                                         work.target.policy.identity));
-    if (work.status.forwarded == cache::Forwarded::No)
-      work.status.forwarded = cache::Forwarded::Partial;
-    work.exchange.outcome.cache = "miss";
+  const bool has_body = head.method == http::Method::Get && selection.length > 0;
+  const http::ByteRange range{selection.first, selection.first + selection.length - 1};
+  if (has_body && !fill && !stored->object->has_range(range.first, range.length())) {
+    fill.emplace(join_fill(work, *stored));
   }
-  // The first missing slice must be on its way before the head promises anything.
-  if (at < end && fill) {
-    const auto index = static_cast<std::uint32_t>(at / kSliceSize);
-    const auto last = static_cast<std::uint32_t>((end - 1) / kSliceSize);
-    fill->ask(shared_request(work, stored.get()), {index, last});
-    const auto first =
-        co_await fill->slice(index, at - index * kSliceSize, first_byte_deadline(work));
-    if (!first) {
-      if (first.error().code == base::ErrorCode::DataLoss) {
-        store::Store& store = delivery_.store;
-        co_await delivery_.disk.run([&]() -> base::Status {
-          store.remove(*stored->object);
-          return {};
-        });
-        co_return Answered::TryAgain;
-      }
-      co_await fail(work, first.error());
-      co_return Answered::Yes;
-    }
+  if (has_body && fill) {
+    if (const auto instead = co_await await_first(work, *stored, *fill, range)) co_return *instead;
   }
-  if (at < end && !fill) {
+  if (has_body && !fill) {
     // An overloaded drive is told before anything is promised.
-    const std::uint64_t length = std::min(end - at, kWindow);
-    const base::Status prepared = co_await prepare(*stored->object, at, length);
+    const std::uint64_t length = std::min(range.length(), kWindow);
+    const base::Status prepared = co_await prepare(*stored->object, range.first, length);
     if (!prepared && prepared.error().code == base::ErrorCode::ResourceExhausted) {
       co_await fail(work, prepared.error());
       co_return Answered::Yes;
     }
   }
-  AnswerFacts answer = facts(work);
-  answer.age = std::max(std::chrono::seconds(0), cache::current_age(stored->response, work.now));
-  if (work.status.forwarded != cache::Forwarded::No) {
-    answer.cache_status.stored = !delivery_.fills.drives_refuse();
-    if (!answer.cache_status.stored) answer.cache_status.detail = "the drives refuse what comes";
-  }
-  const std::string written(write_stored_head(head_buffer(), *stored, selection, answer));
+  const std::string written(
+      write_stored_head(head_buffer(), *stored, selection, stored_facts(work, *stored)));
   if (written.empty()) {
     co_await fail(work, {base::ErrorCode::DataLoss, "the stored head is too long"});
     co_return Answered::Yes;
@@ -115,65 +89,121 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   out.head = written;
   work.head_sent = true;
   if (!co_await work.exchange.send(std::move(out))) co_return Answered::Yes;
-  work.pace.begin(std::chrono::steady_clock::now(), is_delivery_optimization(head));
-  while (at < end) {
-    const bool is_stored = stored->object->has_slice(static_cast<std::uint32_t>(at / kSliceSize));
-    if (!is_stored && !fill) {
-      fill.emplace(delivery_.fills.acquire(work.target.key, stored->object, &stored->response,
-                                           work.target.policy.identity));
-      fill->ask(shared_request(work, stored.get()),
-                {static_cast<std::uint32_t>(at / kSliceSize),
-                 static_cast<std::uint32_t>((end - 1) / kSliceSize)});
-    }
-    const bool going_on = is_stored ? co_await deliver_stored(work, *stored, at, end)
-                                    : co_await deliver_arriving(work, *fill, at, end);
-    // How long stored bytes took is the client's affair.
-    if (is_stored)
-      work.pace.begin(std::chrono::steady_clock::now(), is_delivery_optimization(head));
-    if (!going_on) {
-      work.exchange.outcome.complete = false;
-      work.exchange.close_connection();
-      co_return Answered::Yes;
-    }
-  }
+  if (has_body) co_await deliver_range(work, *stored, fill, range);
   co_return Answered::Yes;
 }
 
-net::Task<void> RequestPath::deliver_parts(Work& work, const StoredObject& stored,
-                                           const Selection& selection) {
-  const MultipartFrame frame = frame_parts(stored, selection, answer_id(work));
-  AnswerFacts answer = facts(work);
-  answer.age = std::max(std::chrono::seconds(0), cache::current_age(stored.response, work.now));
+net::Task<RequestPath::Answered> RequestPath::deliver_parts(
+    Work& work, std::shared_ptr<const StoredObject> stored, const Selection& selection,
+    std::optional<cache::Fill::Reader> fill) {
+  const std::vector<http::ByteRange>& parts = selection.parts;
+  // A reader for each part that lacks something, so that all of them are fetched at once.
+  std::vector<std::optional<cache::Fill::Reader>> fills(parts.size());
+  std::optional<std::size_t> first_missing;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (stored->object->has_range(parts[i].first, parts[i].length())) continue;
+    fills[i].emplace(fill ? std::move(*fill) : join_fill(work, *stored));
+    fill.reset();
+    if (first_missing) {
+      fills[i]->ask(shared_request(work, stored.get()), slices_of(parts[i]));
+    } else {
+      first_missing = i;
+    }
+  }
+  fill.reset();  // it would go on to ask for the whole
+  if (first_missing) {
+    const auto instead =
+        co_await await_first(work, *stored, *fills[*first_missing], parts[*first_missing]);
+    if (instead) co_return *instead;
+  }
+  const MultipartFrame frame = frame_parts(*stored, selection, answer_id(work));
   work.exchange.outcome.status = selection.status;
-  std::string text(write_multipart_head(head_buffer(), stored, frame, answer));
+  std::string text(
+      write_multipart_head(head_buffer(), *stored, frame, stored_facts(work, *stored)));
   if (text.empty()) {
     co_await fail(work, {base::ErrorCode::DataLoss, "the stored head is too long"});
-    co_return;
+    co_return Answered::Yes;
   }
   work.head_sent = true;
-  const auto cut = [&work] {
-    work.exchange.outcome.complete = false;
-    work.exchange.close_connection();
-  };
-  for (std::size_t i = 0; i < selection.parts.size(); ++i) {
+  for (std::size_t i = 0; i < parts.size(); ++i) {
     text += frame.heads[i];
     net::Outgoing out;
     out.head = text;
-    if (!co_await work.exchange.send(std::move(out))) co_return;
+    if (!co_await work.exchange.send(std::move(out))) co_return Answered::Yes;
     text.clear();
-    std::uint64_t at = selection.parts[i].first;
-    const std::uint64_t end = selection.parts[i].last + 1;
-    while (at < end) {
-      const auto slice = static_cast<std::uint32_t>(at / kSliceSize);
-      if (!stored.object->has_slice(slice) || !co_await deliver_stored(work, stored, at, end)) {
-        cut();
-        co_return;
-      }
-    }
+    if (!co_await deliver_range(work, *stored, fills[i], parts[i])) co_return Answered::Yes;
+    fills[i].reset();
   }
   net::Outgoing out;
   out.head = frame.end;
   co_await work.exchange.send(std::move(out));
+  co_return Answered::Yes;
+}
+
+cache::Fill::Reader RequestPath::join_fill(Work& work, const StoredObject& stored) {
+  if (work.status.forwarded == cache::Forwarded::No)
+    work.status.forwarded = cache::Forwarded::Partial;
+  work.exchange.outcome.cache = "miss";
+  return delivery_.fills.acquire(work.target.key, stored.object, &stored.response,
+                                 work.target.policy.identity);
+}
+
+net::Task<std::optional<RequestPath::Answered>> RequestPath::await_first(Work& work,
+                                                                         const StoredObject& stored,
+                                                                         cache::Fill::Reader& fill,
+                                                                         http::ByteRange range) {
+  fill.ask(shared_request(work, &stored), slices_of(range));
+  const std::uint32_t index = slices_of(range).first;
+  const auto first =
+      co_await fill.slice(index, range.first - index * kSliceSize, first_byte_deadline(work));
+  if (first) co_return std::nullopt;
+  if (first.error().code != base::ErrorCode::DataLoss) {
+    co_await fail(work, first.error());
+    co_return Answered::Yes;
+  }
+  store::Store& store = delivery_.store;
+  co_await delivery_.disk.run([&]() -> base::Status {
+    store.remove(*stored.object);
+    return {};
+  });
+  co_return Answered::TryAgain;
+}
+
+AnswerFacts RequestPath::stored_facts(const Work& work, const StoredObject& stored) const {
+  AnswerFacts answer = facts(work);
+  answer.age = std::max(std::chrono::seconds(0), cache::current_age(stored.response, work.now));
+  if (work.status.forwarded != cache::Forwarded::No) {
+    answer.cache_status.stored = !delivery_.fills.drives_refuse();
+    if (!answer.cache_status.stored) answer.cache_status.detail = "the drives refuse what comes";
+  }
+  return answer;
+}
+
+net::Task<bool> RequestPath::deliver_range(Work& work, const StoredObject& stored,
+                                           std::optional<cache::Fill::Reader>& fill,
+                                           http::ByteRange range) {
+  const bool is_agent = is_delivery_optimization(work.exchange.head());
+  work.pace.begin(std::chrono::steady_clock::now(), is_agent);
+  std::uint64_t at = range.first;
+  const std::uint64_t end = range.last + 1;
+  while (at < end) {
+    const bool is_stored = stored.object->has_slice(static_cast<std::uint32_t>(at / kSliceSize));
+    if (!is_stored && !fill) {
+      fill.emplace(delivery_.fills.acquire(work.target.key, stored.object, &stored.response,
+                                           work.target.policy.identity));
+      fill->ask(shared_request(work, &stored), slices_of({at, range.last}));
+    }
+    const bool going_on = is_stored ? co_await deliver_stored(work, stored, at, end)
+                                    : co_await deliver_arriving(work, *fill, at, end);
+    // How long stored bytes took is the client's affair.
+    if (is_stored) work.pace.begin(std::chrono::steady_clock::now(), is_agent);
+    if (!going_on) {
+      work.exchange.outcome.complete = false;
+      work.exchange.close_connection();
+      co_return false;
+    }
+  }
+  co_return true;
 }
 
 net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stored,

@@ -301,7 +301,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     }
   }
   const FirstSlices slices =
-      first_slices(http::parse_range(head.last_field(http::FieldName::Range)));
+      first_slices(http::parse_earliest_range(head.last_field(http::FieldName::Range)));
   const bool leads = fill->open(request, slices.slices,
                                 judge_opening(opening_facts(work), delivery_), slices.or_whole);
   work.status.collapsed = !leads;

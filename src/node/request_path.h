@@ -83,8 +83,20 @@ class RequestPath final : public server::Handler {
   net::Task<void> invalidate(Work& work, const http::ResponseHead& answer);
   net::Task<Answered> deliver(Work& work, std::shared_ptr<const StoredObject> stored,
                               std::optional<cache::Fill::Reader> fill);
-  // Several ranges, all of them stored.
-  net::Task<void> deliver_parts(Work& work, const StoredObject& stored, const Selection& selection);
+  // The same for several ranges.
+  net::Task<Answered> deliver_parts(Work& work, std::shared_ptr<const StoredObject> stored,
+                                    const Selection& selection,
+                                    std::optional<cache::Fill::Reader> fill);
+  cache::Fill::Reader join_fill(Work& work, const StoredObject& stored);
+  // Asks for the bytes and waits for the first of them: nothing may be promised before. What was
+  // answered instead, when they cannot be had.
+  net::Task<std::optional<Answered>> await_first(Work& work, const StoredObject& stored,
+                                                 cache::Fill::Reader& fill, http::ByteRange range);
+  AnswerFacts stored_facts(const Work& work, const StoredObject& stored) const;
+  // Sends the bytes, those that are missing by `fill`, which is joined when there is none. False
+  // when the answer had to be cut.
+  net::Task<bool> deliver_range(Work& work, const StoredObject& stored,
+                                std::optional<cache::Fill::Reader>& fill, http::ByteRange range);
   net::Task<bool> deliver_stored(Work& work, const StoredObject& stored, std::uint64_t& at,
                                  std::uint64_t end);
   net::Task<bool> deliver_arriving(Work& work, cache::Fill::Reader& fill, std::uint64_t& at,

@@ -26,6 +26,18 @@ class Answer:
         return self.headers.get("cache-status", "")
 
     @property
+    def parts(self):
+        """(Content-Range, bytes) of each part of a multipart/byteranges answer."""
+        boundary = self.headers["content-type"].removeprefix("multipart/byteranges; boundary=").encode()
+        end = b"\r\n--" + boundary + b"--\r\n"
+        assert self.body.endswith(end)
+        found = []
+        for part in self.body.removesuffix(end).split(b"\r\n--" + boundary + b"\r\n")[1:]:
+            head, _, body = part.partition(b"\r\n\r\n")
+            found.append((dict(line.split(": ", 1) for line in head.decode().split("\r\n"))["Content-Range"], body))
+        return found
+
+    @property
     def is_hit(self):
         nearest = self.cache_status[max(0, self.cache_status.rfind("larder")):]
         return "hit" in nearest and "fwd" not in nearest
