@@ -280,6 +280,38 @@ TEST_F(ServerTest, IdleConnectionsOfAnyLoopMakeRoomAndBusyOnesDoNot) {
   EXPECT_EQ(server_->counts().refused_total, 1U);
 }
 
+TEST_F(ServerTest, NoMoreAreServedThanTheLimitSaysHoweverManyComeAtOnce) {
+  constexpr std::size_t kLimit = 4;
+  Limits limits;
+  limits.connections = kLimit;
+  start(limits);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::unique_ptr<Client>> idle;
+    for (std::size_t i = 0; i < kLimit; ++i) {
+      idle.push_back(std::make_unique<Client>(port_));
+      idle.back()->send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+      ASSERT_NE(idle.back()->receive_until("hello a").find("200 OK"), std::string::npos);
+    }
+    // Each of them stays busy: its answer is more than a socket takes.
+    std::vector<std::unique_ptr<Client>> come(3 * kLimit);
+    std::atomic<std::size_t> served = 0;
+    {
+      std::vector<std::jthread> threads;
+      for (auto& client : come) {
+        threads.emplace_back([&] {
+          client = std::make_unique<Client>(port_);
+          client->send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+          if (client->receive_until("xxx").find("200 OK") != std::string::npos) ++served;
+        });
+      }
+    }
+    ASSERT_LE(served, kLimit) << "round " << round;
+    come.clear();
+    idle.clear();
+    ASSERT_TRUE(connections_become([](std::size_t count) { return count == 0; }));
+  }
+}
+
 TEST_F(ServerTest, SendsNoFasterThanALimitSaysAndAllOfIt) {
   Limits limits;
   limits.egress.client = 64 << 20;

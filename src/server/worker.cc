@@ -125,8 +125,8 @@ void Worker::admit(const std::shared_ptr<Port>& port, base::UniqueFd fd,
     return;
   }
   Peer peer = peer_of(fd.get(), address);
-  const bool has_room =
-      counted ? !is_full() || make_room() : server_.connections < server_.connection_limit + kSpare;
+  const bool has_room = counted ? take_place(server_.connection_limit) || make_room()
+                                : take_place(server_.connection_limit + kSpare);
   if (has_room) {
     begin(port, std::move(fd), std::move(peer), std::move(*place));
   } else if (counted && server_.workers.size() > 1 && server_.ending < kMostEnding) {
@@ -137,7 +137,17 @@ void Worker::admit(const std::shared_ptr<Port>& port, base::UniqueFd fd,
   }
 }
 
-// Ends the connection that has been idle longest on that loop, if one is.
+// Several loops admit at once: no two of them see the same place free.
+bool Worker::take_place(std::size_t limit) {
+  std::size_t taken = server_.places;
+  while (taken < limit) {
+    if (server_.places.compare_exchange_weak(taken, taken + 1)) return true;
+  }
+  return false;
+}
+
+// Ends the connection that has been idle longest on that loop, if one is. Its place is then that of
+// the connection for which this was asked.
 bool Worker::make_room() {
   if (server_.ending >= kMostEnding) return false;
   Connection* const idle = idle_.longest_idle(connections_, loop_.now());
@@ -172,7 +182,9 @@ net::Task<void> Worker::admit_for_another(std::shared_ptr<Port> port, base::Uniq
   }
   if (made && !server_.closing) {
     begin(port, std::move(fd), std::move(peer), std::move(place));
-  } else if (!made) {
+  } else if (made) {
+    --server_.places;
+  } else {
     server_.counts.refused_total.fetch_add(1, std::memory_order_relaxed);
   }
   server_.tasks.end();
@@ -234,6 +246,7 @@ net::Task<void> Worker::serve(std::shared_ptr<Port> port, base::UniqueFd fd, Pee
   } else {
     stream = net::make_plain_stream(loop_, std::move(fd));
   }
+  bool leaves_place = false;
   if (stream != nullptr && !server_.closing) {
     Connection connection(std::move(stream), std::move(peer), *port->handler, rules_,
                           place.egress());
@@ -241,7 +254,12 @@ net::Task<void> Worker::serve(std::shared_ptr<Port> port, base::UniqueFd fd, Pee
     connections_.insert(&connection);
     co_await connection.serve();
     connections_.erase(&connection);
-    if (connection.makes_room()) --server_.ending;
+    leaves_place = connection.makes_room();
+  }
+  if (leaves_place) {
+    --server_.ending;
+  } else {
+    --server_.places;
   }
   --server_.connections;
   server_.tasks.end();

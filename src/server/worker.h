@@ -37,10 +37,13 @@ struct ServerState {
   std::atomic<std::size_t> connection_limit = 0;
   std::atomic<std::size_t> client_limit = 0;
   std::atomic<std::size_t> connections = 0;
-  std::atomic<std::size_t> ending = 0;  // of them, to make room for others
-  RunningTasks tasks;                   // accept loops and connections
-  std::atomic<bool> stopping = false;   // who comes is served one answer
-  std::atomic<bool> closing = false;    // nobody is served any more
+  // That have a place under the limit. One that ends to make room leaves its place to the one that
+  // comes, so `connections` may be more by `ending`.
+  std::atomic<std::size_t> places = 0;
+  std::atomic<std::size_t> ending = 0;
+  RunningTasks tasks;                  // accept loops and connections
+  std::atomic<bool> stopping = false;  // who comes is served one answer
+  std::atomic<bool> closing = false;   // nobody is served any more
   std::vector<std::unique_ptr<Worker>> workers;
 };
 
@@ -97,7 +100,7 @@ class Worker {
   net::Task<void> accept(std::shared_ptr<Port> port);
   int accept_turn(const std::shared_ptr<Port>& port, int most);
   void admit(const std::shared_ptr<Port>& port, base::UniqueFd fd, const sockaddr_storage& address);
-  bool is_full() const { return server_.connections - server_.ending >= server_.connection_limit; }
+  bool take_place(std::size_t limit);
   bool make_room();
   net::Task<void> admit_for_another(std::shared_ptr<Port> port, base::UniqueFd fd, Peer peer,
                                     Clients::Place place);
