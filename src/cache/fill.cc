@@ -48,11 +48,12 @@ Fill::Fill(FillTable& table, store::Key key, std::shared_ptr<store::Object> obje
 void Fill::release(std::uint64_t id) {
   {
     const std::lock_guard lock(mutex_);
-    readers_.erase(id);
+    readers_.remove(id);
     drop_passed_locked();
     // One that waits for memory would wait although nobody needs what it brings.
     for (const std::shared_ptr<Fetch>& fetch : fetches_) {
-      if (!fetch->paused_ || !fetch->lacks_memory_ || is_wanted_locked(*fetch)) continue;
+      if (!fetch->paused_ || !fetch->lacks_memory_) continue;
+      if (readers_.want(fetch->next_, fetch->last_)) continue;
       fetch->is_over_ = true;
       table_.origin_.cancel(fetch->id_);
     }
@@ -74,7 +75,7 @@ bool Fill::takes_newcomers(base::WallTime now) const {
 
 bool Fill::is_idle() const {
   const std::lock_guard lock(mutex_);
-  return readers_.empty() && fetches_.empty() && unsaved_ == 0;
+  return readers_.is_empty() && fetches_.empty() && unsaved_ == 0;
 }
 
 bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, OpeningJudge judge,
@@ -186,7 +187,7 @@ base::Error Fill::error() const {
 
 void Fill::ask(std::uint64_t id, OriginRequest request, SliceRange slices) {
   const std::lock_guard lock(mutex_);
-  ReaderState& reader = readers_[id];
+  FillReaders::Reader& reader = readers_.of(id);
   reader.want = {slices.first, slices.second};
   if (host_.empty()) {
     host_ = request.host;
@@ -214,26 +215,6 @@ bool Fill::comes_locked(std::uint32_t index) const {
   if (is_had_locked(index)) return true;
   return std::any_of(fetches_.begin(), fetches_.end(), [&](const std::shared_ptr<Fetch>& fetch) {
     return !fetch->is_over_ && index >= fetch->next_ && index <= fetch->last_;
-  });
-}
-
-bool Fill::is_wanted_locked(std::uint32_t index) const {
-  return std::any_of(readers_.begin(), readers_.end(), [index](const auto& reader) {
-    return index >= reader.second.want.at && index <= reader.second.want.last;
-  });
-}
-
-// With the request of a reader that the origin has not refused.
-bool Fill::can_ask_locked() const {
-  return std::any_of(readers_.begin(), readers_.end(), [](const auto& reader) {
-    return reader.second.request && !reader.second.is_refused;
-  });
-}
-
-// Anything that this fetch has still to bring.
-bool Fill::is_wanted_locked(const Fetch& fetch) const {
-  return std::any_of(readers_.begin(), readers_.end(), [&fetch](const auto& reader) {
-    return reader.second.want.at <= fetch.last_ && reader.second.want.last >= fetch.next_;
   });
 }
 
@@ -288,10 +269,7 @@ void Fill::plan_locked() {
   if (input.room < input.chunk) input.room = 0;
   window_is_full_ = input.room == 0 && !streams;
   input.fetches = fetches_left_locked();
-  std::vector<Want> wants;
-  for (const auto& [id, reader] : readers_) {
-    if (reader.request) wants.push_back(reader.want);
-  }
+  const std::vector<Want> wants = readers_.wants();
   input.wants = wants;
   input.slice_count = object_->slice_count();
   input.comes_soon = [this](std::uint32_t index) { return comes_soon_locked(index); };
@@ -300,17 +278,8 @@ void Fill::plan_locked() {
 }
 
 void Fill::start_locked(FetchRun run) {
-  const ReaderState* nearest = nullptr;
-  std::uint64_t id = 0;
-  for (const auto& [reader_id, reader] : readers_) {
-    if (!reader.request || reader.is_refused) continue;
-    const bool wants = run.first >= reader.want.at && run.first <= reader.want.last;
-    if (nearest != nullptr && !wants) continue;
-    nearest = &reader;
-    id = reader_id;
-    if (wants) break;
-  }
-  if (nearest == nullptr) return;
+  const std::optional<FillReaders::Asker> asker = readers_.asker_for(run.first);
+  if (!asker) return;
   if (!permit_) permit_ = table_.origin_.admit(host_, true);
   std::uint64_t first = run.first * kSliceSize;
   std::uint64_t begun = 0;
@@ -320,12 +289,12 @@ void Fill::start_locked(FetchRun run) {
   first += begun;
   const std::uint64_t last =
       std::min((std::uint64_t{run.last} + 1) * kSliceSize, object_->length()) - 1;
-  OriginRequest request = *nearest->request;
+  OriginRequest request = *asker->request;
   request.fields.emplace_back("Range", http::range_text({first, last}));
   request.fields.emplace_back("If-Range", response_.generation.validator);
   const std::shared_ptr<Fetch> fetch = add_fetch_locked(run.first, run.last);
   fetch->position_ = begun;
-  fetch->reader_ = id;
+  fetch->reader_ = asker->id;
   fetch->id_ = table_.origin_.fetch(std::move(request), fetch);
 }
 
@@ -337,9 +306,8 @@ std::shared_ptr<Fill::Fetch> Fill::add_fetch_locked(std::uint32_t first, std::ui
   return fetch;
 }
 
-std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(ReaderState& reader,
-                                                                            std::uint32_t index,
-                                                                            std::uint64_t have) {
+std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
+    FillReaders::Reader& reader, std::uint32_t index, std::uint64_t have) {
   if (object_->has_slice(index)) return nullptr;
   const auto found = buffers_.find(index);
   if (found != buffers_.end() && (found->second->is_fed || found->second->filled > have)) {
@@ -362,7 +330,7 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(Read
     return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
                                   : std::unexpected(error_);
   }
-  if (retries_.is_exhausted(std::chrono::steady_clock::now()) || !can_ask_locked()) {
+  if (retries_.is_exhausted(std::chrono::steady_clock::now()) || !readers_.can_ask()) {
     return error_.message.empty() ? base::fail(base::ErrorCode::Unavailable, "the origin broke off")
                                   : std::unexpected(error_);
   }
@@ -390,7 +358,7 @@ net::Task<base::Result<std::shared_ptr<SliceBuffer>>> Fill::slice(std::uint64_t 
     base::SteadyTime retry{};
     {
       const std::lock_guard lock(mutex_);
-      ReaderState& reader = readers_[id];
+      FillReaders::Reader& reader = readers_.of(id);
       if (reader.want.at != index) {
         reader.want.at = index;
         drop_passed_locked();
@@ -455,7 +423,7 @@ void Fill::take_over_locked(std::uint32_t index, base::SteadyTime now) {
 // What the disk did not take is kept for readers who have yet to send it.
 void Fill::drop_passed_locked() {
   for (auto lost = lost_.begin(); lost != lost_.end();) {
-    if (is_wanted_locked(*lost)) {
+    if (readers_.want(*lost)) {
       ++lost;
     } else {
       buffers_.erase(*lost);
@@ -491,7 +459,7 @@ void Fill::saved(std::uint32_t index, const base::Status& status) {
     table_.drives_refuse_ = !status && !object_->has_slice(index);
     // Stored is stored, whoever did it.
     if (status || object_->has_slice(index) || table_.memory_->is_scarce() ||
-        !is_wanted_locked(index)) {
+        !readers_.want(index)) {
       buffers_.erase(index);
     } else {
       lost_.insert(index);

@@ -24,6 +24,7 @@
 #include "cache/fetch_retries.h"
 #include "cache/fill_memory.h"
 #include "cache/fill_plan.h"
+#include "cache/fill_readers.h"
 #include "cache/fill_window.h"
 #include "cache/generation.h"
 #include "cache/origin.h"
@@ -135,20 +136,10 @@ class Fill : public std::enable_shared_from_this<Fill> {
   class Fetch;
   enum class Ranges { Unknown, Served, Ignored };  // what the origin does with Range
 
-  struct ReaderState {
-    Want want{0, UINT32_MAX};
-    std::shared_ptr<const OriginRequest> request;  // null until it asked
-    bool is_refused = false;                       // by the origin, with a 4xx
-    bool is_promised = false;                      // something to read: the caps come too late
-  };
-
   // Called with mutex_ held.
   bool comes_soon_locked(std::uint32_t index) const;
   bool comes_locked(std::uint32_t index) const;
   bool is_had_locked(std::uint32_t index) const;
-  bool can_ask_locked() const;
-  bool is_wanted_locked(std::uint32_t index) const;
-  bool is_wanted_locked(const Fetch& fetch) const;
   std::uint64_t bytes_left_locked() const;
   std::size_t fetches_left_locked() const;
   void plan_locked();
@@ -163,7 +154,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
                                                               std::uint64_t have,
                                                               base::SteadyTime deadline);
   // Nothing: wait. Called with mutex_ held.
-  std::optional<base::Result<std::shared_ptr<SliceBuffer>>> find_locked(ReaderState& reader,
+  std::optional<base::Result<std::shared_ptr<SliceBuffer>>> find_locked(FillReaders::Reader& reader,
                                                                         std::uint32_t index,
                                                                         std::uint64_t have);
   // Whether who asks for the key now, without an object, can have what this fill brings.
@@ -194,8 +185,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool pass_dropped_ = false;
   http::ResponseHead head_;
   base::Error error_;
-  std::uint64_t next_reader_ = 1;
-  std::map<std::uint64_t, ReaderState> readers_;
+  FillReaders readers_;
   // Arriving, incomplete without a fetch, or on their way to the disk.
   std::map<std::uint32_t, std::shared_ptr<SliceBuffer>> buffers_;
   std::set<std::uint32_t> lost_;  // of these the ones that the disk did not take
@@ -207,7 +197,6 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Origin::Permit permit_;
   int unsaved_ = 0;  // full buffers that are not on disk yet
   FetchRetries retries_;
-  int refusals_ = 0;  // of readers' requests, since the last slice
 };
 
 }  // namespace larder::cache

@@ -25,9 +25,6 @@ constexpr std::uint64_t kWorthFinishing = 8 << 20;
 // already, up to this many slices in a row; then it ends, and what is missing behind them is asked
 // for.
 constexpr std::uint32_t kMostSkipped = 4;
-// Requests of several readers that were refused one after the other: after so many the object
-// itself is what the origin refuses.
-constexpr int kMostRefusals = 16;
 // Readers are woken after so many bytes or so long: each wake costs every waiting thread.
 constexpr std::uint64_t kWakeBytes = 128 * 1024;
 constexpr std::chrono::milliseconds kWakeInterval{5};
@@ -248,18 +245,8 @@ base::Error Fill::Fetch::refuse_locked(int status) {
   // The signature of this request may have expired or be wrong, and another reader's may be good:
   // what one of them is told says nothing of the object.
   is_over_ = true;
-  const auto asked_for = fill_->readers_.find(reader_);
-  // Gone, or another fetch was told already.
-  if (asked_for == fill_->readers_.end() || asked_for->second.is_refused) return {};
-  const bool is_last = ++fill_->refusals_ >= kMostRefusals;
-  const OriginRequest request = *asked_for->second.request;
-  for (auto& [id, reader] : fill_->readers_) {
-    const bool asks_the_same = reader.request && reader.request->target == request.target &&
-                               reader.request->fields == request.fields;
-    if (asks_the_same || is_last) reader.is_refused = true;
-  }
-  if (is_last) fill_->refusals_ = 0;  // who comes from now on may ask again
-  if (!fill_->can_ask_locked() && (status == 404 || status == 410 || status == 416)) {
+  if (!fill_->readers_.refuse(reader_)) return {};  // gone, or another fetch was told already
+  if (!fill_->readers_.can_ask() && (status == 404 || status == 410 || status == 416)) {
     return {base::ErrorCode::DataLoss, "the object is gone at the origin"};
   }
   return {};
@@ -277,7 +264,7 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
   lacks_memory_ = false;
   if (!ready_ || !enter_slice_locked(bytes.size())) {
     // Memory is for those who wait.
-    is_over_ = lacks_memory_ && !fill_->is_wanted_locked(*this);
+    is_over_ = lacks_memory_ && !fill_->readers_.want(next_, last_);
     paused_ = !is_over_;
     return is_over_ ? Next::Abort : Next::Pause;
   }
@@ -374,17 +361,16 @@ bool Fill::Fetch::finish_slice() {
     full = std::exchange(buffer_, nullptr);
     if (full) {
       fill_->retries_.succeeded();
-      fill_->refusals_ = 0;
+      fill_->readers_.forget_refusals();
       fill_->error_ = {};
       ++fill_->unsaved_;
     }
     if (next_ <= last_) {
       const bool helps = fill_->combinable_ && fill_->ranges_ != Ranges::Ignored;
-      goes_on = fill_->is_wanted_locked(next_) || fill_->bytes_left_locked() <= kWorthFinishing;
+      goes_on = fill_->readers_.want(next_) || fill_->bytes_left_locked() <= kWorthFinishing;
       if (!goes_on && is_whole_ && !helps) {
         // Nothing else brings what somebody waits for further on.
-        goes_on = std::any_of(fill_->readers_.begin(), fill_->readers_.end(),
-                              [&](const auto& reader) { return reader.second.want.last >= next_; });
+        goes_on = fill_->readers_.want_behind(next_);
       }
       if (goes_on && helps && skips_locked()) goes_on = false;
     }

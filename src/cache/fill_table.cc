@@ -36,9 +36,7 @@ Fill::Reader FillTable::acquire(const store::Key& key, std::shared_ptr<store::Ob
     fill = std::make_shared<Fill>(*this, key, std::move(object), response, rule);
   }
   const std::lock_guard fill_lock(fill->mutex_);
-  const std::uint64_t id = fill->next_reader_++;
-  fill->readers_.emplace(id, Fill::ReaderState{});
-  return Fill::Reader(fill, id);
+  return Fill::Reader(fill, fill->readers_.add());
 }
 
 void FillTable::forget(const Fill& fill) {
