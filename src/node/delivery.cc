@@ -8,7 +8,7 @@
 
 namespace larder::node {
 
-// Four times a second: evicted objects are let go, because a full drive waits for their space.
+// Four times a second: evicted objects are let go.
 class LoopState::Sweep final : public net::Timed {
  public:
   Sweep(net::Loop& loop, LoopState& state) : state_(state) {
@@ -46,6 +46,12 @@ LoopState::LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy
 }
 
 LoopState::~LoopState() = default;
+
+void LoopState::let_go() {
+  hot.drop_removed();
+  recent_http.drop_removed();
+  recent_https.drop_removed();
+}
 
 void LoopState::apply(std::shared_ptr<const Policy> next, std::shared_ptr<server::AccessLog> log) {
   policy = std::move(next);
@@ -219,6 +225,18 @@ void Delivery::apply(std::shared_ptr<server::AccessLog> log) {
   access_log_ = std::move(log);
   for (const auto& [loop, state] : loops_) {
     loop->post([state, now, file = access_log_] { state->apply(now, file); });
+  }
+}
+
+void Delivery::let_go() {
+  const std::lock_guard lock(loops_mutex_);
+  for (const auto& [loop, state] : loops_) {
+    // One on its way is enough.
+    if (state->is_to_let_go.exchange(true)) continue;
+    loop->post([state] {
+      state->is_to_let_go = false;
+      state->let_go();
+    });
   }
 }
 

@@ -56,6 +56,9 @@ class LoopState {
   void write_request_id(char* to);
 
   HotObjects hot;
+  // Drops what is kept of objects that were evicted.
+  void let_go();
+  std::atomic<bool> is_to_let_go = false;  // soon; any thread
   RecentAnswers recent_http;
   RecentAnswers recent_https;
   std::shared_ptr<Counters> counters;
@@ -106,6 +109,9 @@ struct Delivery {
   // Thread-safe.
   void apply(std::shared_ptr<server::AccessLog> log);
   std::shared_ptr<server::AccessLog> access_log() const;
+  // Makes every loop drop what it keeps of objects that were evicted: a drive waits for their
+  // space. Thread-safe, while the loops are there.
+  void let_go();
 
  private:
   mutable std::mutex loops_mutex_;  // guards what follows

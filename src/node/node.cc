@@ -47,6 +47,7 @@ base::Status open_cache(Node::Parts& parts) {
   auto log = open_access_log(parts.settings, nullptr);
   if (!log) return std::unexpected(log.error());
   parts.delivery->apply(std::move(*log));
+  parts.store->on_space_awaited([&parts] { parts.delivery->let_go(); });
   parts.delivery->challenges = &parts.challenges;
   // Known to nobody outside, the same after a restart, and not the secret itself.
   parts.delivery->via =
@@ -173,6 +174,7 @@ void Node::stop(std::chrono::milliseconds grace) {
   parts.disk.reset();
   parts.control_pool.reset();  // its work uses the routers, the link and the loops
   parts.running = nullptr;
+  if (parts.store) parts.store->on_space_awaited(nullptr);  // the loops go
   parts.server.reset();
   parts.fills.reset();
   parts.delivery.reset();

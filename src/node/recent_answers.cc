@@ -44,6 +44,12 @@ RecentAnswer* RecentAnswers::admit(std::string_view request, std::uint64_t answe
   return slot.answer.get();
 }
 
+void RecentAnswers::drop_removed() {
+  for (Slot& slot : slots_) {
+    if (slot.answer && slot.answer->stored->object->is_removed()) slot.answer.reset();
+  }
+}
+
 void RecentAnswers::drop_expired(base::SteadyTime now) {
   for (Slot& slot : slots_) {
     if (slot.answer && now >= slot.answer->until) slot.answer.reset();

@@ -47,6 +47,8 @@ class RecentAnswers {
 
   // Gives back what was not asked for again.
   void drop_expired(base::SteadyTime now);
+  // Lets go of objects that were evicted: their space is waited for.
+  void drop_removed();
   void clear() { drop_expired(base::SteadyTime::max()); }
 
  private:

@@ -28,12 +28,14 @@ constexpr std::uint64_t kSmallestCompaction = 256 * 1024;
 constexpr std::uint64_t kSyncAfter = 64 * kMiB;
 // How long a broken drive is left alone before it is tried again.
 constexpr std::chrono::microseconds kRefusal = std::chrono::seconds(30);
+// Who holds what was evicted for longer is slow.
+constexpr std::chrono::microseconds kLong = std::chrono::seconds(1);
 constexpr std::size_t kTrialSize = 4096;  // of the account's kDriveCost
 
 std::uint64_t lower_watermark(std::uint64_t size) {
-  // What was evicted comes back when its last reader lets go, up to a second later: on a small
-  // drive a 32nd would not last so long.
-  const std::uint64_t for_readers = std::min(size / 8, 64 * kMiB);
+  // What was evicted comes back when its last reader lets go: on a small drive a 32nd would not
+  // last so long.
+  const std::uint64_t for_readers = std::min(size / 16, 64 * kMiB);
   return std::clamp<std::uint64_t>(std::max(size / 32, for_readers), 2 * kMiB, 2048 * kMiB);
 }
 
@@ -214,8 +216,32 @@ std::uint64_t Drive::shortage() const {
   const std::uint64_t now = available();
   const std::uint64_t awaited = awaited_;
   if (now + awaited < low) return 2 * low - now - awaited;
-  // Readers take their time: more goes, but they must not empty the drive.
-  return now < low / 2 && awaited < 4 * low ? low / 2 - now : 0;
+  // Some readers take their time: more goes, but they must not empty the drive.
+  const std::uint64_t soon = now + awaited - std::min<std::uint64_t>(awaited, held_long_);
+  return soon < low / 2 && awaited < 4 * low ? low / 2 - soon : 0;
+}
+
+bool Drive::is_enough_coming() const {
+  const std::uint64_t awaited = awaited_;
+  const std::uint64_t soon = awaited - std::min<std::uint64_t>(awaited, held_long_);
+  return soon > 0 && available() + soon >= claimed_;
+}
+
+void Drive::note_awaited() {
+  const std::int64_t now = steady_now();
+  least_awaited_ = std::min<std::uint64_t>(least_awaited_, awaited_);
+  if (now < least_since_ + kLong.count()) return;
+  held_long_ = least_awaited_;
+  least_awaited_ = awaited_;
+  least_since_ = now;
+}
+
+void Drive::wait_for_release(std::chrono::milliseconds longest) {
+  {
+    std::unique_lock lock(released_mutex_);
+    released_some_.wait_for(lock, longest, [this] { return !released_.empty(); });
+  }
+  free_released();
 }
 
 void Drive::release(Released what) {
@@ -223,6 +249,7 @@ void Drive::release(Released what) {
     const std::lock_guard lock(released_mutex_);
     released_.push_back(std::move(what));
   }
+  released_some_.notify_all();
   wake();
 }
 

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -95,10 +96,31 @@ class Drive {
   std::uint64_t available() const;
   bool reserve(std::uint64_t bytes);
   void give_back(std::uint64_t bytes) { charged_ -= bytes; }
+  // Somebody needs so many bytes and has not got them yet.
+  class Claim {
+   public:
+    Claim(Drive& drive, std::uint64_t bytes) : drive_(drive), bytes_(bytes) {
+      drive_.claimed_ += bytes_;
+    }
+    ~Claim() { drive_.claimed_ -= bytes_; }
+    Claim(const Claim&) = delete;
+    Claim& operator=(const Claim&) = delete;
+
+   private:
+    Drive& drive_;
+    const std::uint64_t bytes_;
+  };
+  // True when what is on its way will do for all claims: evicting more would free too much.
+  bool is_enough_coming() const;
+  // Waits until something was released, no longer than that, and frees it. Blocking.
+  void wait_for_release(std::chrono::milliseconds longest);
   // Bytes to evict now so that free space stays ahead: 0 above the lower watermark, else up to the
-  // upper one. Space that waits for its last reader counts as coming.
+  // upper one. Space that waits for its last reader counts as coming, unless that one is slow.
   std::uint64_t shortage() const;
   void expect_release(std::uint64_t bytes) { awaited_ += bytes; }
+  bool awaits_release() const { return awaited_ > 0; }
+  // Notes what slow readers hold: the least that was awaited over a second. Often, by the upkeep.
+  void note_awaited();
   // True when it holds more than its size, because that was lowered.
   bool is_overfull() const { return used() > size_; }
 
@@ -181,6 +203,10 @@ class Drive {
 
   std::atomic<std::uint64_t> charged_ = 0;
   std::atomic<std::uint64_t> awaited_ = 0;
+  std::atomic<std::uint64_t> claimed_ = 0;
+  std::atomic<std::uint64_t> held_long_ = 0;  // of awaited_
+  std::uint64_t least_awaited_ = 0;           // since least_since_; of the upkeep
+  std::int64_t least_since_ = 0;              // steady microseconds; the same
   std::atomic<bool> is_failing_ = false;
   std::atomic<std::int64_t> try_again_at_ = 0;  // steady microseconds
   mutable std::mutex errors_mutex_;
@@ -189,6 +215,7 @@ class Drive {
 
   std::mutex freeing_mutex_;  // one thread frees, others wait until the space is there
   std::mutex released_mutex_;
+  std::condition_variable released_some_;
   std::vector<Released> released_;  // guarded by released_mutex_
 
   std::mutex work_mutex_;

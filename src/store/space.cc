@@ -1,4 +1,5 @@
 // Making space: eviction, removal, and the background pass over a drive.
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,9 @@ constexpr std::uint32_t kStep = 64;
 constexpr std::size_t kRecordsAtOnce = 8192;
 // What a pass frees of a group that has more than its quota: the journal is synced in between.
 constexpr std::uint64_t kQuotaStep = 1 << 30;
+// How long a write waits for space that readers still hold.
+constexpr std::chrono::milliseconds kPatience{100};
+constexpr std::chrono::milliseconds kBetweenLooks{10};
 
 }  // namespace
 
@@ -108,14 +112,26 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, std::uint16_t gr
   if (drive.reserve(bytes)) return true;
   drive.free_released();
   if (drive.reserve(bytes)) return true;
-  // What slow readers hold is not freed at once. One request must not empty the drive for that:
-  // it gives up after evicting a small multiple of its need.
+  // What readers hold is not freed at once. One request must not empty the drive for that: it waits
+  // a little for what is given up already, and gives up after evicting a small multiple of its
+  // need.
+  const Drive::Claim claim(drive, bytes);
   const std::uint64_t limit = 2 * bytes + 4 * kSliceSize;
-  for (std::uint64_t evicted = 0; evicted < limit;) {
-    if (!evict_one(drive.evictor(), keep, evicted)) break;
+  const auto give_up_waiting = std::chrono::steady_clock::now() + kPatience;
+  for (std::uint64_t evicted = 0;;) {
+    if (drive.is_enough_coming() && std::chrono::steady_clock::now() < give_up_waiting) {
+      ask_to_let_go();
+      drive.wait_for_release(kBetweenLooks);
+    } else if (evicted >= limit || !evict_one(drive.evictor(), keep, evicted)) {
+      return false;
+    }
     if (drive.reserve(bytes)) return true;
   }
-  return false;
+}
+
+void Store::Parts::ask_to_let_go() {
+  const std::lock_guard lock(let_go_mutex);
+  if (let_go) let_go();
 }
 
 // Without the compaction gate: the index knew of the use before, so a snapshot that begins behind
@@ -162,9 +178,11 @@ void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   record_uses(drive);
   drive.measure_room();
   drive.free_released();
+  drive.note_awaited();
   std::uint64_t evicted = 0;
   // A long row of evictions must not keep uses from the journal.
   while (drive.shortage() > 0 && evict_one(drive.evictor(), 0, evicted)) record_uses(drive);
+  if (evicted > 0 && drive.awaits_release()) ask_to_let_go();
   apply_quotas(drive);
   // One that is broken is tried by try_again alone, not each second.
   if (now_anyway || !drive.is_failing()) {

@@ -236,6 +236,12 @@ class Store {
   // objects, so a page may be short or empty and yet not the last one.
   ListPage list(const ListQuery& query);
 
+  // Called when the space of removed objects is waited for that somebody holds: who keeps objects
+  // only to find them faster drops those. On any thread, up to some hundred times a second; must
+  // neither block nor call the store. Null: nobody. The call that was set before has ended when
+  // this returns.
+  void on_space_awaited(std::function<void()> let_go);
+
   // Begins a pass of the scrub now, as fast as the drives allow. False when one runs already; it
   // then goes on at full speed.
   bool start_scrub();

@@ -241,6 +241,11 @@ const std::array<std::uint8_t, 16>& Store::secret() const {
   return parts_->secret;
 }
 
+void Store::on_space_awaited(std::function<void()> let_go) {
+  const std::lock_guard lock(parts_->let_go_mutex);
+  parts_->let_go = std::move(let_go);
+}
+
 void Store::maintain() {
   parts_->keeper.work_off();
   for (const auto& drive : parts_->drives) parts_->maintain(*drive, true);

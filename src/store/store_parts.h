@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -76,6 +77,8 @@ struct Store::Parts {
   // Reserves bytes for an object of the group, evicting if it must; never evicts generation `keep`.
   bool make_room(Drive& drive, std::uint64_t bytes, std::uint16_t group, std::uint64_t keep);
   bool make_room_in(const Quota& quota, Drive& drive, std::uint64_t bytes, std::uint64_t keep);
+  // Tells who keeps objects only to be fast that removed ones are waited for.
+  void ask_to_let_go();
   bool evict_one(Evictor& evictor, std::uint64_t keep, std::uint64_t& evicted);
   // Removes a generation from the index and, if it was there, from the journal.
   bool retire(const Generation& generation);
@@ -146,7 +149,9 @@ struct Store::Parts {
   mutable std::mutex quotas_mutex;
   std::shared_ptr<const Quotas> quotas = std::make_shared<Quotas>();  // guarded by quotas_mutex
   OpenTable open_table;
-  std::mutex spool_mutex;  // held while a spool's file has a name
+  std::mutex let_go_mutex;
+  std::function<void()> let_go;  // guarded by let_go_mutex
+  std::mutex spool_mutex;        // held while a spool's file has a name
   Keeper keeper{*this};
   std::vector<std::jthread> threads;
 };

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstring>
 #include <fstream>
 #include <future>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -112,6 +114,46 @@ TEST(StoreSpace, WhatReadersHoldCountsUntilTheyLetGo) {
   held.clear();
   store->maintain();
   EXPECT_TRUE(put(*store, 100, 2 * kMiB));
+}
+
+// As the loops of a node do: whoever keeps objects to find them faster drops the removed ones when
+// it is asked to, on its own thread.
+TEST(StoreSpace, EvictionWaitsForWhatItFreedInsteadOfFreeingMore) {
+  const TemporaryFolder folder;
+  constexpr std::uint64_t kSize = 64 * kMiB;
+  auto store =
+      Store::open({.drives = {{.path = folder.path(), .size = kSize}}, .background = true}).value();
+  std::mutex mutex;
+  std::condition_variable_any asked;
+  bool is_asked = false;
+  std::vector<std::shared_ptr<Object>> kept;
+  std::jthread keeper([&](const std::stop_token& stop) {
+    std::unique_lock lock(mutex);
+    while (asked.wait(lock, stop, [&] { return is_asked; })) {
+      is_asked = false;
+      std::erase_if(kept, [](const auto& object) { return object->is_removed(); });
+    }
+  });
+  store->on_space_awaited([&] {
+    const std::lock_guard lock(mutex);
+    is_asked = true;
+    asked.notify_all();
+  });
+  std::uint64_t least = kSize;
+  for (std::uint64_t seed = 1; seed < 150; ++seed) {
+    auto object = put(*store, seed, 2 * kMiB);
+    ASSERT_TRUE(object) << seed;
+    {
+      const std::lock_guard lock(mutex);
+      kept.push_back(std::move(object));
+    }
+    EXPECT_LE(disk_usage(folder.path()), kSize);
+    const Statistics now = store->statistics();
+    if (now.evicted_objects > 0) least = std::min(least, now.used);
+  }
+  EXPECT_GE(least, kSize / 5 * 4);
+  EXPECT_GT(store->statistics().evicted_objects, 100U);
+  store->on_space_awaited(nullptr);
 }
 
 TEST(StoreSpace, AnObjectLargerThanTheDriveEndsInAnErrorNotInEvictingItself) {

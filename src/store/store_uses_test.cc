@@ -60,7 +60,7 @@ void fill(Store& store) {
 }
 
 void expect_hits_count(Store& store) {
-  put_fillers(store, 300, 60, [&] { store.maintain(); });
+  put_fillers(store, 300, 80, [&] { store.maintain(); });
   EXPECT_GT(store.statistics().evicted_objects, 20U);
   EXPECT_EQ(there(store, kHot), kHot);
   EXPECT_EQ(there(store, kCold), std::vector<std::uint64_t>{});

@@ -1,8 +1,10 @@
 """Drives that are full, fail, are missing or lie: a client never sees more than a pass-through."""
 
+import concurrent.futures
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 
 import pytest
@@ -75,6 +77,50 @@ def test_a_size_that_the_disk_has_not_evicts_as_if_the_drive_were_smaller(tmp_pa
         node.kill()
         node.start()
         assert node.get("/full/kept.bin").is_hit
+    finally:
+        node.stop()
+
+
+def used_on_disk(folder):
+    """Bytes of all that is in it, as the file system counts them."""
+    found = 0
+    for path, _, files in os.walk(folder):
+        for name in [*files, "."]:
+            try:
+                found += os.lstat(os.path.join(path, name)).st_blocks * 512
+            except FileNotFoundError:
+                pass
+    return found
+
+
+@needs_root
+def test_a_small_drive_stays_nearly_full_and_never_above_its_size(tmp_path, origin, small_disk):
+    """Clients ask for everything once, four at a time: what was evicted is held by the node for a moment."""
+    size, count, clients = 64 * MIB, 160, 4
+    node = make_node(tmp_path, origin, [(small_disk / "larder", "64MiB")]).start()
+    for i in range(count):
+        origin.write(f"nearly/{i}.bin", (300_000, 1_500_000, 3 * MIB)[i % 3])
+
+    def ask(first):
+        for i in range(first, count, clients):
+            assert node.get(f"/nearly/{i}.bin").status == 200
+
+    samples = []
+    try:
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            asking = [pool.submit(ask, first) for first in range(clients)]
+            while not all(one.done() for one in asking):
+                facts = stat(node)
+                if facts["evicted_objects"]:
+                    samples.append(facts["used"])
+                assert used_on_disk(small_disk / "larder") <= size
+                concurrent.futures.wait(asking, timeout=0.1)
+            for one in asking:
+                one.result()
+        facts = stat(node)
+        assert facts["evicted_bytes"] > size
+        assert facts["used"] >= 0.8 * size, (facts, samples)
+        assert statistics.median(samples) >= 0.8 * size, samples
     finally:
         node.stop()
 

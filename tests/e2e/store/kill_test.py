@@ -47,7 +47,7 @@ def state(node):
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_what_was_hit_is_spared_after_a_restart_as_well(tmp_path, origin, end):
     keepers = make(origin, "keep", KEEPERS)
-    others = make(origin, "once", [MIB] * 70)
+    others = make(origin, "once", [MIB] * 85)
     node = Node(tmp_path / "node", origins=[origin_table(origin)], drive_size=str(DRIVE)).start()
     paths = list(others)
     # The keepers are the oldest, and nothing has to go yet.
