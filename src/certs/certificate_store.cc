@@ -152,6 +152,9 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
       chain, key.key, *trust,
       {.names = settings_.connection_names, .beside = others.leaves, .partial = options.partial},
       now);
+  if (auto revoked = find_revoked(key.name, outcome.id)) {
+    outcome.report.checks.insert(outcome.report.checks.begin(), std::move(*revoked));
+  }
   outcome.disabled = active->disabled;
   if (options.dry_run || !outcome.report.passed()) return outcome;
   if (others.choices.size() >= kServedLimit) {
@@ -178,6 +181,22 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
                                            {"proven", outcome.report.proven ? "yes" : "no"},
                                            {"active", outcome.active ? "yes" : "no"}});
   return outcome;
+}
+
+std::optional<Check> CertificateStore::find_revoked(const std::string& key_name,
+                                                    const std::string& id) const {
+  const auto record = folder_.read_record(key_name, id);
+  if (!record) return std::nullopt;  // never seen before
+  const auto revoked =
+      std::ranges::find(record->history, Record::Event::Revoked, &Record::Entry::event);
+  if (revoked == record->history.end()) return std::nullopt;
+  const std::string reason = revoked->reason.empty() ? "" : " (" + revoked->reason + ")";
+  return Check{.kind = Check::Kind::Revoked,
+               .verdict = Check::Verdict::Failed,
+               .message = "this certificate is revoked, as was recorded here on " +
+                          base::to_rfc3339(revoked->at) + reason +
+                          "; have the request signed anew, or, where the key is not secret any "
+                          "more, that of a new key"};
 }
 
 CertificateStore::Beside CertificateStore::beside(const Certificate& next,

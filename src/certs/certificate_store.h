@@ -150,6 +150,8 @@ class CertificateStore {
   // `patience`: how long another change may go on.
   base::Result<ImportOutcome> import_within(const Pause& pause, std::string_view content,
                                             const ImportOptions& options, base::WallTime now);
+  // Nothing unless the certificate is recorded as revoked: nobody serves it again by mistake.
+  std::optional<Check> find_revoked(const std::string& key_name, const std::string& id) const;
   // What a signer returned for the request of that key.
   base::Result<ImportOutcome> import_signed(const std::string& chain, const std::string& key_name,
                                             const crypto::PrivateKey& key, std::string_view signer,

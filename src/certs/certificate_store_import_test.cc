@@ -149,5 +149,28 @@ TEST_F(Store, FailedImportKeepsTheActiveCertificate) {
   EXPECT_EQ(certificates().size(), 1U);
 }
 
+TEST_F(Store, RevokedCertificateIsNotImportedAgain) {
+  const std::string request = make_request();
+  const std::string signed_chain = chain(request);
+  const std::string id = open().import_certificate(signed_chain, {}, kNow)->id;
+  ASSERT_TRUE(open().retire(id, {.reason = "the laptop was stolen", .revoked = true}, kNow));
+  for (const bool dry_run : {true, false}) {
+    const auto outcome = open().import_certificate(signed_chain, {.dry_run = dry_run}, kNow);
+    ASSERT_TRUE(outcome);
+    ASSERT_FALSE(outcome->report.passed());
+    EXPECT_EQ(outcome->report.first_failure()->kind, Check::Kind::Revoked);
+    EXPECT_SAYS(outcome->report.failures(), "the laptop was stolen");
+  }
+  EXPECT_EQ(open().show(id)->state, CertificateState::Retired);
+  EXPECT_TRUE(open().load_active()->certificates.empty());
+  // One that was only put away may come back; so may another one of the same request.
+  const std::string another = chain(request);
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto outcome = open().import_certificate(another, {}, kNow);
+    ASSERT_TRUE(outcome->active) << outcome->report.failures();
+    ASSERT_TRUE(open().retire(outcome->id, {}, kNow));
+  }
+}
+
 }  // namespace
 }  // namespace larder::certs

@@ -14,6 +14,8 @@ std::string_view name(Check::Kind kind) {
       return "password";
     case Check::Kind::HeldKey:
       return "held-key";
+    case Check::Kind::Revoked:
+      return "revoked";
     case Check::Kind::Expiry:
       return "expiry";
     case Check::Kind::Start:

@@ -15,6 +15,7 @@ struct Check {
     PrivateKey,  // it is not a private key by mistake
     Password,    // its password opens it
     HeldKey,     // it was made for a key of this host
+    Revoked,     // it is not recorded here as revoked
     Expiry,      // it has not expired
     Start,       // it is valid already
     Usage,       // it may serve TLS

@@ -143,7 +143,13 @@ std::string print(const ActiveFile& file) {
 }
 
 void Record::add(Event event, base::WallTime at, std::string reason) {
-  if (history.size() >= kHistoryLimit) history.erase(history.begin() + 1);
+  if (history.size() >= kHistoryLimit) {
+    // Neither when it came nor that it is revoked is forgotten.
+    const auto oldest = std::find_if(history.begin() + 1, history.end(), [](const Entry& entry) {
+      return entry.event != Event::Revoked;
+    });
+    history.erase(oldest != history.end() ? oldest : history.begin() + 1);
+  }
   history.push_back({.event = event, .at = at, .reason = std::move(reason)});
 }
 

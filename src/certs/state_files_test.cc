@@ -70,6 +70,17 @@ TEST(ActiveFile, RefusesMissingMembersAndOtherFormats) {
   EXPECT_FALSE(parse_active_file(R"({"format":1,"disabled":false,"changed_at":"today"})"));
 }
 
+TEST(Record, ThatACertificateIsRevokedOutlivesEverythingElse) {
+  Record record{.certificate_id = kId, .history = {}};
+  record.add(Record::Event::Imported, kNow, "first");
+  record.add(Record::Event::Revoked, kNow, "stolen");
+  for (int i = 0; i < 1000; ++i) record.add(Record::Event::Imported, kNow, "imported again");
+  EXPECT_EQ(record.history.size(), 200U);
+  EXPECT_EQ(record.history[0].reason, "first");
+  EXPECT_EQ(record.history[1].event, Record::Event::Revoked);
+  EXPECT_TRUE(parse_record(print(record)));
+}
+
 TEST(Record, SurvivesTheRoundTripAndKnowsWhetherItIsActive) {
   Record record{.certificate_id = kId, .history = {}};
   record.add(Record::Event::Imported, kNow, "");

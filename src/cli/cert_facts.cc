@@ -29,6 +29,7 @@ constexpr CheckExit kCheckExits[] = {
     {certs::Check::Kind::Strength, 20, "key or signature too weak"},
     {certs::Check::Kind::Chain, 21, "clients would refuse the chain"},
     {certs::Check::Kind::Handshake, 22, "the test handshake failed"},
+    {certs::Check::Kind::Revoked, 23, "recorded here as revoked"},
 };
 
 std::string_view name_of(certs::Check::Verdict verdict) {

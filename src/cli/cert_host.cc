@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/output.h"
@@ -34,6 +35,7 @@ Result<Host> open_files(const std::string& config) {
 }  // namespace
 
 Result<Host> open_host(const std::string& config) {
+  base::configure_log({.level = base::LogLevel::Warning});  // a command prints what it did
   auto host = open_files(config);
   if (!host && host.error().code == base::ErrorCode::PermissionDenied)
     host.error().message += "; run this as root or as the node's user";

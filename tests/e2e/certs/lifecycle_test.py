@@ -122,6 +122,15 @@ def test_nobody_finds_out_by_a_client_that_the_last_certificate_was_retired(fres
     assert said not in fresh.cli("cert", "list").stdout, "that is said already"
 
 
+def test_revoked_certificate_does_not_come_back_with_the_next_scheduled_import(fresh, authority):
+    chain = authority.sign(fresh.request_certificate())
+    fresh.import_certificate(chain)
+    fresh.cli("cert", "retire", fingerprint(chain), "--revoked", "--reason", "the key was seen")
+    done = fresh.import_certificate(chain, check=False)
+    assert done.returncode == 23 and "is revoked" in done.stderr and "the key was seen" in done.stderr
+    assert shown(fresh) is None
+
+
 def test_request_that_makes_no_sense_is_wrong_usage_and_leaves_no_key(fresh):
     done = fresh.cli("cert", "request", "--name", "new", "--country", "Germany", check=False)
     assert done.returncode == 2 and "two letters" in done.stderr
