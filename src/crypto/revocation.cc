@@ -5,6 +5,8 @@
 #include <openssl/tls1.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+
 #include "crypto/handles.h"
 #include "crypto/openssl_error.h"
 #include "crypto/x509_text.h"
@@ -72,8 +74,8 @@ base::Status check_times(base::WallTime this_update, std::optional<base::WallTim
   return {};
 }
 
-// Whoever signs an answer does so by the same clocks as what it says.
-base::Status check_signer(const X509* signer, base::WallTime now) {
+// Whoever signs an answer does so by the same clocks as what it says. The end of its validity.
+Result<base::WallTime> check_signer(const X509* signer, base::WallTime now) {
   const auto from = to_wall_time(X509_get0_notBefore(signer));
   const auto until = to_wall_time(X509_get0_notAfter(signer));
   if (!from) return std::unexpected(from.error());
@@ -85,7 +87,7 @@ base::Status check_signer(const X509* signer, base::WallTime now) {
   };
   if (*from > now + kSkew) return refuse("is valid only from", *from);
   if (*until + kSkew < now) return refuse("expired on", *until);
-  return {};
+  return *until;
 }
 
 bool names_url(const DIST_POINT_NAME& point, std::string_view url) {
@@ -253,7 +255,8 @@ Result<RevocationStatus> read_ocsp_response(std::string_view der, const Certific
       OCSP_resp_get0_signer(basic.get(), &signer, known.get()) != 1) {
     return fail_openssl(ErrorCode::Unauthenticated, "the OCSP answer's signature is not good");
   }
-  LARDER_TRY(check_signer(signer, now));
+  const auto signer_end = check_signer(signer, now);
+  if (!signer_end) return std::unexpected(signer_end.error());
   LARDER_TRY(check_signer(issuer.native(), now));
   const OcspIdHandle id(OCSP_cert_to_id(EVP_sha1(), certificate.native(), issuer.native()));
   int status = V_OCSP_CERTSTATUS_UNKNOWN;
@@ -275,11 +278,12 @@ Result<RevocationStatus> read_ocsp_response(std::string_view der, const Certific
     return fail(ErrorCode::InvalidArgument, "the OCSP answer's times cannot be read");
   }
   LARDER_TRY(check_times(*from, *until, now));
-  return RevocationStatus{.is_revoked = status == V_OCSP_CERTSTATUS_REVOKED,
-                          .revoked_at = *when,
-                          .reason = reason_text(reason),
-                          .this_update = *from,
-                          .next_update = *until};
+  return RevocationStatus{
+      .is_revoked = status == V_OCSP_CERTSTATUS_REVOKED,
+      .revoked_at = *when,
+      .reason = reason_text(reason),
+      .this_update = *from,
+      .next_update = *until ? std::optional(std::min(**until, *signer_end)) : *until};
 }
 
 Result<RevocationStatus> read_revocation_list(std::string_view content, std::string_view url,

@@ -29,6 +29,8 @@ struct RevocationStatus {
   std::optional<base::WallTime> revoked_at;
   std::string reason;  // "keyCompromise"; empty when none was given
   base::WallTime this_update;
+  // Until when it holds, as far as it says so: no longer than whoever signed an OCSP answer is
+  // valid, so that nobody staples it longer.
   std::optional<base::WallTime> next_update;
 };
 

@@ -219,6 +219,8 @@ TEST(Revocation, ClocksMayDifferByFiveMinutesForWhoeverSignsToo) {
     EXPECT_EQ(status.error().code, ErrorCode::Unauthenticated);
     EXPECT_NE(status.error().message.find(refusal), std::string::npos) << status.error().message;
   };
+  EXPECT_EQ(read_ocsp_response(of_responder, leaf, root.certificate, kNow)->next_update, end)
+      << "clients believe it no longer";
   check(of_responder, root.certificate, begin - kSkew - kTick, "is valid only from");
   check(of_responder, root.certificate, begin - kSkew, nullptr);
   check(of_responder, root.certificate, end + kSkew, nullptr);
