@@ -88,8 +88,10 @@ Finding judge_place(const PlaceAnswer& answer, const Certificate& certificate) {
   const base::Error& error = answer.status.error();
   const std::string why =
       error.message.contains(answer.url) ? error.message : answer.url + ": " + error.message;
-  const std::string what =
-      fmt::format("the {} for \"{}\"", kind_text(answer.kind), certificate.subject());
+  const std::string what = fmt::format(
+      "the {} for \"{}\"",
+      answer.kind == PlaceAnswer::Kind::Responder ? "OCSP responder" : "revocation list",
+      certificate.subject());
   if (error.code == ErrorCode::PermissionDenied) {
     return doubtful(kCheck, what + " was not asked for: " + why,
                     "have certificates signed with an address that clients reach");

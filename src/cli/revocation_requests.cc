@@ -71,8 +71,10 @@ class Requests {
     if (std::string own = own_listener(request.url, settings_); !own.empty()) {
       request.connect_to = std::move(own);
     } else {
-      LARDER_TRY(
-          node::set_request_route(request, request.url, node::UrlSource::Elsewhere, settings_));
+      const base::Status routed =
+          node::set_request_route(request, request.url, node::UrlSource::Elsewhere, settings_);
+      // Whatever it was, nobody was asked.
+      if (!routed) return base::fail(base::ErrorCode::PermissionDenied, routed.error().message);
     }
     return node::with_advice(client_.perform(request));
   }

@@ -311,8 +311,9 @@ def test_staple_of_a_server_that_is_revoked_or_missing_where_it_is_demanded(tmp_
     key, request = tmp_path / "key.pem", tmp_path / "request.pem"
     run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", key,
         "-out", request, "-subj", f"/CN={NAME}")
-    chain = authority.sign(request, names=f"DNS:{NAME}", extensions=issuer.extensions(crl=False) +
-                           "tlsfeature=status_request\n")
+    secret = "http://user:word@127.0.0.1/"  # an address that no request is made for
+    extensions = issuer.extensions(crl=False).rstrip() + f",OCSP;URI:{secret}\ntlsfeature=status_request\n"
+    chain = authority.sign(request, names=f"DNS:{NAME}", extensions=extensions)
     issuer.record(chain, "261101000000Z,superseded")
     issuer.answer()
     staple = tmp_path / "staple.der"
@@ -328,3 +329,4 @@ def test_staple_of_a_server_that_is_revoked_or_missing_where_it_is_demanded(tmp_
         finally:
             server.stop()
         assert found["staple"]["verdict"] == "wrong" and words in found["staple"]["text"], found["staple"]
+        assert f"OCSP responder for \"CN={NAME}\" was not asked for: {secret}: its host" in found["revocation"]["text"]
