@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "http/response_head.h"
+#include "store/object.h"
 
 namespace larder::cache {
 
@@ -23,6 +24,8 @@ struct OriginRequest {
   std::string host;    // the origin as the client named it, allow-listed
   bool https = false;  // verified TLS to the origin
   std::string target;  // origin-form, raw, without what chose the origin
+  // Of the object that it is for: what is learnt on the way is noted under it.
+  store::Key key{};
   // Known to serve ranges: even the first request asks for a bounded one.
   bool serves_ranges = false;
   // Nobody has got a byte because of it: it may be refused where it would have to wait.

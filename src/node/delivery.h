@@ -21,6 +21,7 @@
 #include "node/invalidations.h"
 #include "node/policy.h"
 #include "node/recent_answers.h"
+#include "node/redirect_trails.h"
 #include "node/store_refusals.h"
 #include "node/stored_object.h"
 #include "server/access_log.h"
@@ -94,8 +95,9 @@ struct Delivery {
   CounterSet& counters;
   // The revocation list of an issuer of the site, DER; null when there is none.
   std::function<std::shared_ptr<const std::string>(std::string_view issuer)> revocation_list;
-  const Challenges* challenges = nullptr;  // of ACME servers, answered over HTTP
-  std::string via;                         // this node's name in Via, to notice loops
+  const Challenges* challenges = nullptr;     // of ACME servers, answered over HTTP
+  const RedirectTrails* redirects = nullptr;  // for `larder explain`
+  std::string via;                            // this node's name in Via, to notice loops
   Invalidations invalidations;
   cache::HitForMiss hit_for_miss;
   StoreRefusals store_refusals;

@@ -125,6 +125,7 @@ class Explanation {
   void explain_cache();
   std::optional<Found> load(const store::Key& key, std::string_view text);
   std::optional<Found> look_up();
+  void explain_redirects();
   void explain_stored(const std::optional<Found>& found);
   void explain_freshness(const cache::StoredResponse& stored);
   void explain_decision(const std::optional<Found>& found, const cache::UseDecision& use);
@@ -241,9 +242,32 @@ void Explanation::explain_cache() {
   step("key", shown + (target_.policy.key_is_stripped
                            ? "; parameters were left out, so only successes are shared"
                            : ""));
+  if (target_.origin->follow_redirects) explain_redirects();
   explain_stored(found);
   if (found) explain_freshness(found->response);
   explain_decision(found, use);
+}
+
+void Explanation::explain_redirects() {
+  out_["redirects"] = nullptr;
+  const auto trail =
+      delivery_.redirects == nullptr ? std::nullopt : delivery_.redirects->find(target_.key);
+  if (!trail) return;
+  Json hops = Json::array();
+  for (const RedirectHop& hop : trail->hops) {
+    hops.push_back({{"status", hop.status},
+                    {"to", hop.to},
+                    {"followed", hop.is_followed},
+                    {"reason", std::string(hop.reason)}});
+    std::string text = std::to_string(hop.status) + " to ";
+    text += hop.to.empty() ? "no place that can be asked" : hop.to;
+    text += hop.is_followed ? ": followed, because " : ": the client's to follow, because ";
+    step("redirect", text + std::string(hop.reason));
+  }
+  out_["redirects"] = {{"at", base::to_rfc3339(trail->at)}, {"hops", hops}, {"failure", nullptr}};
+  if (trail->failure.empty()) return;
+  out_["redirects"]["failure"] = trail->failure;
+  step("redirect", "refused behind that: " + trail->failure);
 }
 
 void Explanation::explain_stored(const std::optional<Found>& found) {

@@ -38,7 +38,7 @@ base::Status open_cache(Node::Parts& parts) {
   auto origins = client::OriginPool::start(std::move(*pool));
   if (!origins) return std::unexpected(origins.error());
   parts.origins = std::move(*origins);
-  parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.policy);
+  parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.policy, parts.clock);
   parts.disk = std::make_unique<net::WorkerPool>(kDiskThreads, kDiskQueue);
   parts.fills =
       std::make_unique<cache::FillTable>(*parts.origin, *parts.store, *parts.disk, parts.clock);
@@ -49,6 +49,7 @@ base::Status open_cache(Node::Parts& parts) {
   parts.delivery->apply(std::move(*log));
   parts.store->on_space_awaited([&parts] { parts.delivery->let_go(); });
   parts.delivery->challenges = &parts.challenges;
+  parts.delivery->redirects = &parts.origin->redirects();
   // Known to nobody outside, the same after a restart, and not the secret itself.
   parts.delivery->via =
       "larder-" + crypto::sha256_hex(base::as_text(parts.store->secret())).substr(0, 16);

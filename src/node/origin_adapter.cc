@@ -8,19 +8,51 @@ namespace larder::node {
 
 namespace {
 
+// Collects the redirects of one fetch, on the origin thread, and notes them when it is known where
+// they led.
+class TrailNotes {
+ public:
+  TrailNotes(std::shared_ptr<RedirectTrails> trails, const store::Key& key, base::WallTime now)
+      : trails_(std::move(trails)), key_(key) {
+    trail_.at = now;
+  }
+  void add(RedirectHop hop) { trail_.hops.push_back(std::move(hop)); }
+  void arrived() {
+    if (!std::exchange(is_noted_, true)) trails_->note(key_, trail_);
+  }
+  void failed(const base::Error& error) {
+    // What fails before any redirect tells nothing of them.
+    if (is_noted_ || trail_.hops.empty()) return;
+    trail_.failure = error.message;
+    arrived();
+  }
+
+ private:
+  const std::shared_ptr<RedirectTrails> trails_;
+  const store::Key key_;
+  RedirectTrail trail_;
+  bool is_noted_ = false;
+};
+
 class SinkAdapter final : public client::FetchSink {
  public:
+  // `notes`: null when redirects are not followed.
   SinkAdapter(std::shared_ptr<cache::OriginSink> sink,
               std::function<void(const http::ResponseHead&)> on_interim,
-              std::shared_ptr<std::atomic<std::uint64_t>> received)
+              std::shared_ptr<std::atomic<std::uint64_t>> received,
+              std::shared_ptr<TrailNotes> notes)
       : sink_(std::move(sink)),
         on_interim_(std::move(on_interim)),
-        received_(std::move(received)) {}
+        received_(std::move(received)),
+        notes_(std::move(notes)) {}
 
   void on_interim(const http::ResponseHead& head) override {
     if (on_interim_) on_interim_(head);
   }
-  bool on_head(const http::ResponseHead& head) override { return sink_->on_head(head); }
+  bool on_head(const http::ResponseHead& head) override {
+    if (notes_) notes_->arrived();
+    return sink_->on_head(head);
+  }
   Next on_body(std::span<const std::uint8_t> bytes) override {
     const cache::OriginSink::Next next = sink_->on_body(bytes);
     if (next == cache::OriginSink::Next::Pause) return Next::Pause;  // they will come again
@@ -28,12 +60,16 @@ class SinkAdapter final : public client::FetchSink {
     return next == cache::OriginSink::Next::Continue ? Next::Continue : Next::Abort;
   }
   bool on_burst() override { return sink_->on_burst(); }
-  void on_end(base::Status status) override { sink_->on_end(std::move(status)); }
+  void on_end(base::Status status) override {
+    if (notes_ && !status) notes_->failed(status.error());
+    sink_->on_end(std::move(status));
+  }
 
  private:
   std::shared_ptr<cache::OriginSink> sink_;
   std::function<void(const http::ResponseHead&)> on_interim_;
   std::shared_ptr<std::atomic<std::uint64_t>> received_;
+  std::shared_ptr<TrailNotes> notes_;
 };
 
 }  // namespace
@@ -55,19 +91,26 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
   fetch.is_first = request.is_first;
   const std::shared_ptr<const Policy> policy = policy_.get();
   const OriginSettings* origin = policy->hosts.find(fetch.host);
+  std::shared_ptr<TrailNotes> notes;
   if (origin != nullptr) {
     set_route(fetch, *origin, policy->settings.no_proxy);
     if (origin->follow_redirects) {
-      fetch.redirect = [policy, https = fetch.https](const client::OriginFetch& hop,
-                                                     http::ResponseHead& head) {
-        return follow_redirect(hop, head, https, policy->hosts, policy->settings.no_proxy);
+      notes = std::make_shared<TrailNotes>(redirects_, request.key, clock_.wall());
+      fetch.redirect =
+          [policy, notes, https = fetch.https](
+              const client::OriginFetch& hop,
+              http::ResponseHead& head) -> base::Result<std::optional<client::OriginFetch>> {
+        RedirectDecision decision =
+            judge_redirect(hop, head, https, policy->hosts, policy->settings.no_proxy);
+        notes->add(std::move(decision.hop));
+        return std::move(decision.next);
       };
     }
   }
   fetch.limits = caps_.limits_of(origin);
-  return pool_.fetch(
-      std::move(fetch),
-      std::make_shared<SinkAdapter>(std::move(sink), std::move(request.on_interim), received_));
+  return pool_.fetch(std::move(fetch),
+                     std::make_shared<SinkAdapter>(std::move(sink), std::move(request.on_interim),
+                                                   received_, std::move(notes)));
 }
 
 }  // namespace larder::node

@@ -52,22 +52,30 @@ void set_route(client::OriginFetch& fetch, const OriginSettings& origin,
   fetch.direct = goes_direct(fetch.host, origin, no_proxy);
 }
 
-base::Result<std::optional<client::OriginFetch>> follow_redirect(
-    const client::OriginFetch& hop, http::ResponseHead& head, bool https, const HostTable& hosts,
-    const std::vector<ProxyException>& no_proxy) {
-  const auto authority = http::parse_authority(hop.host);
+RedirectDecision judge_redirect(const client::OriginFetch& from, http::ResponseHead& head,
+                                bool https, const HostTable& hosts,
+                                const std::vector<ProxyException>& no_proxy) {
+  RedirectDecision decision;
+  decision.hop.status = head.status;
+  const auto pass_on = [&decision](std::string_view reason) {
+    decision.hop.reason = reason;
+    return std::move(decision);
+  };
+  const auto authority = http::parse_authority(from.host);
   const std::string location(head.field("Location"));
-  if (!authority || head.count(http::FieldName::Location) != 1 ||
-      (hop.method != "GET" && hop.method != "HEAD"))
-    return std::nullopt;
-  const auto to = http::resolve_reference({hop.https, *authority, hop.target}, location);
-  if (!to) return std::nullopt;
+  if (from.method != "GET" && from.method != "HEAD") return pass_on("only GET and HEAD are");
+  if (head.count(http::FieldName::Location) != 1) return pass_on("it has not one Location");
+  std::optional<http::HttpAddress> to;
+  if (authority) to = http::resolve_reference({from.https, *authority, from.target}, location);
+  if (!to) return pass_on("its Location is no address of a web server");
+  decision.hop.to = redirect_text(to->https, to->authority.text(), to->target);
   // A client that gets the redirect has not seen the hops before it.
   set_location(head, text_of(*to));
   const OriginSettings* origin = hosts.find(to->authority.host());
+  if (origin == nullptr) return pass_on("no [[origin]] table and no profile lists the host");
   const std::uint16_t port = to->authority.port();
-  if (origin == nullptr || (port != 0 && port != (to->https ? 443 : 80))) return std::nullopt;
-  client::OriginFetch next = hop;
+  if (port != 0 && port != (to->https ? 443 : 80)) return pass_on("the port is not the scheme's");
+  client::OriginFetch next = from;
   next.host = to->authority.host();
   next.https = to->https;
   if (origin->url) {
@@ -76,16 +84,20 @@ base::Result<std::optional<client::OriginFetch>> follow_redirect(
     next.https = origin->scheme == OriginScheme::Https;
   }
   // What the next host's own table says of plain HTTP is no promise of the host that was asked.
-  if (https && !next.https) return std::nullopt;
+  if (https && !next.https) return pass_on("it leads from HTTPS to plain HTTP");
   next.target = to->target;
-  if (next.host != hop.host) {
+  if (next.host != from.host) {
     std::erase_if(next.fields, [](const auto& field) {
       return base::equals_ignoring_case(field.first, "Authorization") ||
              base::equals_ignoring_case(field.first, "Cookie");
     });
   }
   set_route(next, *origin, no_proxy);
-  return next;
+  decision.hop.to = redirect_text(next.https, to->authority.text(), to->target);
+  decision.hop.is_followed = true;
+  decision.hop.reason = "the host is allowed";
+  decision.next = std::move(next);
+  return decision;
 }
 
 }  // namespace larder::node

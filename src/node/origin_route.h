@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "client/origin_pool.h"
 #include "node/host_table.h"
+#include "node/redirect_trails.h"
 #include "node/settings.h"
 
 namespace larder::node {
@@ -23,11 +24,15 @@ bool goes_direct(std::string_view host, const OriginSettings& origin,
 void set_route(client::OriginFetch& fetch, const OriginSettings& origin,
                const std::vector<ProxyException>& no_proxy);
 
-// A client::RedirectRule. Followed are redirects of GET and HEAD to an allowed host on its usual
-// port; `https`: the bytes are for a request that came over TLS, so every hop must be https. Any
-// other redirect is the answer itself, with its Location made absolute.
-base::Result<std::optional<client::OriginFetch>> follow_redirect(
-    const client::OriginFetch& hop, http::ResponseHead& head, bool https, const HostTable& hosts,
-    const std::vector<ProxyException>& no_proxy);
+struct RedirectDecision {
+  std::optional<client::OriginFetch> next{};  // nothing: the redirect itself is the answer
+  RedirectHop hop;
+};
+// For a client::RedirectRule. Followed are redirects of GET and HEAD to an allowed host on its
+// usual port; `https`: the bytes are for a request that came over TLS, so every hop must be https.
+// Any other redirect is the answer itself, with its Location made absolute.
+RedirectDecision judge_redirect(const client::OriginFetch& from, http::ResponseHead& head,
+                                bool https, const HostTable& hosts,
+                                const std::vector<ProxyException>& no_proxy);
 
 }  // namespace larder::node

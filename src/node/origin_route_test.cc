@@ -32,10 +32,13 @@ class OriginRoute : public testing::Test {
     http::ResponseHead head;
     head.status = 302;
     head.fields.push_back({"Location", location, http::FieldName::Location});
-    const auto next = follow_redirect(hop_, head, https, *hosts_, settings_.no_proxy);
-    EXPECT_TRUE(next);
-    if (!*next) return "passed: " + head.fields[0].value;
-    next_ = **next;
+    const RedirectDecision decision =
+        judge_redirect(hop_, head, https, *hosts_, settings_.no_proxy);
+    judged_ = decision.hop;
+    EXPECT_EQ(judged_.status, 302);
+    EXPECT_EQ(judged_.is_followed, decision.next.has_value());
+    if (!decision.next) return "passed: " + head.fields[0].value;
+    next_ = *decision.next;
     return (next_.https ? "https://" : "http://") + next_.host + next_.target;
   }
 
@@ -43,6 +46,7 @@ class OriginRoute : public testing::Test {
   std::optional<HostTable> hosts_;
   client::OriginFetch hop_;
   client::OriginFetch next_;
+  RedirectHop judged_;
 };
 
 TEST_F(OriginRoute, RedirectsAreFollowedInsideTheAllowList) {
@@ -80,6 +84,22 @@ TEST_F(OriginRoute, RedirectsNeverLeaveTls) {
   EXPECT_EQ(follow("https://fixed.test/x", true), "passed: https://fixed.test/x");
   // A plain request whose first hop is https was no request for TLS.
   EXPECT_EQ(follow("http://b.test/x", false), "http://b.test/x");
+}
+
+TEST_F(OriginRoute, EachDecisionSaysWhereItLeadsAndWhy) {
+  const auto told = [&](const std::string& location, bool https = false) {
+    follow(location, https);
+    return judged_.to + ": " + std::string(judged_.reason);
+  };
+  EXPECT_EQ(told("http://tls.test/x?sig=secret#z"), "https://tls.test/x?...: the host is allowed");
+  EXPECT_EQ(told("http://evil.test/x?sig=secret"),
+            "http://evil.test/x?...: no [[origin]] table and no profile lists the host");
+  EXPECT_EQ(told("//b.test:8080/x"), "http://b.test:8080/x: the port is not the scheme's");
+  EXPECT_EQ(told("ftp://b.test/x"), ": its Location is no address of a web server");
+  hop_.https = true;
+  EXPECT_EQ(told("http://b.test/x", true), "http://b.test/x: it leads from HTTPS to plain HTTP");
+  hop_.method = "POST";
+  EXPECT_EQ(told("http://b.test/x"), ": only GET and HEAD are");
 }
 
 TEST_F(OriginRoute, ProxyIsLeftOutWhereTheSettingSays) {

@@ -159,6 +159,7 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
   cache::OriginRequest request;
   request.method = head.method_text;
   request.host = work.target.choice.authority.host();
+  request.key = work.target.key;
   request.https = work.target.https;
   request.target = work.target.choice.path;
   if (work.target.choice.has_query) request.target += "?" + std::string(work.target.choice.query);

@@ -425,6 +425,7 @@ cache::OriginRequest RequestPath::shared_request(const Work& work,
   request.host = stored != nullptr && !stored->response.host.empty()
                      ? std::string_view(stored->response.host)
                      : work.target.choice.authority.host();
+  request.key = work.target.key;
   request.https = work.target.https;
   request.target = work.target.choice.path;
   if (work.target.choice.has_query) request.target += "?" + std::string(work.target.choice.query);

@@ -1,11 +1,14 @@
 """Redirects of origins: passed to the client, or followed inside the allow list where a table says so."""
 
+import json
+
 import pytest
 
 from support.curl import curl
-from support.larder import Node
+from support.larder import Node, origin_table
 from support.network import PUBLIC, PUBLIC2
 from support.origin import Origin
+from support.scripted_origin import ScriptedOrigin
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +25,7 @@ def origins(folder, net):
         location /outside { return 302 http://d.test/file; }
         location /inside { return 302 http://e.test/file; }
         location /port { return 302 http://c.test:8080/file; }
+        location /signed { return 302 http://d.test/file?sig=secret; }
         location /literal { return 302 http://169.254.169.254/latest; }
         location /then-outside { return 302 http://c.test/outside; }
         location /circle { return 302 http://c.test/circle; }
@@ -119,6 +123,68 @@ def test_explain_says_whether_redirects_are_followed(node, net):
     for host, followed in (("a.test", False), ("b.test", True)):
         told = node.cli("explain", f"http://{host}/other").stdout
         assert ("its redirects are followed" in told) == followed, told
+
+
+def explained(node, url):
+    """The steps that people read about redirects, and what programs get."""
+    shown = node.cli("explain", url).stdout.splitlines()
+    return ([line.removeprefix("redirect: ") for line in shown if line.startswith("redirect: ")],
+            json.loads(node.cli("explain", url, "--json").stdout)["redirects"])
+
+
+def test_explain_tells_the_chain_and_each_decision(node, get):
+    assert explained(node, "http://b.test/hop2?sig=1") == ([], None), "nobody has asked yet"
+    assert get("/hop2?sig=secret").status == 200
+    shown, told = explained(node, "http://b.test/hop2?sig=secret")
+    assert shown == [f"302 to http://c.test/{place}: followed, because the host is allowed"
+                     for place in ("hop/2", "hop/1", "hop/0", "file")]
+    assert told["failure"] is None and [hop["followed"] for hop in told["hops"]] == [True] * 4
+    assert told["hops"][0] == {"status": 302, "to": "http://c.test/hop/2", "followed": True, "reason": "the host is allowed"}
+    assert told["at"].startswith("20")
+
+
+@pytest.mark.parametrize("path, last", [
+    ("/then-outside", "302 to http://d.test/file: the client's to follow, because no [[origin]] table and no profile lists "
+                      "the host"),
+    ("/port", "302 to http://c.test:8080/file: the client's to follow, because the port is not the scheme's"),
+    ("/self", "refused behind that: the origin redirects in a circle"),
+    ("/hop5", "refused behind that: the origin redirects too often")])
+def test_explain_says_where_the_chain_ends_and_why(node, get, path, last):
+    get(path)
+    shown, told = explained(node, f"http://b.test{path}")
+    assert shown[-1] == last
+    refused = last.startswith("refused")
+    assert (told["failure"] is not None) == refused and told["hops"][-1]["followed"] == refused
+
+
+def test_explain_says_that_a_hop_leads_to_a_forbidden_address(node, get):
+    assert get("/inside?why").status == 502
+    shown, told = explained(node, "http://b.test/inside?why")
+    assert shown[0] == "302 to http://e.test/file: followed, because the host is allowed"
+    assert shown[1] == f"refused behind that: {told['failure']}" and "127.0.0.1" in told["failure"]
+
+
+def test_explain_tells_no_secret_of_a_signed_address(node, get, origins):
+    assert get("/signed").status == 302
+    shown, _ = explained(node, "http://b.test/signed")
+    assert shown == ["302 to http://d.test/file?...: the client's to follow, because no [[origin]] table and no profile "
+                     "lists the host"]
+
+
+def test_explain_forgets_a_redirect_that_is_no_more(tmp_path):
+    answers = [(302, [("Location", "/elsewhere"), ("Cache-Control", "no-store")], b""),
+               (200, [("Cache-Control", "no-store")], b"there"), (200, [("Cache-Control", "no-store")], b"here")]
+    origin = ScriptedOrigin(lambda seen: answers.pop(0)).start()
+    node = Node(tmp_path / "moved", origins=[origin_table(origin, follow_redirects=True)]).start()
+    try:
+        assert node.get("/moved").body == b"there"
+        shown, _ = explained(node, "http://packages.test/moved")
+        assert shown == ["302 to http://packages.test/elsewhere: followed, because the host is allowed"]
+        assert node.get("/moved").body == b"here"
+        assert explained(node, "http://packages.test/moved") == ([], None)
+    finally:
+        node.stop()
+        origin.stop()
 
 
 def test_five_hops_are_followed_and_not_six(get):
