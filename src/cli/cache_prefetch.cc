@@ -1,21 +1,30 @@
 #include "cli/cache_prefetch.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <thread>
+#include <unordered_set>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "cache/cache_status.h"
 #include "cli/control.h"
 #include "cli/output.h"
+#include "cli/prefetch_pace.h"
 #include "client/http_client.h"
 #include "node/settings.h"
 
@@ -26,35 +35,23 @@ using base::ErrorCode;
 using base::fail;
 using base::Result;
 
-constexpr std::uint64_t kSlice = 1 << 20;
-constexpr std::uint64_t kLongestPiece = 8 * kSlice;
 constexpr std::uint64_t kListLimit = 64 << 20;
 constexpr std::uint64_t kTrustLimit = 4 << 20;
 constexpr int kAttempts = 5;  // of a piece that the node is too busy for
 // Looks whether the last bytes are on the drive, which may take a moment.
 constexpr int kLooks = 20;
 constexpr std::chrono::milliseconds kBetweenLooks{100};
+constexpr const char* kEnded = "ended before it was done";
+constexpr std::chrono::milliseconds kSignalsSeen{100};  // how late, at most
 
-// Lets bytes through at a steady rate.
-class Pace {
- public:
-  explicit Pace(std::uint64_t rate) : rate_(rate), begin_(std::chrono::steady_clock::now()) {}
-  void spend(std::uint64_t bytes) {
-    if (rate_ == 0) return;
-    spent_ += bytes;
-    std::this_thread::sleep_until(begin_ + std::chrono::milliseconds(spent_ * 1000 / rate_));
-  }
-  // Half a second's worth, in whole slices.
-  std::uint64_t piece() const {
-    if (rate_ == 0) return kLongestPiece;
-    return std::clamp(rate_ / 2 / kSlice * kSlice, kSlice, kLongestPiece);
-  }
-
- private:
-  std::uint64_t rate_;
-  std::uint64_t spent_ = 0;
-  std::chrono::steady_clock::time_point begin_;
-};
+// The signal that came; 0: none. A second one ends the process at once.
+volatile std::sig_atomic_t interrupted_by = 0;
+void catch_interrupts() {
+  struct sigaction action{};
+  action.sa_handler = [](int signal) { interrupted_by = signal; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
+}
 
 struct Progress {
   std::uint64_t done = 0;
@@ -101,12 +98,175 @@ std::uint64_t total_in(std::string_view content_range) {
   return total;
 }
 
-class Prefetcher {
- public:
-  Prefetcher(Place node, std::uint64_t rate, bool json)
-      : node_(std::move(node)), pace_(rate), json_(json), is_terminal_(::isatty(2) != 0) {}
+void print_done(bool json, const std::string& url, const Result<Progress>& done);
 
-  Result<Progress> fetch(const std::string& url, std::size_t number, std::size_t of) {
+// What those who fetch have in common: the list, the rate, what came of each URL, the end. The
+// report is in the order of the list, whoever is ready first.
+class Prefetch {
+ public:
+  Prefetch(std::vector<std::string> urls, std::uint64_t rate, bool json)
+      : urls_(std::move(urls)),
+        json_(json),
+        is_terminal_(::isatty(2) != 0),
+        pace_(rate, std::chrono::steady_clock::now()),
+        results_(urls_.size()) {}
+
+  // --- for those who fetch ---
+  // The next URL, by its number; nothing when all are taken or it is to end.
+  std::optional<std::size_t> take() {
+    const std::lock_guard lock(mutex_);
+    if (is_ending_ || taken_ == urls_.size()) return std::nullopt;
+    return taken_++;
+  }
+  const std::string& url(std::size_t number) const { return urls_[number]; }
+  void finish(std::size_t number, Result<Progress> done) {
+    const std::lock_guard lock(mutex_);
+    // What the end cut off has failed for no reason of its own.
+    if (done || !is_ending_) results_[number] = std::move(done);
+    changed_.notify_all();
+  }
+  // False at once when it is to end.
+  bool pause(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return !changed_.wait_for(lock, time, [this] { return is_ending_; });
+  }
+  std::uint64_t piece() const { return pace_.piece(); }
+  // Waits until a piece of so many bytes may be asked for.
+  bool wait_for_turn(std::uint64_t bytes) {
+    std::unique_lock lock(mutex_);
+    if (!wait_for_pace(lock)) return false;
+    pace_.take(bytes, std::chrono::steady_clock::now());
+    return true;
+  }
+  // So many came for those that were taken.
+  void settle(std::uint64_t taken, std::uint64_t came) {
+    const std::lock_guard lock(mutex_);
+    pace_.settle(taken, came);
+    changed_.notify_all();
+  }
+  // Waits until what came so far fits the rate.
+  bool catch_up() {
+    std::unique_lock lock(mutex_);
+    return wait_for_pace(lock);
+  }
+  void show(std::size_t number, const Progress& progress) {
+    const std::lock_guard lock(mutex_);
+    if (is_ending_) return;
+    if (json_) {
+      print_line(nlohmann::json({{"event", "progress"},
+                                 {"url", urls_[number]},
+                                 {"done", progress.done},
+                                 {"total", progress.total}})
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else if (is_terminal_) {
+      std::fprintf(stderr, "\r\033[K[%zu/%zu] %s of %s  %s", number + 1, urls_.size(),
+                   base::format_byte_count(progress.done).c_str(),
+                   base::format_byte_count(progress.total).c_str(),
+                   printable(urls_[number]).c_str());
+      is_drawn_ = true;
+    }
+  }
+  // Ends all; the first reason counts.
+  void end(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    if (is_ending_) return;
+    is_ending_ = true;
+    why_ended_ = why;
+    for (client::HttpClient* each : clients_) each->cancel();
+    changed_.notify_all();
+  }
+  void add_client(client::HttpClient& client) {
+    const std::lock_guard lock(mutex_);
+    clients_.insert(&client);
+    if (is_ending_) client.cancel();
+  }
+  void remove_client(client::HttpClient& client) {
+    const std::lock_guard lock(mutex_);
+    clients_.erase(&client);
+    changed_.notify_all();
+  }
+
+  // --- for who waits ---
+  // Prints what came of each URL until all are done, or it has ended and nobody fetches any more.
+  // The number of those that are stored.
+  std::size_t report_all() {
+    std::unique_lock lock(mutex_);
+    std::size_t stored = 0;
+    for (std::size_t next = 0; next < urls_.size();) {
+      if (results_[next]) {
+        const Result<Progress> done = std::move(*results_[next]);
+        results_[next].reset();
+        if (is_drawn_) std::fputc('\n', stderr);
+        is_drawn_ = false;
+        print_done(json_, urls_[next], done);
+        if (done && done->is_stored) ++stored;
+        ++next;
+      } else if (is_ending_ && clients_.empty()) {
+        ++next;
+      } else {
+        changed_.wait_for(lock, kSignalsSeen);
+        if (is_ending_ || (interrupted_by == 0 && std::ferror(stdout) == 0)) continue;
+        lock.unlock();
+        end(interrupted_by != 0 ? "interrupted" : "nobody reads the report any more");
+        lock.lock();
+      }
+    }
+    return stored;
+  }
+  std::size_t size() const { return urls_.size(); }
+  std::string why_ended() const {
+    const std::lock_guard lock(mutex_);
+    return why_ended_;
+  }
+
+ private:
+  // Others may give back what they took: the time comes nearer then.
+  bool wait_for_pace(std::unique_lock<std::mutex>& lock) {
+    while (!is_ending_ && std::chrono::steady_clock::now() < pace_.next()) {
+      changed_.wait_until(lock, pace_.next());
+    }
+    return !is_ending_;
+  }
+
+  const std::vector<std::string> urls_;
+  const bool json_;
+  const bool is_terminal_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  PrefetchPace pace_;
+  std::size_t taken_ = 0;
+  std::vector<std::optional<Result<Progress>>> results_;
+  std::set<client::HttpClient*> clients_;
+  bool is_ending_ = false;
+  bool is_drawn_ = false;
+  std::string why_ended_;
+};
+
+// Fetches one URL after the other.
+class Fetcher {
+ public:
+  Fetcher(const Place& node, Prefetch& prefetch) : node_(node), prefetch_(prefetch) {
+    prefetch_.add_client(http_);
+  }
+  ~Fetcher() { prefetch_.remove_client(http_); }
+  Fetcher(const Fetcher&) = delete;
+  Fetcher& operator=(const Fetcher&) = delete;
+
+  void run() {
+    while (const auto number = prefetch_.take()) {
+      const std::string& url = prefetch_.url(*number);
+      auto done = fetch(url, *number);
+      const bool was_silent = !done && !answered_;
+      prefetch_.finish(*number, std::move(done));
+      // One answer that was cut says nothing of the others; a node that is away does.
+      if (was_silent && !is_there(url, "bytes=0-0") && !answered_) {
+        prefetch_.end("the node does not answer");
+      }
+    }
+  }
+
+ private:
+  Result<Progress> fetch(const std::string& url, std::size_t number) {
     Progress progress;
     const auto before = is_there(url, "bytes=0-0");
     if (!before) return std::unexpected(before.error());
@@ -116,31 +276,26 @@ class Prefetcher {
       for (int attempt = 1;
            !got && got.error().code == ErrorCode::Unavailable && answered_ && attempt < kAttempts;
            ++attempt) {
-        std::this_thread::sleep_for(std::chrono::seconds(1));
+        if (!prefetch_.pause(std::chrono::seconds(1))) break;
         got = piece(url, progress);
       }
       if (!got) return std::unexpected(got.error());
-      if (progress.is_stored) show(url, number, of, progress);
+      if (progress.is_stored) prefetch_.show(number, progress);
     } while (progress.is_stored && progress.done < progress.total);
+    if (progress.from_origin > 0 && !prefetch_.catch_up())
+      return fail(ErrorCode::Unavailable, kEnded);
     if (!progress.is_stored || progress.total == 0) return progress;
     const std::string last = "bytes=" + std::to_string(progress.total - 1) + "-";
     auto there = is_there(url, last);
     for (int look = 1; there && !*there && look < kLooks; ++look) {
-      std::this_thread::sleep_for(kBetweenLooks);
+      if (!prefetch_.pause(kBetweenLooks)) return fail(ErrorCode::Unavailable, kEnded);
       there = is_there(url, last);
     }
     if (!there) return std::unexpected(there.error());
     progress.is_stored = *there;
     return progress;
   }
-  // The node answered the last request.
-  bool has_answered() const { return answered_; }
-  void end_line() {
-    if (is_drawn_) std::fputc('\n', stderr);
-    is_drawn_ = false;
-  }
 
- private:
   client::HttpRequest request_for(const std::string& url, const std::string& range) const {
     client::HttpRequest request;
     request.url = node_.url + "/";
@@ -170,8 +325,14 @@ class Prefetcher {
   base::Status piece(const std::string& url, Progress& progress) {
     client::HttpRequest request =
         request_for(url, "bytes=" + std::to_string(progress.done) + "-" +
-                             std::to_string(progress.done + pace_.piece() - 1));
+                             std::to_string(progress.done + prefetch_.piece() - 1));
     std::uint64_t bytes = 0;
+    // What is there is not kept waiting: were it gone meanwhile, it is counted afterwards.
+    const std::uint64_t taken = progress.was_there ? 0
+                                : progress.total == 0
+                                    ? prefetch_.piece()
+                                    : std::min(prefetch_.piece(), progress.total - progress.done);
+    if (taken > 0 && !prefetch_.wait_for_turn(taken)) return fail(ErrorCode::Unavailable, kEnded);
     // What is not stored is not worth its bytes. An answer without a length may still be.
     bool is_refused = false;
     request.on_head = [&](int status, const auto& fields) -> base::Status {
@@ -189,6 +350,8 @@ class Prefetcher {
     };
     answered_ = false;
     const auto response = http_.perform(request);
+    const bool came_from_origin = !(progress.was_there && response && says(*response, "; hit"));
+    prefetch_.settle(taken, came_from_origin ? bytes : 0);
     if (is_refused) {
       answered_ = true;
       progress.is_stored = false;
@@ -203,37 +366,17 @@ class Prefetcher {
     }
     // What came while the pieces before were read came from the origin, too: one that serves no
     // ranges sends everything at once.
-    const bool is_hit = progress.was_there && says(*response, "; hit");
-    if (!is_hit) progress.from_origin += bytes;
+    if (came_from_origin) progress.from_origin += bytes;
     if (!says(*response, "; hit")) progress.why_not = detail_of(*response);
     progress.done = response->status == 200 ? bytes : progress.done + bytes;
     progress.total = response->status == 200 ? bytes : total_in(response->field("Content-Range"));
     if (progress.total == 0 || bytes == 0) progress.total = progress.done;
-    if (!is_hit) pace_.spend(bytes);
     return {};
   }
 
-  void show(const std::string& url, std::size_t number, std::size_t of, const Progress& progress) {
-    if (json_) {
-      print_line(nlohmann::json({{"event", "progress"},
-                                 {"url", url},
-                                 {"done", progress.done},
-                                 {"total", progress.total}})
-                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-    } else if (is_terminal_) {
-      std::fprintf(stderr, "\r\033[K[%zu/%zu] %s of %s  %s", number, of,
-                   base::format_byte_count(progress.done).c_str(),
-                   base::format_byte_count(progress.total).c_str(), printable(url).c_str());
-      is_drawn_ = true;
-    }
-  }
-
-  const Place node_;
-  Pace pace_;
-  const bool json_;
-  const bool is_terminal_;
-  bool is_drawn_ = false;
-  bool answered_ = false;
+  const Place& node_;
+  Prefetch& prefetch_;
+  bool answered_ = false;  // the node, to the last request
   client::HttpClient http_;
 };
 
@@ -281,6 +424,8 @@ Result<std::vector<std::string>> all_urls(const PrefetchOptions& options) {
     if (!url.starts_with("http://") && !url.starts_with("https://"))
       return fail(ErrorCode::InvalidArgument, "\"" + url + "\" is no URL with http or https");
   }
+  std::unordered_set<std::string> seen;
+  std::erase_if(urls, [&](const std::string& url) { return !seen.insert(url).second; });
   return urls;
 }
 
@@ -339,26 +484,35 @@ int prefetch(const PrefetchOptions& options) {
     }
     rate = *bytes;
   }
-  const auto urls = all_urls(options);
+  auto urls = all_urls(options);
   if (!urls) return report(urls.error(), "cannot prefetch");
-  auto node = place_of_node(options.config);
+  const auto node = place_of_node(options.config);
   if (!node) return report(node.error(), "cannot prefetch");
-  Prefetcher prefetcher(std::move(*node), rate, options.json);
-  std::size_t failed = 0;
-  bool was_silent = false;
-  for (std::size_t i = 0; i < urls->size(); ++i) {
-    const auto done = prefetcher.fetch((*urls)[i], i + 1, urls->size());
-    prefetcher.end_line();
-    print_done(options.json, (*urls)[i], done);
-    if (!done || !done->is_stored) ++failed;
-    was_silent = was_silent || !prefetcher.has_answered();
+  catch_interrupts();
+  Prefetch prefetch(std::move(*urls), rate, options.json);
+  std::vector<std::jthread> threads;
+  const auto parallel =
+      std::min<std::size_t>(static_cast<std::size_t>(options.parallel), prefetch.size());
+  // All of them are there before the report looks whether anybody still fetches.
+  std::vector<std::unique_ptr<Fetcher>> fetchers(parallel);
+  for (auto& fetcher : fetchers) fetcher = std::make_unique<Fetcher>(*node, prefetch);
+  for (auto& fetcher : fetchers) {
+    threads.emplace_back([own = std::move(fetcher)] { own->run(); });
   }
-  if (failed == 0) return kOk;
-  return report({ErrorCode::Unavailable, std::to_string(failed) + " of " +
-                                             std::to_string(urls->size()) + " were not stored"},
-                "",
-                was_silent ? "is the node running?"
-                           : "the line of each says why; `larder explain URL` says more");
+  const std::size_t stored = prefetch.report_all();
+  threads.clear();
+  const std::string why = prefetch.why_ended();
+  const std::string of = " of " + std::to_string(prefetch.size());
+  if (!why.empty()) {
+    return report(
+        {ErrorCode::Unavailable, why + ": " + std::to_string(stored) + of + " are stored"}, "",
+        interrupted_by != 0 ? "the same command goes on where this one ended"
+                            : "is the node running?");
+  }
+  if (stored == prefetch.size()) return kOk;
+  return report(
+      {ErrorCode::Unavailable, std::to_string(prefetch.size() - stored) + of + " were not stored"},
+      "", "the line of each says why; `larder explain URL` says more");
 }
 
 }  // namespace larder::cli

@@ -13,7 +13,8 @@ namespace larder::cli {
 struct PrefetchOptions : CommonOptions {
   std::vector<std::string> urls;
   std::string list;  // file with a URL per line; "-": standard input
-  std::string rate;  // bytes a second from origins, like "10MB"; empty: no limit
+  std::string rate;  // bytes a second from origins, all together, like "10MB"; empty: no limit
+  std::int64_t parallel = 4;  // URLs at a time
 };
 
 int prefetch(const PrefetchOptions& options);

@@ -246,7 +246,8 @@ void add_cache_commands(Command& root) {
         .positionals("URL", options->urls, "URLs, as clients ask the origin.", Need::Optional)
         .option("--list", options->list, "File with a URL per line; \"-\": standard input.")
         .option("--rate", options->rate,
-                "Most bytes a second from origins, like 10MB; default: no limit.")
+                "Most bytes a second from origins, all together, like 10MB; default: no limit.")
+        .integer("--parallel", options->parallel, 1, 32, "URLs at a time; default 4.")
         .example("larder cache prefetch --list monday.txt --rate 5MB")
         .run([options] { return prefetch(*options); });
   }

@@ -1,0 +1,142 @@
+"""`larder cache prefetch` with several URLs at a time."""
+
+import json
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from support.larder import PROGRAM, Node, origin_table
+from support.misbehaving_origin import MisbehavingOrigin
+from support.wait import wait_until
+
+MIB = 1 << 20
+
+
+class Objects:
+    """Small objects of an origin that answers when the test lets it."""
+
+    def __init__(self, origin, count, size=1000):
+        self.origin, self.lock = origin, threading.Lock()
+        self.asked, self.now, self.most = set(), 0, 0
+        self.let_go = {f"/{i}": threading.Event() for i in range(count)}
+        self._body = bytes(size)
+        for path in self.let_go:
+            origin.scripts[path] = self._answer
+
+    def urls(self):
+        return [f"http://packages.test{path}" for path in self.let_go]
+
+    def _answer(self, request, connection):
+        with self.lock:
+            self.asked.add(request.path)
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.let_go[request.path].wait(120)
+        with self.lock:
+            self.now -= 1
+        connection.head(200, content_length=len(self._body), etag='"a"', cache_control="max-age=600", accept_ranges="none")
+        connection.send(self._body)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A node, and what makes its origin's objects."""
+    with MisbehavingOrigin() as origin:
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        made = []
+
+        def make(count, **options):
+            made.append(Objects(origin, count, **options))
+            return made[-1]
+
+        yield node, make
+        for objects in made:
+            for event in objects.let_go.values():
+                event.set()
+        node.stop()
+
+
+@pytest.fixture
+def begin(served, tmp_path):
+    """Begins a prefetch of these URLs; what it prints goes to files."""
+    node, _ = served
+    programs = []
+
+    def start(urls, *options):
+        (tmp_path / "urls.txt").write_text("\n".join(urls) + "\n")
+        with open(tmp_path / "out", "wb") as out, open(tmp_path / "err", "wb") as err:
+            programs.append(subprocess.Popen([PROGRAM, "cache", "prefetch", "--list", tmp_path / "urls.txt", "--json", *options,
+                                              "--config", node.config], stdout=out, stderr=err))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.kill()
+        program.wait(60)
+
+
+def events(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+
+
+def test_as_many_as_wanted_and_the_report_in_the_order_of_the_list(served, begin, tmp_path):
+    node, make = served
+    objects = make(7)
+    urls = objects.urls()
+    program = begin([*urls, urls[2]], "--parallel", "3")
+    wait_until(lambda: len(objects.asked) == 3)
+    assert objects.asked == {"/0", "/1", "/2"}
+    # The first is the last to be ready: nothing is reported before it.
+    for path in list(objects.let_go)[1:]:
+        objects.let_go[path].set()
+    wait_until(lambda: len(objects.asked) == 7)
+    wait_until(lambda: node.get("/6").is_hit)
+    assert not [one for one in events(tmp_path) if one["event"] != "progress"]
+    objects.let_go["/0"].set()
+    assert program.wait(60) == 0
+    done = [one for one in events(tmp_path) if one["event"] == "done"]
+    assert [one["url"] for one in done] == urls, "each once"
+    assert {(one["bytes"], one["from_origin"]) for one in done} == {(1000, 1000)}
+    assert objects.most == 3
+
+
+def test_the_rate_is_that_of_all_together(served, begin, tmp_path):
+    node, make = served
+    objects = make(4, size=2 * MIB)
+    for event in objects.let_go.values():
+        event.set()
+    began = time.monotonic()
+    assert begin(objects.urls(), "--parallel", "4", "--rate", "4MB").wait(60) == 0
+    assert time.monotonic() - began > 1.9
+    assert sum(one.get("from_origin", 0) for one in events(tmp_path) if one["event"] == "done") == 8 * MIB
+    # What is there costs nothing, however low the rate is.
+    assert begin(objects.urls(), "--rate", "100KB").wait(60) == 0
+    assert {one["from_origin"] for one in events(tmp_path) if one["event"] == "done"} == {0}
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_all_and_says_what_was_done(served, begin, tmp_path, end):
+    _, make = served
+    objects = make(6)
+    objects.let_go["/1"].set()
+    program = begin(objects.urls(), "--parallel", "2")
+    wait_until(lambda: "/2" in objects.asked)
+    program.send_signal(end)
+    assert program.wait(60) == 1
+    assert [one["url"] for one in events(tmp_path) if one["event"] != "progress"] == [objects.urls()[1]]
+    assert "interrupted: 1 of 6 are stored" in (tmp_path / "err").read_text()
+    assert objects.asked == {"/0", "/1", "/2"}
+
+
+def test_a_node_that_goes_away_ends_all(served, begin, tmp_path):
+    node, make = served
+    objects = make(50)
+    program = begin(objects.urls(), "--parallel", "2")
+    wait_until(lambda: len(objects.asked) == 2)
+    node.kill()
+    assert program.wait(60) == 1
+    errors = (tmp_path / "err").read_text()
+    assert "the node does not answer: 0 of 50 are stored" in errors and "is the node running?" in errors
+    assert len(events(tmp_path)) <= 2, "no line for each of the others"
