@@ -91,12 +91,16 @@ Result<base::UniqueFd> connect_to(const Resolved& place) {
   return fd;
 }
 
+std::string without_brackets(const std::string& host) {
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
 // One examination under way.
 class Doctor {
  public:
   Doctor(const Examination& what, const base::Clock& clock, Url url, crypto::TrustStore trust)
       : what_(what), clock_(clock), url_(std::move(url)), trust_(std::move(trust)) {
-    host_ = url_.host.starts_with('[') ? url_.host.substr(1, url_.host.size() - 2) : url_.host;
+    host_ = without_brackets(url_.host);
     if (url_.port.empty()) url_.port = url_.scheme == "https" ? "443" : "80";
     std::from_chars(url_.port.data(), url_.port.data() + url_.port.size(), port_);
     diagnosis_.target = url_.scheme + "://" + url_.host + ":" + url_.port;
@@ -157,7 +161,7 @@ class Doctor {
     const client::HttpExchange ask = [&](const client::HttpRequest& request) {
       client::HttpRequest routed = request;
       if (const auto url = parse_url(request.url)) {
-        routed.proxy = proxy_for(what_.environment, url->scheme, url->host);
+        routed.proxy = proxy_for(what_.environment, url->scheme, without_brackets(url->host));
       }
       return what_.ask(routed);
     };

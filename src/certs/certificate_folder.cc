@@ -88,8 +88,12 @@ Result<ActiveFile> CertificateFolder::read_active() const {
   const auto text = base::read_file(active_path(), kSmallFileLimit);
   if (!text) return std::unexpected(text.error());
   auto file = parse_active_file(*text);
-  if (!file) return base::with_context(active_path(), file.error());
-  return file;
+  if (file) return file;
+  // What is served, and whether HTTPS is to be off, is not guessed.
+  base::Error error = file.error();
+  error.message +=
+      "; unless a newer version wrote it, move it away and import the certificate again";
+  return base::with_context(active_path(), std::move(error));
 }
 
 Status CertificateFolder::commit(const ActiveFile& file) const {

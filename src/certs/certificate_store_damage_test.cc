@@ -72,6 +72,14 @@ TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
   ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", "{", 0640));
   EXPECT_FALSE(open().load_active());
   EXPECT_FALSE(open().disable("", kNow));
+  // The way out that the message names.
+  const auto refused = open().import_certificate(chain(make_request("next")), {}, kNow);
+  ASSERT_FALSE(refused);
+  EXPECT_SAYS(refused.error().message, "move it away and import");
+  std::filesystem::remove(settings_.folder + "/active.json");
+  make_request("other");
+  const std::string request = settings_.folder + "/other/request.csr";
+  EXPECT_TRUE(open().import_certificate(chain(request), {}, kNow)->active);
 }
 
 TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {

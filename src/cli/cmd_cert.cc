@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -147,6 +148,20 @@ int rollback(const CertOptions& options) {
   return finish(*host, *outcome, options, what);
 }
 
+// A certificate that is to be served, and cannot be: the next start would show it.
+void add_unusable(const certs::CertificateStore& store, certs::Inventory& inventory) {
+  const auto active = store.load_active();
+  if (!active) return;
+  for (const certs::ActiveState::Damage& damage : active->damaged) {
+    const std::string& id = damage.choice.certificate_id;
+    if (std::ranges::any_of(inventory.damaged,
+                            [&](const std::string& text) { return text.contains(id); }))
+      continue;
+    inventory.damaged.push_back(damage.choice.key_name + " " + id.substr(0, 16) +
+                                " cannot be served: " + damage.error.message);
+  }
+}
+
 // Nobody should find out by a client.
 void print_missing(const certs::Inventory& inventory) {
   if (const std::string text = describe_missing(inventory); !text.empty()) print_line(text);
@@ -155,8 +170,9 @@ void print_missing(const certs::Inventory& inventory) {
 int list(const CertOptions& options) {
   auto host = open_host(options.config);
   if (!host) return report(host.error(), "cannot list certificates");
-  const auto inventory = host->store.list();
+  auto inventory = host->store.list();
   if (!inventory) return report(inventory.error(), "cannot list certificates");
+  add_unusable(host->store, *inventory);
   const base::SystemClock clock;
   nlohmann::json facts = facts_of(*inventory, clock.wall());
   facts["renewals"] = renewal_facts(host->folder, host->signed_names);

@@ -131,6 +131,18 @@ def test_revoked_certificate_does_not_come_back_with_the_next_scheduled_import(f
     assert shown(fresh) is None
 
 
+def test_certificate_whose_key_cannot_be_used_is_listed_as_such(fresh, authority):
+    chain = fresh.serve_https(authority)
+    key = fresh.state / "certificates/delivery/key.pem"
+    assert "cannot be served" not in fresh.cli("cert", "list").stdout
+    key.chmod(0o644)
+    listed = fresh.cli("cert", "list").stdout
+    assert f"delivery {fingerprint(chain)[:16]} cannot be served" in listed and f"chmod 600 {key}" in listed
+    key.rename(key.with_suffix(".away"))
+    damaged = json.loads(fresh.cli("cert", "list", "--json").stdout)["damaged"]
+    assert len(damaged) == 1 and str(key) in damaged[0]
+
+
 def test_request_that_makes_no_sense_is_wrong_usage_and_leaves_no_key(fresh):
     done = fresh.cli("cert", "request", "--name", "new", "--country", "Germany", check=False)
     assert done.returncode == 2 and "two letters" in done.stderr
