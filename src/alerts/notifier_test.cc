@@ -21,6 +21,9 @@ class NotifierTest : public ::testing::Test {
     made.send = [this](const client::HttpExchange&,
                        const client::HttpRequest& request) -> base::Result<client::HttpResponse> {
       const std::lock_guard lock(mutex_);
+      if (request.body.contains("only wakes")) {
+        return client::HttpResponse{.status = 204, .fields = {}, .body = {}};
+      }
       bodies_.push_back(request.body);
       heard_.notify_all();
       return client::HttpResponse{.status = status_, .fields = {}, .body = {}};
@@ -81,7 +84,7 @@ TEST_F(NotifierTest, AReceiverThatRefusesIsAskedAgainAndAtLastGivenUp) {
   for (unsigned attempt = 1; attempt <= AlertQueue::kAttemptsLimit; ++attempt) {
     wait_for_bodies(attempt);
     clock_.advance(std::chrono::hours(2));
-    notifier.tell("other", {}, {{.kind = "x", .text = "wakes", .about = {}}});
+    notifier.tell("other", {}, {{.kind = "x", .text = "only wakes", .about = {}}});
   }
   notifier.stop();
   EXPECT_GE(notifier.facts().undelivered, 1U);

@@ -1,0 +1,186 @@
+#include "cli/prefetch_fetcher.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <span>
+#include <string_view>
+
+#include "cache/cache_status.h"
+
+namespace larder::cli {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+
+namespace {
+
+constexpr int kAttempts = 5;  // of a piece that the node is too busy for
+// Looks whether the last bytes are on the drive, which may take a moment.
+constexpr int kLooks = 20;
+constexpr std::chrono::milliseconds kBetweenLooks{100};
+constexpr const char* kEnded = "ended before it was done";
+
+// What the node itself said; caches between it and the origin stand before it.
+std::string_view status_of(const client::HttpResponse& response) {
+  return cache::nearest_cache_status(response.field("Cache-Status"));
+}
+
+bool says(const client::HttpResponse& response, std::string_view what) {
+  return status_of(response).find(what) != std::string_view::npos;
+}
+
+// The text of detail="..." in it.
+std::string detail_of(const client::HttpResponse& response) {
+  const std::string_view status = status_of(response);
+  constexpr std::string_view kMark = "detail=\"";
+  const std::size_t at = status.find(kMark);
+  if (at == std::string_view::npos) return "";
+  const std::string_view rest = status.substr(at + kMark.size());
+  return std::string(rest.substr(0, rest.find('"')));
+}
+
+// Total length behind the slash of "bytes 0-99/1234".
+std::uint64_t total_in(std::string_view content_range) {
+  std::uint64_t total = 0;
+  const std::size_t slash = content_range.find('/');
+  if (slash == std::string_view::npos) return 0;
+  const std::string_view digits = content_range.substr(slash + 1);
+  std::from_chars(digits.data(), digits.data() + digits.size(), total);
+  return total;
+}
+
+}  // namespace
+
+PrefetchFetcher::PrefetchFetcher(const NodePlace& node, Prefetch& prefetch)
+    : node_(node), prefetch_(prefetch) {
+  prefetch_.add_client(http_);
+}
+
+PrefetchFetcher::~PrefetchFetcher() {
+  prefetch_.remove_client(http_);
+}
+
+void PrefetchFetcher::run() {
+  while (const auto number = prefetch_.take()) {
+    const std::string& url = prefetch_.url(*number);
+    auto done = fetch(url, *number);
+    const bool was_silent = !done && !answered_;
+    prefetch_.finish(*number, std::move(done));
+    // One answer that was cut says nothing of the others; a node that is away does.
+    if (was_silent && !is_there(url, "bytes=0-0") && !answered_) {
+      prefetch_.end("the node does not answer");
+    }
+  }
+}
+
+Result<PrefetchProgress> PrefetchFetcher::fetch(const std::string& url, std::size_t number) {
+  PrefetchProgress progress;
+  const auto before = is_there(url, "bytes=0-0");
+  if (!before) return std::unexpected(before.error());
+  progress.was_there = *before;
+  do {
+    auto got = piece(url, progress);
+    for (int attempt = 1;
+         !got && got.error().code == ErrorCode::Unavailable && answered_ && attempt < kAttempts;
+         ++attempt) {
+      if (!prefetch_.pause(std::chrono::seconds(1))) break;
+      got = piece(url, progress);
+    }
+    if (!got) return std::unexpected(got.error());
+    if (progress.is_stored) prefetch_.show(number, progress);
+  } while (progress.is_stored && progress.done < progress.total);
+  if (progress.from_origin > 0 && !prefetch_.catch_up())
+    return fail(ErrorCode::Unavailable, kEnded);
+  if (!progress.is_stored || progress.total == 0) return progress;
+  const std::string last = "bytes=" + std::to_string(progress.total - 1) + "-";
+  auto there = is_there(url, last);
+  for (int look = 1; there && !*there && look < kLooks; ++look) {
+    if (!prefetch_.pause(kBetweenLooks)) return fail(ErrorCode::Unavailable, kEnded);
+    there = is_there(url, last);
+  }
+  if (!there) return std::unexpected(there.error());
+  progress.is_stored = *there;
+  return progress;
+}
+
+client::HttpRequest PrefetchFetcher::request_for(const std::string& url,
+                                                 const std::string& range) const {
+  client::HttpRequest request;
+  request.url = node_.url + "/";
+  request.connect_to = node_.connect_to;
+  request.trust = node_.trust;
+  request.target = url;
+  const std::size_t host = url.find("://") + 3;
+  request.fields = {{"Host", url.substr(host, std::min(url.find('/', host), url.size()) - host)},
+                    {"Range", range}};
+  request.timeout = std::chrono::milliseconds(0);
+  request.low_speed = 1;
+  return request;
+}
+
+Result<bool> PrefetchFetcher::is_there(const std::string& url, const std::string& range) {
+  client::HttpRequest request = request_for(url, range);
+  request.fields.emplace_back("Cache-Control", "only-if-cached");
+  request.on_body = [](std::span<const std::uint8_t>) -> base::Status { return {}; };
+  answered_ = false;
+  const auto response = http_.perform(request);
+  if (!response) return std::unexpected(response.error());
+  answered_ = true;
+  return response->status < 300 && says(*response, "; hit");
+}
+
+base::Status PrefetchFetcher::piece(const std::string& url, PrefetchProgress& progress) {
+  client::HttpRequest request =
+      request_for(url, "bytes=" + std::to_string(progress.done) + "-" +
+                           std::to_string(progress.done + prefetch_.piece() - 1));
+  std::uint64_t bytes = 0;
+  // What is there is not kept waiting: were it gone meanwhile, it is counted afterwards.
+  const std::uint64_t taken = progress.was_there ? 0
+                              : progress.total == 0
+                                  ? prefetch_.piece()
+                                  : std::min(prefetch_.piece(), progress.total - progress.done);
+  if (taken > 0 && !prefetch_.wait_for_turn(taken)) return fail(ErrorCode::Unavailable, kEnded);
+  // What is not stored is not worth its bytes. An answer without a length may still be.
+  bool is_refused = false;
+  request.on_head = [&](int status, const auto& fields) -> base::Status {
+    client::HttpResponse head{.status = status, .fields = fields, .body = {}};
+    const bool has_length = !head.field("Content-Length").empty();
+    is_refused = (status == 200 || status == 206) && has_length && !says(head, "; hit") &&
+                 !says(head, "; stored");
+    if (!is_refused) return {};
+    progress.why_not = detail_of(head);
+    return fail(ErrorCode::FailedPrecondition, "not stored");
+  };
+  request.on_body = [&](std::span<const std::uint8_t> part) -> base::Status {
+    bytes += part.size();
+    return {};
+  };
+  answered_ = false;
+  const auto response = http_.perform(request);
+  const bool came_from_origin = !(progress.was_there && response && says(*response, "; hit"));
+  prefetch_.settle(taken, came_from_origin ? bytes : 0);
+  if (is_refused) {
+    answered_ = true;
+    progress.is_stored = false;
+    return {};
+  }
+  if (!response) return std::unexpected(response.error());
+  answered_ = true;
+  if (response->status == 416 && progress.done == 0) return {};  // an empty object
+  if (response->status != 206 && response->status != 200) {
+    return fail(response->status == 503 ? ErrorCode::Unavailable : ErrorCode::Internal,
+                "status " + std::to_string(response->status));
+  }
+  // What came while the pieces before were read came from the origin, too: one that serves no
+  // ranges sends everything at once.
+  if (came_from_origin) progress.from_origin += bytes;
+  if (!says(*response, "; hit")) progress.why_not = detail_of(*response);
+  progress.done = response->status == 200 ? bytes : progress.done + bytes;
+  progress.total = response->status == 200 ? bytes : total_in(response->field("Content-Range"));
+  if (progress.total == 0 || bytes == 0) progress.total = progress.done;
+  return {};
+}
+
+}  // namespace larder::cli

@@ -1,0 +1,44 @@
+// Fetches one URL of a prefetch after the other through a node, as a client would, piece by piece.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "cli/prefetch_run.h"
+#include "client/http_client.h"
+
+namespace larder::cli {
+
+// How the node is called.
+struct NodePlace {
+  std::string url;           // with the name that its certificate has, over HTTPS
+  std::string connect_to{};  // empty: what the URL says
+  std::string trust{};       // PEM; empty: the system's store
+};
+
+class PrefetchFetcher {
+ public:
+  // Both outlive it.
+  PrefetchFetcher(const NodePlace& node, Prefetch& prefetch);
+  ~PrefetchFetcher();
+  PrefetchFetcher(const PrefetchFetcher&) = delete;
+  PrefetchFetcher& operator=(const PrefetchFetcher&) = delete;
+
+  // Until none is left, the prefetch ends, or the node does not answer, which ends the prefetch.
+  // Blocking.
+  void run();
+
+ private:
+  base::Result<PrefetchProgress> fetch(const std::string& url, std::size_t number);
+  client::HttpRequest request_for(const std::string& url, const std::string& range) const;
+  // Asks the node alone. What cannot be told so counts as not there.
+  base::Result<bool> is_there(const std::string& url, const std::string& range);
+  base::Status piece(const std::string& url, PrefetchProgress& progress);
+
+  const NodePlace& node_;
+  Prefetch& prefetch_;
+  bool answered_ = false;  // the node, to the last request
+  client::HttpClient http_;
+};
+
+}  // namespace larder::cli
