@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -172,15 +171,8 @@ Status UrlPart::drop() {
 }
 
 Status UrlPart::commit(const std::string& target) {
-  if (::fsync(fd_.get()) != 0) return fail_errno("cannot sync " + path_, errno);
-  if (::rename(path_.c_str(), target.c_str()) != 0) {
-    return fail_errno("cannot rename " + path_ + " to " + target, errno);
-  }
+  LARDER_TRY(base::put_in_place(fd_.get(), path_, target));
   ::unlink((path_ + ".json").c_str());
-  const auto slash = target.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
-  const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail_errno("cannot sync " + folder, errno);
   return {};
 }
 

@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
@@ -102,6 +104,19 @@ TEST(File, AtomicWriteReplacesContentAndKeepsTheMode) {
   EXPECT_EQ(facts.st_mode & 0777U, 0600U);
   EXPECT_FALSE(read_file(path, 2)) << "over the limit";
   EXPECT_FALSE(read_file(path + "x", 100));
+}
+
+TEST(File, WhatCannotTakeItsPlaceLeavesWhatIsThere) {
+  const TemporaryFolder folder;
+  const std::string target = folder.path("kept");
+  std::filesystem::create_directory(target);
+  const Status written = write_file_atomically(target, "new", 0600);
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().message.find("cannot rename"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_directory(target));
+  const std::filesystem::path left = std::filesystem::path(target).parent_path();
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(left), {}), 1)
+      << "nothing temporary stays";
 }
 
 TEST(File, ASecondLockIsRefusedWithItsName) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 
 #include "base/encoding.h"
@@ -53,23 +54,34 @@ Status write_file_atomically(const std::string& path, std::string_view content, 
   UniqueFd fd(
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!fd) return fail_errno("cannot create " + temporary, errno);
-  const auto abandon = [&](std::string_view what, int error_number) -> Status {
-    ::unlink(temporary.c_str());
-    return fail_errno(std::string(what) + " " + temporary, error_number);
-  };
-  if (const Status written = write_all(fd.get(), content); !written) {
-    ::unlink(temporary.c_str());
-    return with_context(temporary, written.error());
+  Status done = write_all(fd.get(), content);
+  if (!done) {
+    done = with_context(temporary, done.error());
+  } else {
+    done = put_in_place(fd.get(), temporary, path);
   }
-  if (::fsync(fd.get()) != 0) return abandon("cannot sync", errno);
-  fd.reset();
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return abandon("cannot rename", errno);
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const UniqueFd folder_fd(
-      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder_fd) return fail_errno("cannot open " + folder, errno);
-  if (::fsync(folder_fd.get()) != 0) return fail_errno("cannot sync " + folder, errno);
+  if (!done) ::unlink(temporary.c_str());
+  return done;
+}
+
+Status put_in_place(int fd, const std::string& path, const std::string& target) {
+  if (::fsync(fd) != 0) return fail_errno("cannot sync " + path, errno);
+  if (::rename(path.c_str(), target.c_str()) != 0) {
+    return fail_errno("cannot rename " + path + " to " + target, errno);
+  }
+  return sync_folder_of(target);
+}
+
+Status sync_folder(const std::string& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno("cannot open " + folder, errno);
+  if (::fsync(fd.get()) != 0) return fail_errno("cannot sync " + folder, errno);
   return {};
+}
+
+Status sync_folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return sync_folder(folder.empty() ? "." : folder);
 }
 
 Status make_directories(const std::string& path, mode_t mode) {

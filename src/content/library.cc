@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <set>
 #include <utility>
 
@@ -28,12 +27,6 @@ namespace {
 constexpr mode_t kFolderMode = 0750;
 constexpr mode_t kFileMode = 0640;
 constexpr std::string_view kUploadPrefix = "upload-";
-
-Status sync_folder(const std::string& folder) {
-  const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail_errno("cannot sync " + folder, errno);
-  return {};
-}
 
 // Uploads of a process that ended: nobody will complete them.
 void remove_abandoned_uploads(const std::string& staging) {
@@ -77,14 +70,9 @@ Result<ManifestFile> Upload::commit(std::string name) {
   }
   auto file = digests_.finish(std::move(name));
   if (library_->contains(file)) return file;
-  if (::fsync(fd_.get()) != 0) return fail_errno("cannot sync " + path_, errno);
   LARDER_TRY(library_->make_room_for(file.sha256));
-  const auto target = library_->path_of(file.sha256);
-  if (::rename(path_.c_str(), target.c_str()) != 0) {
-    return fail_errno("cannot rename " + path_, errno);
-  }
+  LARDER_TRY(base::put_in_place(fd_.get(), path_, library_->path_of(file.sha256)));
   path_.clear();
-  LARDER_TRY(sync_folder(target.substr(0, target.rfind('/'))));
   return file;
 }
 
@@ -107,7 +95,7 @@ std::string Library::path_of(std::string_view sha256) const {
 
 Status Library::make_room_for(std::string_view sha256) const {
   const auto folder = folder_ + "/files/" + std::string(sha256.substr(0, 2));
-  if (::mkdir(folder.c_str(), kFolderMode) == 0) return sync_folder(folder_ + "/files");
+  if (::mkdir(folder.c_str(), kFolderMode) == 0) return base::sync_folder(folder_ + "/files");
   if (errno != EEXIST) return fail_errno("cannot make " + folder, errno);
   return {};
 }

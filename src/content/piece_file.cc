@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/file.h"
 
 namespace larder::content {
 
@@ -51,14 +51,6 @@ bool is_piece(const ManifestFile& file, std::uint64_t index, std::span<const std
   const auto digest = crypto::sha256(bytes);
   return std::string_view(file.pieces).substr(index * digest.size(), digest.size()) ==
          base::as_text(digest);
-}
-
-Status sync_folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail_errno("cannot sync " + folder, errno);
-  return {};
 }
 
 // True when the descriptor's file is the one at the path: it may have been renamed away between
@@ -146,11 +138,7 @@ Status PieceFile::commit(const std::string& target) {
   if (base::to_hex(whole_.finish()) != expected_.sha256) {
     return fail(ErrorCode::DataLoss, "the pieces are right, but the whole file is not");
   }
-  if (::fsync(fd_.get()) != 0) return fail_errno("cannot sync " + path_, errno);
-  if (::rename(path_.c_str(), target.c_str()) != 0) {
-    return fail_errno("cannot rename " + path_ + " to " + target, errno);
-  }
-  return sync_folder_of(target);
+  return base::put_in_place(fd_.get(), path_, target);
 }
 
 }  // namespace larder::content

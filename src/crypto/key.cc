@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <filesystem>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -292,13 +291,7 @@ Status PrivateKey::create_file(const std::string& path) const {
     if (error == EEXIST) return fail(ErrorCode::AlreadyExists, path + " exists already");
     return base::fail_errno("cannot rename to " + path, error);
   }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const base::UniqueFd folder_fd(
-      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder_fd || ::fsync(folder_fd.get()) != 0) {
-    return base::fail_errno("cannot sync the folder of " + path, errno);
-  }
-  return {};
+  return base::sync_folder_of(path);
 }
 
 Result<PrivateKey> load_or_create_key(const std::string& path, KeyAlgorithm algorithm) {

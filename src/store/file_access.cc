@@ -82,11 +82,4 @@ IoResult<std::optional<std::uint64_t>> checksum_at(int fd, std::uint64_t offset,
   return XXH3_64bits_digest(&state);
 }
 
-base::Status sync_folder(const std::string& path) {
-  const auto fd = open_at(path, O_RDONLY | O_DIRECTORY);
-  if (!fd) return std::unexpected(fd.error().to_error(path));
-  if (::fsync(fd->get()) != 0) return base::fail_errno("cannot sync " + path, errno);
-  return {};
-}
-
 }  // namespace larder::store

@@ -31,6 +31,5 @@ IoResult<void> punch(int fd, std::uint64_t offset, std::uint64_t length);
 // xxh3-64 of the range; nothing when the file ends before it.
 IoResult<std::optional<std::uint64_t>> checksum_at(int fd, std::uint64_t offset,
                                                    std::uint64_t length);
-base::Status sync_folder(const std::string& path);
 
 }  // namespace larder::store

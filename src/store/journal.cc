@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "store/byte_order.h"
@@ -51,7 +52,7 @@ base::Result<std::unique_ptr<Journal>> Journal::open(
   }
   LARDER_TRY(journal->start_file("journal", journal->fd_, journal->epoch_));
   journal->size_ = kJournalHeaderSize;
-  LARDER_TRY(sync_folder(folder));
+  LARDER_TRY(base::sync_folder(folder));
   return journal;
 }
 
@@ -204,7 +205,7 @@ base::Status Journal::finish_compaction() {
   is_dirty_ = false;
   is_compacting_ = false;
   carried_ = {};
-  return sync_folder(folder_);
+  return base::sync_folder(folder_);
 }
 
 void Journal::abandon_compaction() {

@@ -321,6 +321,21 @@ TEST(StoreDrives, ADriveThatDoesNotWorkIsLeftOut) {
   base::configure_log({});
 }
 
+TEST(StoreDrives, ADriveMayBeALinkToAFolder) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder.path() + "/large");
+  fs::create_symlink("large", folder.path() + "/drive");
+  for (const bool is_new : {true, false}) {
+    auto store = Store::open(
+        {.drives = {{.path = folder.path() + "/drive", .size = 32 * kMiB}}, .background = false});
+    ASSERT_TRUE(store) << store.error().message;
+    if (is_new) {
+      ASSERT_TRUE(put(**store, 1, 5000));
+    }
+    EXPECT_TRUE((*store)->find(key_of(1)));
+  }
+}
+
 TEST(StoreDrives, ADriveWhoseJournalCannotBeReadIsLeftOut) {
   const TemporaryFolder one;
   const TemporaryFolder two;
