@@ -7,11 +7,11 @@
 #include <sys/un.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <thread>
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "base/unique_fd.h"
 
 namespace larder::client {
@@ -102,22 +102,14 @@ class TextServer {
   std::thread thread_;
 };
 
-class HttpClientTest : public testing::Test {
+class HttpClientTest : public base::FolderTest {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "larder-client-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   HttpRequest get(const TextServer& server, const std::string& path) const {
     HttpRequest request;
     request.url = server.url(path);
     return request;
   }
 
-  std::string folder_;
   HttpClient client_;
 };
 

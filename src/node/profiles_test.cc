@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 
+#include "base/testing.h"
 #include "node/host_table.h"
 #include "node/shipped_profiles.h"
 
@@ -180,13 +181,8 @@ TEST(Profile, SaysNothingThatOnlyAnAdministratorMaySay) {
   EXPECT_FALSE(parse_profile("[profile\n", "mine.toml"));
 }
 
-class ProfileFolder : public testing::Test {
+class ProfileFolder : public base::FolderTest {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "profiles-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   void write(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ + "/" + name) << text;
   }
@@ -194,7 +190,6 @@ class ProfileFolder : public testing::Test {
     const auto loaded = load_profiles(folder_);
     return loaded ? "none" : loaded.error().message;
   }
-  std::string folder_;
 };
 
 TEST_F(ProfileFolder, AddsToAndReplacesWhatShips) {

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <charconv>
-#include <cstdlib>
 #include <deque>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -14,6 +13,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing.h"
 #include "client/bootstrap.h"
 #include "content/piece_digests.h"
 #include "crypto/issue.h"
@@ -205,17 +205,12 @@ class MemorySite {
   std::optional<crypto::Certificate> root_;
 };
 
-class SiteStepsTest : public testing::Test {
+class SiteStepsTest : public base::FolderTest {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "larder-node-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
     library_ = content::Library::open(folder_ + "/content").value();
     restart();
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   void restart() {
     SiteLinkCallbacks callbacks;
     callbacks.on_view = [this](auto view) { views_.push_back(view->sequence); };
@@ -236,7 +231,6 @@ class SiteStepsTest : public testing::Test {
 
   base::ManualClock clock_{base::WallTime(kStart)};
   MemorySite site_{clock_};
-  std::string folder_;
   std::unique_ptr<content::Library> library_;
   std::unique_ptr<SiteSteps> steps_;
   std::vector<std::uint64_t> views_;

@@ -7,13 +7,12 @@
 #include <sys/un.h>
 
 #include <atomic>
-#include <fstream>
 #include <functional>
 #include <thread>
 
 #include "base/file.h"
+#include "base/testing.h"
 #include "crypto/testing.h"
-#include "server/access_log.h"
 #include "server/router_handler.h"
 
 namespace larder::server {
@@ -51,7 +50,7 @@ class Client {
   base::UniqueFd fd_;
 };
 
-class ServerTest : public testing::Test {
+class ServerTest : public base::FolderTest {
  protected:
   void SetUp() override {
     router_.add("GET", "/hello/{name}", [](const RouteRequest& request) {
@@ -60,8 +59,6 @@ class ServerTest : public testing::Test {
     router_.add("POST", "/echo",
                 [](const RouteRequest& request) { return text_reply(200, request.body); },
                 {.body_limit = 1000, .body_folder = {}});
-    char folder[] = "/tmp/larder-server-XXXXXX";
-    folder_ = mkdtemp(folder);
     router_.add("PUT", "/file",
                 [](const RouteRequest& request) {
                   return text_reply(200, base::read_file(request.body_file, 1 << 20).value_or("?"));
@@ -108,7 +105,6 @@ class ServerTest : public testing::Test {
     return true;
   }
 
-  std::string folder_;
   const std::string large_ = std::string(16 << 20, 'x');
   Router router_;
   net::WorkerPool pool_{2, 16};
@@ -480,83 +476,6 @@ TEST_F(ServerTest, ServesAUnixSocketWithPeerCredentials) {
   char buffer[1024];
   EXPECT_GT(::recv(fd.get(), buffer, sizeof buffer, 0), 0);
   EXPECT_EQ(user, ::getuid());
-}
-
-AccessRecord record_of(std::string_view path) {
-  AccessRecord record;
-  record.client = "192.0.2.1";
-  record.method = "GET";
-  record.scheme = "http";
-  record.host = "h";
-  record.path = path;
-  record.has_query = true;
-  record.cache = "hit";
-  record.reason = "not stored";
-  record.request_id = "id";
-  return record;
-}
-
-TEST(AccessLog, EscapesWhatCouldForgeALineAndDropsTheQuery) {
-  char folder[] = "/tmp/larder-log-XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string path = std::string(folder) + "/log/access.log";
-  const auto log = AccessLog::open(path);
-  ASSERT_TRUE(log) << log.error().message;
-  net::Loop loop;
-  {
-    AccessLog::Buffer buffer(**log, loop);
-    AccessRecord record = record_of("/a\n b");
-    record.status = 200;
-    buffer.append(record, base::from_unix_seconds(0) + std::chrono::milliseconds(42));
-  }
-  EXPECT_EQ(base::read_file(path, 4096).value(),
-            "1970-01-01T00:00:00.042Z 192.0.2.1 GET http://h/a\\x0a\\x20b?... 200 0 0 hit "
-            "not-stored id\n");
-}
-
-TEST(AccessLog, WritesJsonThatNoClientCanBreak) {
-  char folder[] = "/tmp/larder-log-XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string path = std::string(folder) + "/access.log";
-  const auto log = AccessLog::open(path, AccessFormat::Json);
-  ASSERT_TRUE(log) << log.error().message;
-  net::Loop loop;
-  {
-    AccessLog::Buffer buffer(**log, loop);
-    AccessRecord record = record_of("/a\"b");
-    record.status = 206;
-    record.bytes = 300;
-    record.from_store = 100;
-    record.from_origin = 20;
-    buffer.append(record, base::from_unix_seconds(0));
-    const std::string agent = "a\xff\\\n" + std::string(1000, 'x');
-    record.range = "bytes=0-99";
-    record.user_agent = agent;
-    buffer.append(record, base::from_unix_seconds(0));
-  }
-  const std::string start =
-      R"({"time":"1970-01-01T00:00:00.000Z","client":"192.0.2.1","method":"GET","url":"http://h/a\u0022b?...",)"
-      R"("status":206,"bytes":300,"from_store":100,"from_origin":20)";
-  const std::string end = R"(,"microseconds":0,"cache":"hit","reason":"not-stored","id":"id"})";
-  EXPECT_EQ(base::read_file(path, 4096).value(),
-            start + end + "\n" + start +
-                R"(,"range":"bytes=0-99","user_agent":"a\u00ff\u005c\u000a)" +
-                std::string(252, 'x') + "\"" + end + "\n");
-}
-
-TEST(AccessLog, GoesOnInANewFileWhenTheOldOneWasMovedAway) {
-  char folder[] = "/tmp/larder-log-XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string path = std::string(folder) + "/access.log";
-  const auto log = AccessLog::open(path);
-  ASSERT_TRUE(log) << log.error().message;
-  (*log)->write("one\n");
-  ASSERT_EQ(::rename(path.c_str(), (path + ".old").c_str()), 0);
-  (*log)->write("two\n");
-  ASSERT_TRUE((*log)->reopen());
-  (*log)->write("three\n");
-  EXPECT_EQ(base::read_file(path + ".old", 100).value(), "one\ntwo\n");
-  EXPECT_EQ(base::read_file(path, 100).value(), "three\n");
 }
 
 }  // namespace

@@ -1,39 +1,22 @@
-// For the store's own tests: temporary folders and recognisable bytes.
+// For tests that have a store: stored objects of recognisable bytes.
 #pragma once
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/encoding.h"
+#include "base/testing.h"
 #include "store/store.h"
 
 namespace larder::store::testing {
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
-  explicit TemporaryFolder(const std::filesystem::path& parent) {
-    std::string name = (parent / "larder-store-XXXXXX").string();
-    path_ = ::mkdtemp(name.data()) != nullptr ? name : "";
-  }
-  ~TemporaryFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using base::TemporaryFolder;
 
 // Memory where there is some, for tests that open a store a thousand times.
 inline std::filesystem::path fast_folder() {
