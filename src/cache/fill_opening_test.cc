@@ -1,0 +1,197 @@
+// How a fill begins: what the first answer makes of it, and who joins it.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cache/testing.h"
+
+namespace larder::cache::testing {
+namespace {
+
+using FillOpening = FillTest;
+
+TEST_F(FillOpening, WhatWasPurgedWhileItWasStoredIsReadAndNotFoundAgain) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, [](const http::ResponseHead& head) {
+    Opening opening = judge(head);
+    opening.is_outdated = [] { return true; };
+    return opening;
+  }));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 3 * kSliceSize)));
+  await_object(fill);
+  send(0, 0, 3 * kSliceSize);
+  EXPECT_FALSE(store->contains(kKey));
+  EXPECT_EQ(store->find(kKey), nullptr);
+}
+
+TEST_F(FillOpening, WhoComesAfterAPurgeDoesNotJoin) {
+  std::atomic<bool> is_purged = false;
+  const auto judge_both = [&](const http::ResponseHead& head) {
+    Opening opening = judge_stream(head);
+    opening.is_outdated = [&] { return is_purged.load(); };
+    return opening;
+  };
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_both));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_without_length()));
+  EXPECT_EQ(reader().operator->(), fill.operator->());
+  is_purged = true;
+  EXPECT_NE(reader().operator->(), fill.operator->());
+}
+
+TEST_F(FillOpening, NobodyJoinsAStreamThatHasFailed) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_stream));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_without_length()));
+  const auto first = fill->stream()->join();
+  EXPECT_TRUE(first);
+  origin.at(0).sink->on_end(broken());
+  EXPECT_FALSE(fill->stream()->join());
+}
+
+TEST_F(FillOpening, WhoComesAfterAnAnswerThatIsNotSharedAsksAnew) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  fill->drop_pass();
+  const Fill* joined = fill.operator->();
+  // In the middle of it: the answer is known, and the table has not forgotten the fill yet.
+  origin.on_cancel = [&] { joined = reader().operator->(); };
+  origin.at(0).sink->on_head(head_of(503, std::nullopt, 0));
+  EXPECT_TRUE(origin.at(0).was_cancelled);
+  EXPECT_NE(joined, fill.operator->());
+}
+
+TEST_F(FillOpening, WhoFindsTheNewObjectJoinsTheFillThatMakesIt) {
+  for (std::uint64_t number = 0; number < 300; ++number) {
+    const store::Key key{9, number};
+    const Fill::Reader opener = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    ASSERT_TRUE(opener->open(request(), std::nullopt, judge));
+    std::thread finder([&] {
+      std::shared_ptr<store::Object> found;
+      while (!found) found = store->find_open(key);
+      const StoredResponse response;
+      const Fill::Reader joined = table.acquire(key, found, &response, IdentityRule::Standard);
+      EXPECT_EQ(joined.operator->(), opener.operator->());
+    });
+    const std::shared_ptr<OriginSink> sink = origin.at(number).sink;
+    ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+    finder.join();
+  }
+  EXPECT_EQ(origin.ranges().size(), 300U);
+}
+
+TEST_F(FillOpening, AStopDoesNotWaitForAStreamToBeStored) {
+  for (const bool stopped : {false, true}) {
+    const store::Key key{11, stopped ? 1U : 0U};
+    const Fill::Reader fill = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    ASSERT_TRUE(fill->open(request(), std::nullopt, judge_stream));
+    const std::shared_ptr<OriginSink> sink = origin.at(stopped ? 1 : 0).sink;
+    ASSERT_TRUE(sink->on_head(head_without_length()));
+    ASSERT_EQ(sink->on_body(pattern(kSeed, 0, 2 * kSliceSize)), OriginSink::Next::Continue);
+    if (stopped) table.stop();
+    sink->on_end({});
+    // Forgotten when it is stored or given up.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (table.size() > 0 && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(store->contains(key), !stopped);
+  }
+}
+
+TEST_F(FillOpening, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
+  const auto bytes = pattern(kSeed, 0, 4 * kSliceSize);
+  for (std::uint64_t number = 0; number < 20; ++number) {
+    const store::Key key{9, number};
+    const Fill::Reader opener = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    ASSERT_TRUE(opener->open(request(), std::nullopt, judge_stream));
+    const std::shared_ptr<OriginSink> sink = origin.at(number).sink;
+    ASSERT_TRUE(sink->on_head(head_without_length()));
+    ASSERT_EQ(sink->on_body(bytes), OriginSink::Next::Continue);
+    std::thread finder([&] {
+      std::shared_ptr<store::Object> found;
+      while (!found) found = store->find_open(key);
+      if (found->has_slice(3)) return;
+      const StoredResponse response;
+      const Fill::Reader joined = table.acquire(key, found, &response, IdentityRule::Standard);
+      EXPECT_TRUE(joined.operator->() == opener.operator->() || found->has_slice(3));
+    });
+    sink->on_end({});
+    finder.join();
+  }
+}
+
+TEST_F(FillOpening, CapThatCannotFeedItRefusesTheFill) {
+  origin.admits = false;
+  const Fill::Reader fill = reader();
+  EXPECT_TRUE(fill->open(request(), std::nullopt, judge));
+  EXPECT_EQ(fill->error().code, base::ErrorCode::ResourceExhausted);
+  EXPECT_TRUE(origin.ranges().empty());
+  EXPECT_EQ(table.statistics().refused, 1U);
+}
+
+TEST_F(FillOpening, RangeThatDoesNotOpenTheObjectIsAskedAgainWithoutIt) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request("/empty", true), std::nullopt, judge));
+  EXPECT_FALSE(origin.at(0).sink->on_head(head_of(416, std::nullopt, 0)));
+  origin.at(0).sink->on_end(broken());
+  EXPECT_EQ(origin.ranges(), (std::vector<std::string>{"bytes=0-4194303", ""}));
+}
+
+TEST_F(FillOpening, PartOfAShortObjectThatCannotBeAddedToIsAskedAgainAsTheWhole) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), SliceRange{1, 1}, judge));
+  const http::ByteRange part{kSliceSize, 2 * kSliceSize - 1};
+  EXPECT_FALSE(origin.at(0).sink->on_head(head_of(206, part, 8 * kSliceSize, "W/\"one\"")));
+  origin.at(0).sink->on_end(broken());
+  ASSERT_EQ(origin.ranges(), (std::vector<std::string>{"bytes=1048576-2097151", ""}));
+  ASSERT_TRUE(origin.at(1).sink->on_head(head_of(200, std::nullopt, 8 * kSliceSize, "W/\"one\"")));
+  await_object(fill);
+}
+
+TEST_F(FillOpening, PartOfALongObjectThatCannotBeAddedToIsPassedOn) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), SliceRange{1, 1}, judge));
+  const http::ByteRange part{kSliceSize, 2 * kSliceSize - 1};
+  EXPECT_TRUE(origin.at(0).sink->on_head(head_of(206, part, 8 * kSliceSize + 1, "W/\"one\"")));
+  EXPECT_TRUE(fill->pass());
+  EXPECT_EQ(origin.ranges().size(), 1u);
+}
+
+// More than the store takes.
+Opening judge_too_much(const http::ResponseHead& head) {
+  Opening opening = judge(head);
+  opening.metadata = std::string(100 * 1024, 'm');
+  return opening;
+}
+
+TEST_F(FillOpening, WhatTheStoreDoesNotTakeIsSharedFromMemory) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_too_much));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 32 * kSliceSize)));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!fill->stream() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  ASSERT_TRUE(fill->stream());
+  const Fill::Reader second = reader();
+  EXPECT_FALSE(second->open(request(), std::nullopt, judge_too_much));
+  EXPECT_TRUE(fill->stream()->join());
+  EXPECT_TRUE(second->stream()->join());
+  EXPECT_EQ(origin.ranges().size(), 1u);
+}
+
+TEST_F(FillOpening, WhatNeitherTheStoreNorMemoryTakesIsForOne) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_too_much));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 32 * kSliceSize + 1)));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!fill->pass() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(fill->pass());
+  EXPECT_FALSE(fill->stream());
+}
+
+}  // namespace
+}  // namespace larder::cache::testing
