@@ -63,8 +63,9 @@ RedirectDecision judge_redirect(const client::OriginFetch& from, http::ResponseH
   };
   const auto authority = http::parse_authority(from.host);
   const std::string location(head.field("Location"));
-  if (from.method != "GET" && from.method != "HEAD") return pass_on("only GET and HEAD are");
-  if (head.count(http::FieldName::Location) != 1) return pass_on("it has not one Location");
+  if (from.method != "GET" && from.method != "HEAD")
+    return pass_on("only GET and HEAD are followed");
+  if (head.count(http::FieldName::Location) != 1) return pass_on("it has no Location, or several");
   std::optional<http::HttpAddress> to;
   if (authority) to = http::resolve_reference({from.https, *authority, from.target}, location);
   if (!to) return pass_on("its Location is no address of a web server");

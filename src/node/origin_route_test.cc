@@ -99,7 +99,7 @@ TEST_F(OriginRoute, EachDecisionSaysWhereItLeadsAndWhy) {
   hop_.https = true;
   EXPECT_EQ(told("http://b.test/x", true), "http://b.test/x: it leads from HTTPS to plain HTTP");
   hop_.method = "POST";
-  EXPECT_EQ(told("http://b.test/x"), ": only GET and HEAD are");
+  EXPECT_EQ(told("http://b.test/x"), ": only GET and HEAD are followed");
 }
 
 TEST_F(OriginRoute, ProxyIsLeftOutWhereTheSettingSays) {
