@@ -94,7 +94,8 @@ Finding judge_place(const PlaceAnswer& answer, const Certificate& certificate) {
       certificate.subject());
   if (error.code == ErrorCode::PermissionDenied) {
     return doubtful(kCheck, what + " was not asked for: " + why,
-                    "have certificates signed with an address that clients reach");
+                    "if clients cannot reach that address either, have certificates signed with "
+                    "one that they reach");
   }
   if (is_useless_answer(error.code)) {
     return doubtful(kCheck, what + " answers, and says nothing: " + why,

@@ -9,6 +9,7 @@
 #include "cli/control.h"
 #include "cli/output.h"
 #include "cli/revocation_requests.h"
+#include "client/http_client.h"
 #include "node/settings.h"
 
 // POSIX leaves its declaration to the program.
@@ -137,7 +138,10 @@ int doctor(const DoctorOptions& options) {
     ways.push_back(std::move(way));
   }
   const base::SystemClock clock;
-  const client::HttpExchange ask = revocation_requests(*settings, clock);
+  client::HttpClient client;
+  const client::HttpExchange ask = revocation_requests(
+      *settings, clock,
+      [&client](const client::HttpRequest& request) { return client.perform(request); });
   bool is_well = true;
   json targets = json::array();
   for (agent::Examination& way : ways) {

@@ -1,5 +1,7 @@
 #include "cli/revocation_requests.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -46,8 +48,9 @@ std::string own_listener(std::string_view url, const node::NodeSettings& setting
 
 class Requests {
  public:
-  Requests(const node::NodeSettings& settings, const base::Clock& clock)
-      : settings_(settings), clock_(clock) {}
+  Requests(const node::NodeSettings& settings, const base::Clock& clock,
+           client::HttpExchange perform)
+      : settings_(settings), clock_(clock), perform_(std::move(perform)) {}
 
   Result<HttpResponse> perform(const HttpRequest& request) {
     if (const auto before = failed_.find(request.url); before != failed_.end()) {
@@ -60,14 +63,14 @@ class Requests {
 
  private:
   Result<HttpResponse> ask(HttpRequest request) {
-    const base::SteadyTime now = clock_.steady();
-    if (!end_) end_ = now + kAllRequests;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end_ - now);
-    if (left.count() <= 0) {
-      return base::fail(base::ErrorCode::DeadlineExceeded,
-                        "not asked: the others took 30 s already");
+    // Only with its whole time: a place that got less could not be told from one that is down.
+    if (spent_ + request.timeout > kAllRequests) {
+      const auto seconds = std::chrono::floor<std::chrono::seconds>(spent_).count();
+      return base::fail(base::ErrorCode::PermissionDenied,
+                        fmt::format("requests before it took {} s already, and 30 s is all that "
+                                    "is taken for them",
+                                    seconds));
     }
-    request.timeout = std::min(request.timeout, left);
     if (std::string own = own_listener(request.url, settings_); !own.empty()) {
       request.connect_to = std::move(own);
     } else {
@@ -76,21 +79,25 @@ class Requests {
       // Whatever it was, nobody was asked.
       if (!routed) return base::fail(base::ErrorCode::PermissionDenied, routed.error().message);
     }
-    return node::with_advice(client_.perform(request));
+    const base::SteadyTime begin = clock_.steady();
+    auto answer = perform_(request);
+    spent_ += clock_.steady() - begin;
+    return node::with_advice(std::move(answer));
   }
 
   const node::NodeSettings settings_;
   const base::Clock& clock_;
-  client::HttpClient client_;
-  std::optional<base::SteadyTime> end_;  // from the first request on
+  const client::HttpExchange perform_;
+  base::SteadyTime::duration spent_{};  // inside requests: what else is examined is not theirs
   std::map<std::string, base::Error> failed_;
 };
 
 }  // namespace
 
 client::HttpExchange revocation_requests(const node::NodeSettings& settings,
-                                         const base::Clock& clock) {
-  return [requests = std::make_shared<Requests>(settings, clock)](const HttpRequest& request) {
+                                         const base::Clock& clock, client::HttpExchange perform) {
+  auto requests = std::make_shared<Requests>(settings, clock, std::move(perform));
+  return [requests = std::move(requests)](const HttpRequest& request) {
     return requests->perform(request);
   };
 }

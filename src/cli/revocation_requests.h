@@ -8,9 +8,10 @@
 namespace larder::cli {
 
 // They leave as those of a node with these settings would: the same way, the same addresses
-// refused. The revocation list of the node's own site is asked from its own listener. All of them
-// together take at most 30 s, and a place that did not answer is not asked again.
+// refused. The revocation list of the node's own site is asked from its own listener. They leave by
+// `perform` and take at most 30 s together, whatever else is done between them; a place that did
+// not answer is not asked again. PermissionDenied when nobody was asked. The clock must outlive it.
 client::HttpExchange revocation_requests(const node::NodeSettings& settings,
-                                         const base::Clock& clock);
+                                         const base::Clock& clock, client::HttpExchange perform);
 
 }  // namespace larder::cli
