@@ -158,15 +158,9 @@ class Doctor {
       add(std::move(finding));
     }
     add(judge_inspection(shown->chain.front(), what_.expected));
-    const client::HttpExchange ask = [&](const client::HttpRequest& request) {
-      client::HttpRequest routed = request;
-      if (const auto url = parse_url(request.url)) {
-        routed.proxy = proxy_for(what_.environment, url->scheme, without_brackets(url->host));
-      }
-      return what_.ask(routed);
-    };
-    for (Finding& finding : examine_revocation(
-             shown->chain, shown->staple, client::read_trusted(what_.trust), ask, clock_.wall())) {
+    for (Finding& finding :
+         examine_revocation(shown->chain, shown->staple, client::read_trusted(what_.trust),
+                            what_.ask, clock_.wall())) {
       add(std::move(finding));
     }
     return true;

@@ -30,8 +30,8 @@ struct Examination {
   std::string object;                 // URL of an object at its origin, read through the node
   std::vector<std::string> expected;  // SHA-256 of the certificates that the node says it shows
   std::map<std::string, std::string> environment;  // of the client: its proxy settings
-  // Asks a responder or a list that the chain names; it decides what may be reached, and when it
-  // took too long. A proxy of the environment is set already.
+  // Asks a responder or a list that the chain names; it decides by which way, what may be reached,
+  // and when it took too long.
   client::HttpExchange ask;
 };
 
@@ -40,6 +40,10 @@ struct Diagnosis {
   std::vector<Finding> findings;
   bool is_well() const;  // nothing is wrong
 };
+
+// The proxy that programs with this environment ask for `host` (without brackets); empty: none.
+std::string proxy_for(const std::map<std::string, std::string>& environment,
+                      std::string_view scheme, std::string_view host);
 
 // Makes some connections and reads at most 40 MiB; takes a minute and a half when everything times
 // out, besides what `ask` takes. An error when the examination itself makes no sense: a URL that is

@@ -25,9 +25,6 @@ Finding doubtful(std::string check, std::string text, std::string fix);
 Finding wrong(std::string check, std::string text, std::string fix);
 Finding skipped(std::string check, std::string text);
 
-// The proxy that programs with this environment ask for `host` (without brackets); empty: none.
-std::string proxy_for(const std::map<std::string, std::string>& environment,
-                      std::string_view scheme, std::string_view host);
 Finding judge_proxy(const std::map<std::string, std::string>& environment, std::string_view scheme,
                     std::string_view host);
 

@@ -118,7 +118,8 @@ int doctor(const DoctorOptions& options) {
   std::vector<agent::Examination> ways;
   // A URL is looked at without a node's settings, unless they are named.
   Result<node::NodeSettings> settings = node::NodeSettings();
-  if (options.url.empty() || !options.config.empty()) {
+  const bool has_settings = options.url.empty() || !options.config.empty();
+  if (has_settings) {
     settings = node::load_node_settings(config_path(options.config));
     if (!settings) {
       return report(settings.error(), what, "name a node's URL, or its settings with --config");
@@ -139,13 +140,14 @@ int doctor(const DoctorOptions& options) {
   }
   const base::SystemClock clock;
   client::HttpClient client;
+  const std::map<std::string, std::string> environment = proxy_environment();
   const client::HttpExchange ask = revocation_requests(
-      *settings, clock,
+      *settings, has_settings ? std::map<std::string, std::string>() : environment, clock,
       [&client](const client::HttpRequest& request) { return client.perform(request); });
   bool is_well = true;
   json targets = json::array();
   for (agent::Examination& way : ways) {
-    way.environment = proxy_environment();
+    way.environment = environment;
     way.ask = ask;
     const auto diagnosis = agent::examine(way, clock);
     if (!diagnosis) {

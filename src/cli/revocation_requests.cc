@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 
+#include "agent/doctor.h"
+#include "agent/url.h"
 #include "base/encoding.h"
 #include "http/target.h"
 #include "node/request_route.h"
@@ -48,9 +50,12 @@ std::string own_listener(std::string_view url, const node::NodeSettings& setting
 
 class Requests {
  public:
-  Requests(const node::NodeSettings& settings, const base::Clock& clock,
-           client::HttpExchange perform)
-      : settings_(settings), clock_(clock), perform_(std::move(perform)) {}
+  Requests(const node::NodeSettings& settings, std::map<std::string, std::string> environment,
+           const base::Clock& clock, client::HttpExchange perform)
+      : settings_(settings),
+        environment_(std::move(environment)),
+        clock_(clock),
+        perform_(std::move(perform)) {}
 
   Result<HttpResponse> perform(const HttpRequest& request) {
     if (const auto before = failed_.find(request.url); before != failed_.end()) {
@@ -78,6 +83,7 @@ class Requests {
           node::set_request_route(request, request.url, node::UrlSource::Elsewhere, settings_);
       // Whatever it was, nobody was asked.
       if (!routed) return base::fail(base::ErrorCode::PermissionDenied, routed.error().message);
+      if (request.proxy.empty()) request.proxy = proxy_of_environment(request.url);
     }
     const base::SteadyTime begin = clock_.steady();
     auto answer = perform_(request);
@@ -85,7 +91,16 @@ class Requests {
     return node::with_advice(std::move(answer));
   }
 
+  std::string proxy_of_environment(const std::string& url) const {
+    const auto parts = agent::parse_url(url);
+    if (!parts) return {};
+    std::string_view host = parts->host;
+    if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+    return agent::proxy_for(environment_, parts->scheme, host);
+  }
+
   const node::NodeSettings settings_;
+  const std::map<std::string, std::string> environment_;
   const base::Clock& clock_;
   const client::HttpExchange perform_;
   base::SteadyTime::duration spent_{};  // inside requests: what else is examined is not theirs
@@ -95,8 +110,10 @@ class Requests {
 }  // namespace
 
 client::HttpExchange revocation_requests(const node::NodeSettings& settings,
+                                         std::map<std::string, std::string> environment,
                                          const base::Clock& clock, client::HttpExchange perform) {
-  auto requests = std::make_shared<Requests>(settings, clock, std::move(perform));
+  auto requests =
+      std::make_shared<Requests>(settings, std::move(environment), clock, std::move(perform));
   return [requests = std::move(requests)](const HttpRequest& request) {
     return requests->perform(request);
   };

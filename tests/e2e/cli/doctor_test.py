@@ -306,6 +306,18 @@ def test_address_that_a_certificate_names_is_judged_as_the_nodes_requests_are(pu
     assert len(issuer.web.requests()) == asked + 1
 
 
+def test_proxy_of_the_environment_is_not_the_way_of_a_nodes_requests(published, issuer, authority):
+    """The settings say by which way they leave; without any, the examining machine's environment does."""
+    node, _ = published
+    target = f"https://127.0.0.1:{node.https_port}"
+    environment = {"http_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""}
+    for named in ((), (target, "--trust", authority.root)):
+        done = node.cli("doctor", *named, "--json", check=False, environment=environment)
+        assert [one[0] for one in findings(done, target, "revocation")] == ["ok", "ok"], done.stdout
+    done = larder("doctor", target, "--trust", authority.root, "--json", check=False, environment=environment)
+    assert all("was not asked for" in one[1] for one in findings(done, target, "revocation")), "no proxy opens what is not allowed"
+
+
 def test_staple_of_a_server_that_is_revoked_or_missing_where_it_is_demanded(tmp_path, authority, issuer):
     """Shown by nginx, which staples what it is told to."""
     key, request = tmp_path / "key.pem", tmp_path / "request.pem"
