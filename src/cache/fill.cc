@@ -306,6 +306,11 @@ std::shared_ptr<Fill::Fetch> Fill::add_fetch_locked(std::uint32_t first, std::ui
   return fetch;
 }
 
+void Fill::promise(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  readers_.of(id).is_promised = true;
+}
+
 std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
     FillReaders::Reader& reader, std::uint32_t index, std::uint64_t have) {
   if (object_->has_slice(index)) return nullptr;

@@ -84,9 +84,11 @@ class Fill : public std::enable_shared_from_this<Fill> {
     void ask(OriginRequest request, SliceRange slices) const {
       fill_->ask(id_, std::move(request), slices);
     }
+    // Its bytes are promised: from now on no cap on the origin is a reason not to fetch them.
+    void promise() const { fill_->promise(id_); }
     // Where slice `index` can be read behind its first `have` bytes: null means from the store.
     // Waits until there is something to read or a fetch is about to bring it. ResourceExhausted
-    // when a cap on the origin forbids to begin (never for a reader that has bytes already);
+    // when a cap on the origin forbids to begin (never for a reader that has bytes or a promise);
     // DataLoss when the origin's object is another one by now.
     net::Task<base::Result<std::shared_ptr<SliceBuffer>>> slice(std::uint32_t index,
                                                                 std::uint64_t have,
@@ -159,6 +161,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
                                                                         std::uint64_t have);
   // Whether who asks for the key now, without an object, can have what this fill brings.
   bool takes_newcomers(base::WallTime now) const;
+  void promise(std::uint64_t id);
   void release(std::uint64_t id);
   bool is_idle() const;
   void save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer);

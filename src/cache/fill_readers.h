@@ -24,7 +24,7 @@ class FillReaders {
     Want want{0, UINT32_MAX};
     std::shared_ptr<const OriginRequest> request;  // null until it asked
     bool is_refused = false;                       // by the origin, with a 4xx
-    bool is_promised = false;                      // something to read: the caps come too late
+    bool is_promised = false;                      // what it reads: the caps come too late
   };
   struct Asker {
     std::uint64_t id;

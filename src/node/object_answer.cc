@@ -51,6 +51,8 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     co_return Answered::Yes;
   }
   if (!selection.parts.empty()) {
+    // Whether parts come by themselves, a fill under way knows better than the stored head.
+    if (!fill && !can_send_parts(*stored, selection, false)) fill.emplace(join_fill(work, *stored));
     if (can_send_parts(*stored, selection, !fill || (*fill)->is_seekable())) {
       co_return co_await deliver_parts(work, std::move(stored), selection, std::move(fill));
     }
@@ -124,6 +126,9 @@ net::Task<RequestPath::Answered> RequestPath::deliver_parts(
     co_await fail(work, {base::ErrorCode::DataLoss, "the stored head is too long"});
     co_return Answered::Yes;
   }
+  for (const std::optional<cache::Fill::Reader>& part : fills) {
+    if (part) part->promise();
+  }
   work.head_sent = true;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     text += frame.heads[i];
@@ -192,6 +197,7 @@ net::Task<bool> RequestPath::deliver_range(Work& work, const StoredObject& store
       fill.emplace(delivery_.fills.acquire(work.target.key, stored.object, &stored.response,
                                            work.target.policy.identity));
       fill->ask(shared_request(work, &stored), slices_of({at, range.last}));
+      fill->promise();
     }
     const bool going_on = is_stored ? co_await deliver_stored(work, stored, at, end)
                                     : co_await deliver_arriving(work, *fill, at, end);

@@ -21,6 +21,8 @@ constexpr std::uint64_t kQuotaStep = 1 << 30;
 // How long a write waits for space that readers still hold.
 constexpr std::chrono::milliseconds kPatience{100};
 constexpr std::chrono::milliseconds kBetweenLooks{10};
+// Threads that wait at once: hits whose bytes are not in memory need the others.
+constexpr int kMostWaiting = 2;
 
 }  // namespace
 
@@ -119,14 +121,25 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, std::uint16_t gr
   const std::uint64_t limit = 2 * bytes + 4 * kSliceSize;
   const auto give_up_waiting = std::chrono::steady_clock::now() + kPatience;
   for (std::uint64_t evicted = 0;;) {
-    if (drive.is_enough_coming() && std::chrono::steady_clock::now() < give_up_waiting) {
-      ask_to_let_go();
-      drive.wait_for_release(kBetweenLooks);
-    } else if (evicted >= limit || !evict_one(drive.evictor(), keep, evicted)) {
+    const bool has_waited = drive.is_enough_coming() &&
+                            std::chrono::steady_clock::now() < give_up_waiting &&
+                            wait_for_space(drive);
+    if (!has_waited && (evicted >= limit || !evict_one(drive.evictor(), keep, evicted))) {
       return false;
     }
     if (drive.reserve(bytes)) return true;
   }
+}
+
+// False when others wait already.
+bool Store::Parts::wait_for_space(Drive& drive) {
+  const bool may_wait = waiting_for_space.fetch_add(1) < kMostWaiting;
+  if (may_wait) {
+    ask_to_let_go();
+    drive.wait_for_release(kBetweenLooks);
+  }
+  --waiting_for_space;
+  return may_wait;
 }
 
 void Store::Parts::ask_to_let_go() {

@@ -78,6 +78,7 @@ struct Store::Parts {
   bool make_room(Drive& drive, std::uint64_t bytes, std::uint16_t group, std::uint64_t keep);
   bool make_room_in(const Quota& quota, Drive& drive, std::uint64_t bytes, std::uint64_t keep);
   // Tells who keeps objects only to be fast that removed ones are waited for.
+  bool wait_for_space(Drive& drive);
   void ask_to_let_go();
   bool evict_one(Evictor& evictor, std::uint64_t keep, std::uint64_t& evicted);
   // Removes a generation from the index and, if it was there, from the journal.
@@ -150,8 +151,9 @@ struct Store::Parts {
   std::shared_ptr<const Quotas> quotas = std::make_shared<Quotas>();  // guarded by quotas_mutex
   OpenTable open_table;
   std::mutex let_go_mutex;
-  std::function<void()> let_go;  // guarded by let_go_mutex
-  std::mutex spool_mutex;        // held while a spool's file has a name
+  std::function<void()> let_go;            // guarded by let_go_mutex
+  std::atomic<int> waiting_for_space = 0;  // threads
+  std::mutex spool_mutex;                  // held while a spool's file has a name
   Keeper keeper{*this};
   std::vector<std::jthread> threads;
 };
