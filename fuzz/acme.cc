@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "http/retry_after.h"
 #include "require.h"
 #include "signers/acme_messages.h"
 #include "signers/renewal_info.h"
@@ -54,7 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(parse_acme_problem(text));
   if (is_acme_nonce(text)) require(is_token(text));
   const auto now = larder::base::from_unix_seconds(1'800'000'000);
-  if (const auto wait = parse_retry_after(text, now)) {
+  if (const auto wait = larder::http::parse_retry_after(text, now)) {
     require(wait->count() >= 0 && *wait <= std::chrono::hours(24 * 7));
   }
   const auto links = alternate_links({{"Link", std::string(text)}});
