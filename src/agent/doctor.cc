@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "agent/doctor_findings.h"
 #include "agent/doctor_revocation.h"
@@ -42,13 +43,6 @@ struct Resolved {
   socklen_t length = 0;
 };
 
-// A place with a connection to it. One that is opened and closed again would be a handshake that
-// failed, in the eyes of the node.
-struct Reached {
-  Resolved place;
-  base::UniqueFd connection;
-};
-
 Result<std::vector<Resolved>> resolve(const std::string& host, const std::string& port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -70,6 +64,12 @@ Result<std::vector<Resolved>> resolve(const std::string& host, const std::string
   }
   return all;
 }
+
+// A place that accepted a connection, and what it showed.
+struct Reached {
+  std::string address;
+  std::optional<Result<crypto::TlsShown>> shown;  // HTTPS only
+};
 
 // Connected, or why not.
 Result<base::UniqueFd> connect_to(const Resolved& place) {
@@ -108,19 +108,19 @@ class Doctor {
 
   Result<Diagnosis> run() {
     add(judge_proxy(what_.environment, url_.scheme, host_));
-    auto reached = reach();
-    if (!reached) return std::move(diagnosis_);
-    if (url_.scheme == "https" && !look_at_tls(reached->connection)) return std::move(diagnosis_);
-    reached->connection.reset();
-    LARDER_TRY(read_object(reached->place.text));
+    const auto places = find_places();
+    if (!places) return std::move(diagnosis_);
+    const std::vector<Reached> reached = reach(*places);
+    if (reached.empty()) return std::move(diagnosis_);
+    if (url_.scheme == "https" && !look_at_tls(reached)) return std::move(diagnosis_);
+    LARDER_TRY(read_object(reached.front().address));
     return std::move(diagnosis_);
   }
 
  private:
   void add(Finding finding) { diagnosis_.findings.push_back(std::move(finding)); }
 
-  // The first place that accepts a connection.
-  std::optional<Reached> reach() {
+  std::optional<std::vector<Resolved>> find_places() {
     const std::string& asked = what_.address.empty() ? host_ : what_.address;
     auto places = resolve(asked, url_.port);
     if (!places) {
@@ -133,26 +133,43 @@ class Doctor {
     for (const Resolved& place : *places) list += (list.empty() ? "" : ", ") + place.text;
     add(what_.address.empty() ? well("address", asked + " is " + list)
                               : skipped("address", "connecting to " + list + " as told"));
-    std::vector<Attempt> attempts;
-    std::optional<Reached> first;
-    for (const Resolved& place : *places) {
-      auto fd = connect_to(place);
-      attempts.push_back({place.text, fd ? std::string() : fd.error().message});
-      if (fd && !first) first.emplace(place, std::move(*fd));
-    }
-    add(judge_port(attempts, port_));
-    return first;
+    return std::move(*places);
   }
 
-  // False when there is nothing behind it to talk to.
-  bool look_at_tls(const base::UniqueFd& connection) {
-    const std::string& name = what_.name.empty() ? host_ : what_.name;
-    const auto shown =
-        crypto::probe_tls(connection.get(), name, clock_.steady() + kHandshakeTimeout);
-    if (!shown) {
-      add(judge_handshake_failure(shown.error()));
-      return false;
+  const std::string& expected_name() const { return what_.name.empty() ? host_ : what_.name; }
+
+  // The places that accept a connection. For HTTPS, each connection has its handshake at once: one
+  // that waits or is closed without is, in the eyes of the node, a handshake that failed.
+  std::vector<Reached> reach(std::span<const Resolved> places) {
+    std::vector<Attempt> attempts;
+    std::vector<Reached> reached;
+    for (const Resolved& place : places) {
+      const auto fd = connect_to(place);
+      attempts.push_back({place.text, fd ? std::string() : fd.error().message});
+      if (!fd) continue;
+      Reached one{place.text, std::nullopt};
+      if (url_.scheme == "https") {
+        one.shown =
+            crypto::probe_tls(fd->get(), expected_name(), clock_.steady() + kHandshakeTimeout);
+      }
+      reached.push_back(std::move(one));
     }
+    add(judge_port(attempts, port_));
+    return reached;
+  }
+
+  // The first place as a whole, of the others whether they speak TLS. False when there is nothing
+  // behind the first to talk to.
+  bool look_at_tls(std::span<const Reached> reached) {
+    for (const Reached& one : reached) {
+      if (*one.shown) continue;
+      base::Error error = one.shown->error();
+      if (reached.size() > 1) error.message = "at " + one.address + ": " + error.message;
+      add(judge_handshake_failure(error));
+    }
+    const auto& shown = *reached.front().shown;
+    if (!shown) return false;
+    const std::string& name = expected_name();
     add(well("handshake", shown->version + ", " + shown->cipher));
     for (Finding& finding : judge_certificates(shown->chain, name, trust_, clock_.wall())) {
       add(std::move(finding));

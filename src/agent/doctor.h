@@ -45,7 +45,7 @@ struct Diagnosis {
 std::string proxy_for(const std::map<std::string, std::string>& environment,
                       std::string_view scheme, std::string_view host);
 
-// Makes some connections and reads at most 40 MiB; takes a minute and a half when everything times
+// Makes some connections and reads at most 40 MiB; takes three minutes when everything times
 // out, besides what `ask` takes. An error when the examination itself makes no sense: a URL that is
 // none, trust that cannot be read.
 base::Result<Diagnosis> examine(const Examination& what, const base::Clock& clock);

@@ -22,7 +22,7 @@ def require_root():
 
 
 class Namespace:
-    """One host of a test. `hosts` maps names to addresses for programs started in it."""
+    """One host of a test."""
 
     def __init__(self, name):
         self.name = name
@@ -31,9 +31,11 @@ class Namespace:
         self._etc = pathlib.Path("/etc/netns") / name
 
     def set_hosts(self, hosts):
-        """`ip netns exec` lays these files over /etc for what it starts."""
+        """Maps names to an address, or to several. `ip netns exec` lays these files over /etc for what it starts."""
         self._etc.mkdir(parents=True, exist_ok=True)
-        lines = ["127.0.0.1 localhost"] + [f"{address} {name}" for name, address in hosts.items()]
+        lines = ["127.0.0.1 localhost"] + [
+            f"{address} {name}" for name, several in hosts.items()
+            for address in ([several] if isinstance(several, str) else several)]
         (self._etc / "hosts").write_text("\n".join(lines) + "\n")
         (self._etc / "resolv.conf").write_text("")
 

@@ -1,6 +1,7 @@
 """`larder doctor` against nodes that are well, and against each way of being ill."""
 
 import json
+import os
 import socket
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from support.authority import Authority
 from support.issuer import Issuer
 from support.larder import PROGRAM, Node, larder, origin_table
+from support.network import Namespace, require_root
 from support.origin import Origin
 from support.ports import free_port
 from support.program import run
@@ -29,9 +31,9 @@ def served(folder, origin, authority):
     node.stop()
 
 
-def examined(*arguments, environment=None, code=None):
+def examined(*arguments, environment=None, code=None, namespace=None):
     """What the doctor found, as check -> finding of the last target."""
-    done = larder("doctor", *arguments, "--json", check=False, environment=environment)
+    done = larder("doctor", *arguments, "--json", check=False, environment=environment, namespace=namespace)
     assert done.stdout.startswith("{"), done.stderr
     found = json.loads(done.stdout)
     assert done.returncode == (0 if found["ok"] else 1)
@@ -64,6 +66,29 @@ def test_the_doctor_itself_is_no_client_that_failed(served, authority):
     before = served.metric(failures)
     remote(served, authority, code=0)
     assert served.metric(failures) == before
+
+
+def test_every_address_of_a_name_is_tried_and_none_is_left_in_the_middle(tmp_path, origin, authority):
+    require_root()
+    space = Namespace(f"doctor-{os.getpid()}")
+    try:
+        space.set_hosts({NAME: [f"127.0.0.{number}" for number in (1, 2, 3, 4)]})
+        port = free_port()
+        node = Node(tmp_path / "node", names=[NAME], namespace=space, http_listen=[f"127.0.0.3:{port}"],
+                    https_listen=[f"127.0.0.1:{port}", f"127.0.0.2:{port}"]).start()
+        try:
+            node.serve_https(authority)
+            found = examined(f"https://{NAME}:{port}", "--trust", authority.root, namespace=space)
+            assert wrong(found) == {"port"}
+            assert "open at 127.0.0.1; 127.0.0.2; 127.0.0.3, but not at 127.0.0.4" in found["port"]["text"]
+            assert node.metric("larder_tls_handshake_failures_total") == 0
+            printed = larder("doctor", f"https://{NAME}:{port}", "--trust", authority.root, check=False,
+                             namespace=space).stdout
+            assert "  wrong   handshake  at 127.0.0.3: " in printed and "  ok      handshake  TLSv1.3" in printed
+        finally:
+            node.stop()
+    finally:
+        space.remove()
 
 
 def test_the_same_over_http(served):
