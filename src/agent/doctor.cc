@@ -18,8 +18,8 @@
 #include "base/address.h"
 #include "base/unique_fd.h"
 #include "client/http_client.h"
-#include "client/revocation_look.h"
 #include "crypto/tls_probe.h"
+#include "crypto/verify.h"
 
 namespace larder::agent {
 
@@ -175,9 +175,12 @@ class Doctor {
       add(std::move(finding));
     }
     add(judge_inspection(shown->chain.front(), what_.expected));
-    for (Finding& finding :
-         examine_revocation(shown->chain, shown->staple, client::read_trusted(what_.trust),
-                            what_.ask, clock_.wall())) {
+    const auto path =
+        crypto::verify_chain_at_any_time(shown->chain.front(), std::span(shown->chain).subspan(1),
+                                         trust_, crypto::ChainPurpose::Server);
+    const std::vector<crypto::Certificate> nobody;
+    for (Finding& finding : examine_revocation(shown->chain, shown->staple, path ? *path : nobody,
+                                               what_.ask, clock_.wall())) {
       add(std::move(finding));
     }
     return true;

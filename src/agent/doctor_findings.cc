@@ -81,8 +81,8 @@ std::vector<Certificate> path_of(std::span<const Certificate> chain) {
 
 Finding judge_chain(std::span<const Certificate> chain, const crypto::TrustStore& trust) {
   // Dates have a finding of their own.
-  const base::Status status = crypto::verify_chain_at_any_time(chain.front(), chain.subspan(1),
-                                                               trust, crypto::ChainPurpose::Server);
+  const auto status = crypto::verify_chain_at_any_time(chain.front(), chain.subspan(1), trust,
+                                                       crypto::ChainPurpose::Server);
   if (status) return well("chain", "leads to a root that this client trusts");
   if (status.error().code != ErrorCode::NotFound) {
     return wrong("chain", status.error().message, "import a certificate with a sound chain");

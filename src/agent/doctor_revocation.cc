@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "agent/doctor_findings.h"
 #include "crypto/revocation.h"
 
@@ -43,6 +45,11 @@ const char* kind_text(PlaceAnswer::Kind kind) {
 bool is_useless_answer(ErrorCode code) {
   return code == ErrorCode::Unauthenticated || code == ErrorCode::FailedPrecondition ||
          code == ErrorCode::InvalidArgument || code == ErrorCode::ResourceExhausted;
+}
+
+bool names_places(const Certificate& certificate) {
+  const crypto::RevocationPlaces places = crypto::revocation_places(certificate);
+  return !places.responders.empty() || !places.lists.empty();
 }
 
 }  // namespace
@@ -108,31 +115,29 @@ Finding judge_place(const PlaceAnswer& answer, const Certificate& certificate) {
 }
 
 std::vector<Finding> examine_revocation(std::span<const Certificate> chain, std::string_view staple,
-                                        std::span<const Certificate> trusted,
+                                        std::span<const Certificate> path,
                                         const client::HttpExchange& exchange, base::WallTime now) {
+  constexpr const char* kCheck = "revocation";
   const Certificate& leaf = chain.front();
   std::vector<Finding> findings{
-      judge_staple(staple, leaf, client::issuer_of(leaf, chain, trusted), now)};
-  for (const Certificate& certificate : chain.first(std::min(chain.size(), kCertificatesLimit))) {
-    if (certificate.is_self_signed()) break;  // roots are taken back by taking trust away
-    const crypto::RevocationPlaces places = crypto::revocation_places(certificate);
-    if (places.responders.empty() && places.lists.empty()) {
-      if (certificate == leaf) {
-        findings.push_back(
-            skipped("revocation",
-                    "the certificate names no http address of an OCSP responder or of a revocation "
-                    "list: whether it is revoked can be asked nowhere"));
-      }
-      continue;
-    }
-    const Certificate* const issuer = client::issuer_of(certificate, chain, trusted);
-    if (issuer == nullptr) {
+      judge_staple(staple, leaf, client::issuer_of(leaf, path, chain), now)};
+  if (!names_places(leaf)) {
+    findings.push_back(
+        skipped(kCheck,
+                "the certificate names no http address of an OCSP responder or of a revocation "
+                "list: whether it is revoked can be asked nowhere"));
+  }
+  if (path.empty()) {
+    if (std::ranges::any_of(chain, names_places)) {
       findings.push_back(skipped(
-          "revocation", fmt::format("whether \"{}\" is revoked cannot be found out: its issuer's "
-                                    "certificate is neither sent nor trusted here",
-                                    certificate.subject())));
-      break;
+          kCheck, "responders and lists were not asked: the chain that names them is not trusted"));
     }
+    return findings;
+  }
+  for (const Certificate& certificate : path.first(std::min(path.size(), kCertificatesLimit))) {
+    if (certificate.is_self_signed()) break;  // roots are taken back by taking trust away
+    const Certificate* const issuer = client::issuer_of(certificate, path, {});
+    if (issuer == nullptr) break;
     for (const PlaceAnswer& answer : client::ask_every_place(certificate, *issuer, exchange, now)) {
       findings.push_back(judge_place(answer, certificate));
     }

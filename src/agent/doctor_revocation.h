@@ -20,11 +20,12 @@ Finding judge_staple(std::string_view staple, const crypto::Certificate& leaf,
 
 Finding judge_place(const client::PlaceAnswer& answer, const crypto::Certificate& certificate);
 
-// The leaf's staple, then each place of the leaf and of at most three more of the chain. `trusted`
-// are certificates that may have issued the chain's last.
+// The leaf's staple, then each place of the leaf and of at most three more of the path that was
+// verified, from the leaf to a trusted root; empty: there is none, and nobody is asked, because
+// anybody can have written the addresses. `chain` is as the server sent it.
 std::vector<Finding> examine_revocation(std::span<const crypto::Certificate> chain,
                                         std::string_view staple,
-                                        std::span<const crypto::Certificate> trusted,
+                                        std::span<const crypto::Certificate> path,
                                         const client::HttpExchange& exchange, base::WallTime now);
 
 }  // namespace larder::agent

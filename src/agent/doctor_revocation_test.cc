@@ -118,13 +118,15 @@ TEST(DoctorRevocation, EveryPlaceOfTheChainIsAskedAndNoneOfTheRoots) {
   };
   const std::map<std::string, std::string> lists{{"http://ca.test/root.crl", list(root, revoked)},
                                                  {"http://ca.test/issuing.crl", list(issuing, {})}};
+  int asked = 0;
   const client::HttpExchange ask =
       [&](const client::HttpRequest& request) -> base::Result<client::HttpResponse> {
+    ++asked;
     const auto found = lists.find(request.url);
     if (found == lists.end()) return base::fail(ErrorCode::Unavailable, "nobody is there");
     return client::HttpResponse{.status = 200, .fields = {}, .body = found->second};
   };
-  const auto findings = examine_revocation(chain, "", {}, ask, kNow);
+  const auto findings = examine_revocation(chain, "", chain, ask, kNow);
   ASSERT_EQ(findings.size(), 3U);
   EXPECT_EQ(findings[0].check, "staple");
   EXPECT_EQ(findings[1].verdict, Verdict::Ok) << findings[1].text;
@@ -132,10 +134,15 @@ TEST(DoctorRevocation, EveryPlaceOfTheChainIsAskedAndNoneOfTheRoots) {
   EXPECT_TRUE(says(findings[2], "\"CN=Issuing\" is revoked")) << findings[2].text;
   EXPECT_TRUE(findings[2].fix.contains("another issuing CA")) << findings[2].fix;
 
-  // Without the root, nobody can say who may speak about the intermediate.
-  const auto partial = examine_revocation(std::span(chain).first(2), "", {}, ask, kNow);
-  ASSERT_EQ(partial.size(), 3U);
-  EXPECT_EQ(partial[2].verdict, Verdict::Skipped) << partial[2].text;
+  // What the server sent besides is not believed.
+  const auto partial = examine_revocation(chain, "", std::span(chain).first(1), ask, kNow);
+  EXPECT_EQ(partial.size(), 1U);
+  asked = 0;
+  const auto untrusted = examine_revocation(chain, "", {}, ask, kNow);
+  ASSERT_EQ(untrusted.size(), 2U);
+  EXPECT_EQ(untrusted[1].verdict, Verdict::Skipped);
+  EXPECT_TRUE(says(untrusted[1], "were not asked: the chain")) << untrusted[1].text;
+  EXPECT_EQ(asked, 0);
 }
 
 TEST(DoctorRevocation, CertificateThatNamesNothingIsSaidToDoSo) {

@@ -172,10 +172,9 @@ void add_doctor_command(Command& root) {
   add_common_options(
       root.command("doctor",
                    "Behave as a client towards a node, and say what is wrong and what mends it. "
-                   "Exit code 1 when something is wrong. Responders and revocation lists that "
-                   "certificates "
-                   "name are asked as the node of the settings would, where --config names them or "
-                   "no URL is given.")
+                   "Exit code 1 when something is wrong. Responders and revocation lists that the "
+                   "certificates of a trusted chain name are asked as the node of the settings "
+                   "would, where --config names them or no URL is given.")
           .positional(
               "URL", options->url,
               "The node as clients call it; with a path, that is read. Without a URL: every "

@@ -102,9 +102,10 @@ Result<TrustStore> TrustStore::from_files(std::span<const std::string> paths) {
 
 namespace {
 
-Status verify_path(const Certificate& leaf, std::span<const Certificate> intermediates,
-                   const TrustStore& trust, ChainPurpose purpose,
-                   std::optional<base::WallTime> now) {
+Result<std::vector<Certificate>> verify_path(const Certificate& leaf,
+                                             std::span<const Certificate> intermediates,
+                                             const TrustStore& trust, ChainPurpose purpose,
+                                             std::optional<base::WallTime> now) {
   const BorrowedChain untrusted(sk_X509_new_null());
   const StoreContextHandle context(X509_STORE_CTX_new());
   if (!untrusted || !context) return fail_openssl(ErrorCode::Internal, "cannot verify");
@@ -127,13 +128,23 @@ Status verify_path(const Certificate& leaf, std::span<const Certificate> interme
   X509_VERIFY_PARAM_set_depth(rules, kDepthLimit);
   X509_VERIFY_PARAM_set_auth_level(rules, kSecurityLevel);
   if (X509_verify_cert(context.get()) != 1) return refusal(context.get());
-  return {};
+  std::vector<Certificate> path;
+  STACK_OF(X509)* const found = X509_STORE_CTX_get0_chain(context.get());
+  for (int i = 0; i < sk_X509_num(found); ++i) {
+    X509* const certificate = sk_X509_value(found, i);
+    X509_up_ref(certificate);
+    auto adopted = Certificate::adopt(CertificateHandle(certificate));
+    if (!adopted) return std::unexpected(adopted.error());
+    path.push_back(std::move(*adopted));
+  }
+  return path;
 }
 
 }  // namespace
 
-Status verify_chain_at_any_time(const Certificate& leaf, std::span<const Certificate> intermediates,
-                                const TrustStore& trust, ChainPurpose purpose) {
+Result<std::vector<Certificate>> verify_chain_at_any_time(
+    const Certificate& leaf, std::span<const Certificate> intermediates, const TrustStore& trust,
+    ChainPurpose purpose) {
   return verify_path(leaf, intermediates, trust, purpose, std::nullopt);
 }
 

@@ -42,9 +42,9 @@ base::Status verify_chain(const Certificate& leaf, std::span<const Certificate> 
                           std::span<const std::string> names, base::WallTime now);
 
 // The same without a look at the dates: for findings that tell one mistake from another, never to
-// decide whom to trust.
-base::Status verify_chain_at_any_time(const Certificate& leaf,
-                                      std::span<const Certificate> intermediates,
-                                      const TrustStore& trust, ChainPurpose purpose);
+// decide whom to trust. Returns the path that was found, from the leaf to the root.
+base::Result<std::vector<Certificate>> verify_chain_at_any_time(
+    const Certificate& leaf, std::span<const Certificate> intermediates, const TrustStore& trust,
+    ChainPurpose purpose);
 
 }  // namespace larder::crypto

@@ -343,6 +343,18 @@ def test_proxy_of_the_environment_is_not_the_way_of_a_nodes_requests(published, 
     assert all("was not asked for" in one[1] for one in findings(done, target, "revocation")), "no proxy opens what is not allowed"
 
 
+def test_places_of_a_chain_that_is_not_trusted_are_not_asked(published, issuer, tmp_path):
+    """Anybody can write addresses into certificates of his own."""
+    node, _ = published
+    target = f"https://127.0.0.1:{node.https_port}"
+    wait_until(lambda: json.loads(node.cli("cert", "list", "--json").stdout)["watch"]["revocation"])  # it asked
+    asked = len(issuer.web.requests())
+    done = node.cli("doctor", "--trust", Authority(tmp_path / "other", "Other").root, "--json", check=False)
+    assert [one[:2] for one in findings(done, target, "revocation")] == [
+        ("skipped", "responders and lists were not asked: the chain that names them is not trusted")]
+    assert len(issuer.web.requests()) == asked
+
+
 def test_staple_of_a_server_that_is_revoked_or_missing_where_it_is_demanded(tmp_path, authority, issuer):
     """Shown by nginx, which staples what it is told to."""
     key, request = tmp_path / "key.pem", tmp_path / "request.pem"
