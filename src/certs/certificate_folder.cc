@@ -154,9 +154,13 @@ Result<HeldKey> CertificateFolder::find_key_of(const std::vector<Certificate>& c
 
 Status CertificateFolder::store_imported(const std::string& key_name, const std::string& id,
                                          std::string_view chain_pem, base::WallTime now) const {
+  auto earlier = read_record(key_name, id);
+  // Nothing is written over one that cannot be read: it may say that the certificate is revoked.
+  if (!earlier && earlier.error().code != ErrorCode::NotFound) {
+    return std::unexpected(std::move(earlier).error());
+  }
   Record record{.certificate_id = id, .history = {}};
-  // A record that cannot be read is begun anew: the certificate itself is what counts.
-  if (auto earlier = read_record(key_name, id)) record = std::move(*earlier);
+  if (earlier) record = std::move(*earlier);
   record.add(Record::Event::Imported, now, record.history.empty() ? "" : "imported again");
   // The record first: a certificate is never without the time from which it is kept.
   LARDER_TRY(write_record(key_name, record));
@@ -193,7 +197,7 @@ Status CertificateFolder::settle_records(const ActiveFile& active) const {
   for (const std::string& key_name : *names) {
     for (const std::string& id : certificate_ids(key_name)) {
       auto record = read_record(key_name, id);
-      if (!record) continue;  // shown as damaged by the inventory
+      if (!record) continue;  // nothing is written over what cannot be read
       const bool is_active = active.serves(id);
       if (record->is_active() == is_active) continue;
       record->add(is_active ? Record::Event::Activated : Record::Event::Deactivated,

@@ -61,7 +61,7 @@ class CertificateFolder {
   // The key here that one of the certificates was made for; NotFound when there is none.
   base::Result<HeldKey> find_key_of(const std::vector<crypto::Certificate>& certificates) const;
 
-  // The record, then the chain.
+  // The record, then the chain. An error when there is a record that cannot be read.
   base::Status store_imported(const std::string& key_name, const std::string& id,
                               std::string_view chain_pem, base::WallTime now) const;
   base::Result<Record> read_record(std::string_view key_name, std::string_view id) const;

@@ -152,8 +152,10 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
       chain, key.key, *trust,
       {.names = settings_.connection_names, .beside = others.leaves, .partial = options.partial},
       now);
-  if (auto revoked = find_revoked(key.name, outcome.id)) {
-    outcome.report.checks.insert(outcome.report.checks.begin(), std::move(*revoked));
+  auto revoked = find_revoked(key.name, outcome.id);
+  if (!revoked) return std::unexpected(std::move(revoked).error());
+  if (*revoked) {
+    outcome.report.checks.insert(outcome.report.checks.begin(), std::move(**revoked));
   }
   outcome.disabled = active->disabled;
   if (options.dry_run || !outcome.report.passed()) return outcome;
@@ -183,10 +185,17 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
   return outcome;
 }
 
-std::optional<Check> CertificateStore::find_revoked(const std::string& key_name,
-                                                    const std::string& id) const {
+Result<std::optional<Check>> CertificateStore::find_revoked(const std::string& key_name,
+                                                            const std::string& id) const {
   const auto record = folder_.read_record(key_name, id);
-  if (!record) return std::nullopt;  // never seen before
+  if (!record && record.error().code == ErrorCode::NotFound) return std::nullopt;  // never seen
+  if (!record) {
+    base::Error error = record.error();
+    error.message +=
+        "; so it is not known whether this certificate is recorded as revoked. Restore the file, "
+        "or, when the CA says that the certificate is not revoked, move it away and import again";
+    return std::unexpected(std::move(error));
+  }
   const auto revoked =
       std::ranges::find(record->history, Record::Event::Revoked, &Record::Entry::event);
   if (revoked == record->history.end()) return std::nullopt;

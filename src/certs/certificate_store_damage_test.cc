@@ -61,6 +61,35 @@ TEST_F(Store, DamagedFilesAreNamedAndNothingElseIsLost) {
   EXPECT_SAYS(inventory.damaged.front(), id);
 }
 
+TEST_F(Store, WhatMayBeRevokedIsNotImportedWhileItsRecordCannotBeRead) {
+  const std::string signed_chain = chain(make_request());
+  const std::string id = open().import_certificate(signed_chain, {}, kNow)->id;
+  ASSERT_TRUE(open().retire(id, {.reason = "stolen", .revoked = true}, kNow));
+  const std::string path = settings_.folder + "/main/" + id + ".json";
+  const std::string record = base::read_file(path, 65536).value();
+  for (const std::string& damaged :
+       {record.substr(0, record.size() / 2), std::string(), std::string(R"({"format": 99})")}) {
+    ASSERT_TRUE(base::write_file_atomically(path, damaged, 0640));
+    for (const bool dry_run : {true, false}) {
+      const auto refused = open().import_certificate(signed_chain, {.dry_run = dry_run}, kNow);
+      ASSERT_FALSE(refused) << damaged;
+      EXPECT_SAYS(refused.error().message, path);
+      EXPECT_SAYS(refused.error().message, "move it away and import again");
+    }
+    EXPECT_EQ(base::read_file(path, 65536).value(), damaged) << "it is not written over";
+  }
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  EXPECT_FALSE(open().import_certificate(signed_chain, {}, kNow)) << "an error of the file system";
+  EXPECT_TRUE(open().load_active()->certificates.empty());
+  // The ways out that the message names.
+  std::filesystem::remove(path);
+  EXPECT_TRUE(open().import_certificate(signed_chain, {.dry_run = true}, kNow)->report.passed());
+  ASSERT_TRUE(base::write_file_atomically(path, record, 0640));
+  EXPECT_EQ(open().import_certificate(signed_chain, {}, kNow)->report.first_failure()->kind,
+            Check::Kind::Revoked);
+}
+
 TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
   make_request();
   ASSERT_TRUE(base::write_file_atomically(
