@@ -366,6 +366,10 @@ Status CertificateStore::retire(std::string_view id, const RetireOptions& option
   ActiveFile& active = change->active;
   // Put away in its record first: one that is only not served any more would be gone back to.
   auto record = folder_.read_record(facts->key_name, facts->id);
+  if (!record && record.error().code == ErrorCode::NotFound) {
+    record = Record{.certificate_id = facts->id, .history = {}};
+    record->add(Record::Event::Imported, now, "the record was missing and is begun anew");
+  }
   if (!record) return std::unexpected(record.error());
   const bool was_revoked = std::ranges::find(record->history, Record::Event::Revoked,
                                              &Record::Entry::event) != record->history.end();

@@ -126,7 +126,8 @@ class CertificateStore {
   base::Status enable(base::WallTime now);
   // Puts a certificate away, active or not, whatever is said to be the reason. `id` may be
   // shortened to 8 digits when that is clear. One that the CA has revoked is kept by the time of
-  // that instead of by its validity.
+  // that instead of by its validity. A record that is missing is begun anew; one that cannot be
+  // read is an error, and nothing changes.
   struct RetireOptions {
     std::string reason = {};
     bool revoked = false;

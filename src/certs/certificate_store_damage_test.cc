@@ -90,6 +90,19 @@ TEST_F(Store, WhatMayBeRevokedIsNotImportedWhileItsRecordCannotBeRead) {
             Check::Kind::Revoked);
 }
 
+TEST_F(Store, ACertificateWithoutARecordIsPutAwayToo) {
+  const std::string signed_chain = chain(make_request());
+  const std::string id = open().import_certificate(signed_chain, {}, kNow)->id;
+  std::filesystem::remove(settings_.folder + "/main/" + id + ".json");
+  const auto retired =
+      open().retire(id, {.reason = "stolen", .revoked = true}, kNow + std::chrono::seconds(1));
+  ASSERT_TRUE(retired) << retired.error().message;
+  EXPECT_TRUE(open().load_active()->certificates.empty());
+  EXPECT_EQ(open().show(id)->state, CertificateState::Retired);
+  EXPECT_FALSE(open().import_certificate(signed_chain, {}, kNow + kDay)->report.passed());
+  EXPECT_FALSE(open().rollback("", kNow + kDay));
+}
+
 TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
   make_request();
   ASSERT_TRUE(base::write_file_atomically(

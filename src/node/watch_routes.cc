@@ -41,33 +41,47 @@ std::vector<ShownCertificate> shown_certificates(const Node::Parts& parts) {
   return shown;
 }
 
-// False when there is none but that one to go on with. Not for the site's own, which is shown only
-// when there is no other.
-base::Result<bool> others_remain(const Node::Parts& parts, const std::string& id) {
+struct Standing {
+  bool is_chosen = false;      // by the administrator: it is not the site's own
+  bool others_remain = false;  // to go on with
+};
+
+// The site's own is shown only when there is no other.
+base::Result<Standing> standing_of(const Node::Parts& parts, const std::string& id) {
   const auto active = parts.certificates->load_active();
   if (!active) return std::unexpected(active.error());
   const base::WallTime now = parts.clock.wall();
-  return std::ranges::any_of(active->certificates, [&](const certs::ServingCertificate& each) {
-    return each.choice.certificate_id != id && each.chain.front().not_after() > now;
-  });
+  Standing standing;
+  for (const certs::ServingCertificate& each : active->certificates) {
+    if (each.choice.certificate_id == id) {
+      standing.is_chosen = true;
+    } else if (each.chain.front().not_after() > now) {
+      standing.others_remain = true;
+    }
+  }
+  // One that the next start could not serve is served until then.
+  for (const certs::ActiveState::Damage& each : active->damaged) {
+    if (each.choice.certificate_id == id) standing.is_chosen = true;
+  }
+  return standing;
 }
 
 base::Status withdraw(Node::Parts& parts, const std::string& id, const std::string& reason) {
   const base::WallTime now = parts.clock.wall();
-  const auto remain = others_remain(parts, id);
-  if (!remain) return std::unexpected(remain.error());
+  const auto standing = standing_of(parts, id);
+  if (!standing) return std::unexpected(standing.error());
   // First: without a certificate of the administrator's the site's own would be shown next.
-  if (!*remain) LARDER_TRY(parts.certificates->disable(reason, now));
-  const base::Status retired =
-      parts.certificates->retire(id, {.reason = reason, .revoked = true}, now);
-  // The site's own is not in the store.
-  if (!retired && retired.error().code != base::ErrorCode::NotFound) return retired;
+  if (!standing->others_remain) LARDER_TRY(parts.certificates->disable(reason, now));
+  if (standing->is_chosen) {
+    LARDER_TRY(parts.certificates->retire(id, {.reason = reason, .revoked = true}, now));
+  }
   LARDER_TRY(parts.reload_certificates());
   base::log_warning(
-      *remain ? "a revoked certificate is not served any more, the others are: import a new one "
-                "with larder cert import"
-              : "HTTPS is disabled, because the only certificate is revoked: import a new one with "
-                "larder cert import, then run larder cert enable",
+      standing->others_remain
+          ? "a revoked certificate is not served any more, the others are: import a new one "
+            "with larder cert import"
+          : "HTTPS is disabled, because the only certificate is revoked: import a new one with "
+            "larder cert import, then run larder cert enable",
       {{"certificate", id}, {"reason", reason}});
   return {};
 }

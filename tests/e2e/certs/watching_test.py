@@ -229,7 +229,8 @@ def test_revoked_by_list_disables_where_that_is_wanted(watched, authority, issue
     assert served_certificate(node.address, node.https_port, NAME) == fingerprint(good)
 
 
-def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, authority, issuer):
+@pytest.mark.parametrize("has_record", [True, False])
+def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, authority, issuer, has_record):
     node = watched(names=(NAME, OTHER), disable_when_revoked=True)
     chains = {}
     for name in (NAME, OTHER):
@@ -240,6 +241,8 @@ def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, author
     wait_until(lambda: [one["state"] for one in watch(node)["revocation"]] == ["good", "good"])
 
     issuer.record(chains[NAME], revoked="261101000000Z")
+    if not has_record:
+        (node.state / "certificates" / "node1" / f"{fingerprint(chains[NAME])}.json").unlink()
     look_again(node)
 
     def states():
