@@ -19,6 +19,7 @@ constexpr std::chrono::minutes kTick{1};
 constexpr std::chrono::hours kLookPause{24};
 constexpr std::chrono::hours kLookAgain{1};  // after one that did not succeed
 constexpr std::chrono::minutes kShortestLook{1};
+constexpr std::chrono::hours kLongestRepeat{1};  // while a responder repeats an answer near its end
 constexpr std::chrono::hours kRefusalsPause{24};  // between two alerts about them
 constexpr std::chrono::hours kRecently{1};
 // As sources of alerts.
@@ -87,6 +88,13 @@ std::string_view name(CertificateWatch::Revocation::State state) {
       return "unknown";
   }
   return "unknown";
+}
+
+base::WallTime next_staple_look(base::WallTime from, base::WallTime until, base::WallTime now) {
+  // One that is in its last quarter already will not be another at once.
+  const base::WallTime floor =
+      now + std::clamp<base::WallTime::duration>((until - now) / 4, kShortestLook, kLongestRepeat);
+  return std::max(until - (until - from) / 4, floor);
 }
 
 CertificateWatch::CertificateWatch(WatchSurroundings surroundings, const base::Clock& clock)
@@ -209,9 +217,7 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
       (*staples)[ids[i]] = {look.staple, std::chrono::system_clock::time_point(
                                              look.staple_until->time_since_epoch())};
       revocation.stapled_until = look.staple_until;
-      // The next one is there before this one ends.
-      const auto quarter = (*look.staple_until - look.staple_from) / 4;
-      next = std::min(next, std::max(*look.staple_until - quarter, now + kShortestLook));
+      next = std::min(next, next_staple_look(look.staple_from, *look.staple_until, now));
     }
     revocations.push_back(std::move(revocation));
   }
@@ -224,7 +230,8 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
     }
   }
   surroundings_.staples->set(std::move(staples));
-  // One that is shown no more is forgotten; one that is good again may be told again.
+  // Only one that is good again may be told again. One that is not shown now stays told: the site's
+  // own, for one, is not there yet when a node starts.
   alerts::Told told = surroundings_.notifier->told(kRevoked);
   std::erase_if(told, [&](const auto& each) {
     const auto found = std::ranges::find(revocations, each.first, &Revocation::id);

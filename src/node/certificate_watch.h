@@ -104,6 +104,11 @@ class CertificateWatch {
   client::StepWorker worker_;  // the last: it uses the rest
 };
 
+// When to ask for the successor of an OCSP answer that is valid from `from` to `until`: when a
+// quarter of its time is left, and after that less and less long until its end, from an hour to a
+// minute.
+base::WallTime next_staple_look(base::WallTime from, base::WallTime until, base::WallTime now);
+
 std::string_view name(CertificateWatch::Revocation::State state);  // "good"
 
 }  // namespace larder::node
