@@ -49,7 +49,7 @@ void Notifier::tell(std::string_view source, Told told, std::vector<News> news) 
     const std::lock_guard lock(mutex_);
     queue_.told.insert_or_assign(std::string(source), std::move(told));
     add(std::move(news));
-    save();
+    save_if_possible();
   }
   if (is_news) worker_.wake();
 }
@@ -59,7 +59,7 @@ void Notifier::tell(std::vector<News> news) {
   {
     const std::lock_guard lock(mutex_);
     add(std::move(news));
-    save();
+    save_if_possible();
   }
   worker_.wake();
 }
@@ -84,10 +84,21 @@ void Notifier::add(std::vector<News> news) {
 
 // Requires: mutex_.
 void Notifier::save() {
-  if (const base::Status saved = queue_.save(); !saved) {
-    base::log_error("what was told to the administrator cannot be kept",
+  const base::Status saved = queue_.save();
+  if (saved.has_value() == can_save_) return;
+  can_save_ = saved.has_value();
+  if (saved) {
+    base::log_info("what was told to the administrator is kept again");
+  } else {
+    base::log_error("what was told to the administrator cannot be kept, it is tried again",
                     {{"reason", saved.error().message}});
   }
+}
+
+// Requires: mutex_. Sources tell every few seconds: a file that cannot be written is left to the
+// step.
+void Notifier::save_if_possible() {
+  if (can_save_) save();
 }
 
 std::chrono::milliseconds Notifier::step(const client::HttpExchange& direct) {
@@ -121,7 +132,7 @@ bool Notifier::deliver(const Alert& alert, const WebhookSettings& webhook,
   const std::lock_guard lock(mutex_);
   if (answer && answer->status >= 200 && answer->status < 300) {
     queue_.delivered(alert.id);
-    save();
+    save_if_possible();
     return true;
   }
   const std::string reason =

@@ -50,6 +50,7 @@ class Notifier {
   // What tell was given last for that source.
   Told told(std::string_view source) const;
   // Tells the news and remembers `told` for the source; one write of the file, before it returns.
+  // While the file cannot be written, that is tried again each minute and with each piece of news.
   void tell(std::string_view source, Told told, std::vector<News> news);
   // News of which nothing is to be remembered.
   void tell(std::vector<News> news);
@@ -67,12 +68,14 @@ class Notifier {
                const client::HttpExchange& direct);
   void add(std::vector<News> news);
   void save();
+  void save_if_possible();
 
   const NotifierSurroundings surroundings_;
   const base::Clock& clock_;
 
   mutable std::mutex mutex_;  // guards what follows
   AlertQueue queue_;
+  bool can_save_ = true;
   std::uint64_t undelivered_ = 0;
 
   client::StepWorker worker_;  // the last: it uses the rest

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <filesystem>
 
 #include "base/testing.h"
 
@@ -88,6 +89,33 @@ TEST_F(NotifierTest, AReceiverThatRefusesIsAskedAgainAndAtLastGivenUp) {
   }
   notifier.stop();
   EXPECT_GE(notifier.facts().undelivered, 1U);
+}
+
+TEST_F(NotifierTest, AFileThatCannotBeWrittenIsLoggedOnceAndWrittenLater) {
+  NotifierSurroundings elsewhere = surroundings();
+  elsewhere.state_file = folder_.path() + "/later/alerts.json";
+  ::testing::internal::CaptureStderr();
+  {
+    Notifier notifier(std::move(elsewhere), clock_);
+    for (int i = 0; i < 5; ++i) notifier.tell("drive", {{"a", std::to_string(i)}}, {});
+    ASSERT_TRUE(std::filesystem::create_directory(folder_.path() + "/later"));
+    notifier.tell(news("by the way"));
+    // The step writes before it waits for the next one, and a stop lets it end.
+    notifier.start();
+    notifier.stop();
+    EXPECT_EQ(notifier.facts().waiting, 0U);
+  }
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const auto count = [&](const std::string& text) {
+    std::size_t found = 0;
+    for (auto at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("cannot be kept"), 1U) << log;
+  EXPECT_EQ(count("is kept again"), 1U) << log;
+  NotifierSurroundings again = surroundings();
+  again.state_file = folder_.path() + "/later/alerts.json";
+  EXPECT_EQ(Notifier(std::move(again), clock_).told("drive"), (Told{{"a", "4"}}));
 }
 
 TEST_F(NotifierTest, WithoutAReceiverNothingWaits) {
