@@ -72,13 +72,17 @@ void Notifier::add(std::vector<News> news) {
     std::string text = printable(std::move(each.text));
     base::log_warning("alert: " + text, {{"kind", each.kind}});
     if (!has_receiver) continue;
-    queue_.add({.id = base::make_uuid(now),
-                .at = now,
-                .kind = std::move(each.kind),
-                .text = std::move(text),
-                .about = std::move(each.about),
-                .attempts = 0,
-                .next_attempt = now});
+    const std::optional<Alert> dropped = queue_.add({.id = base::make_uuid(now),
+                                                     .at = now,
+                                                     .kind = std::move(each.kind),
+                                                     .text = std::move(text),
+                                                     .about = std::move(each.about),
+                                                     .attempts = 0,
+                                                     .next_attempt = now});
+    if (!dropped) continue;
+    ++undelivered_;
+    base::log_warning("an alert is given up undelivered: too many wait for the receiver",
+                      {{"id", dropped->id}, {"kind", dropped->kind}});
   }
 }
 

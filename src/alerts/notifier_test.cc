@@ -118,6 +118,16 @@ TEST_F(NotifierTest, AFileThatCannotBeWrittenIsLoggedOnceAndWrittenLater) {
   EXPECT_EQ(Notifier(std::move(again), clock_).told("drive"), (Told{{"a", "4"}}));
 }
 
+TEST_F(NotifierTest, AlertsThatAQueueHasNoRoomForAreCounted) {
+  Notifier notifier(surroundings(), clock_);
+  ::testing::internal::CaptureStderr();
+  for (std::size_t i = 0; i < AlertQueue::kLimit + 3; ++i) notifier.tell(news("is bad"));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(notifier.facts().waiting, AlertQueue::kLimit);
+  EXPECT_EQ(notifier.facts().undelivered, 3U);
+  EXPECT_NE(log.find("given up"), std::string::npos) << log;
+}
+
 TEST_F(NotifierTest, WithoutAReceiverNothingWaits) {
   url_.clear();
   Notifier notifier(surroundings(), clock_);

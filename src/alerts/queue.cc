@@ -118,15 +118,20 @@ Result<AlertQueue> AlertQueue::open(std::string path) {
   for (const Json& one : json->value("waiting", Json::array())) {
     auto alert = parse_alert(one, *format);
     if (!alert) return damaged(alert.error().message);
-    queue.add(std::move(*alert));
+    if (queue.add(std::move(*alert))) return damaged("more alerts wait than can");
   }
   queue.saved_ = *text;
   return queue;
 }
 
-void AlertQueue::add(Alert alert) {
-  if (waiting_.size() >= kLimit) waiting_.erase(waiting_.begin());
+std::optional<Alert> AlertQueue::add(Alert alert) {
+  std::optional<Alert> dropped;
+  if (waiting_.size() >= kLimit) {
+    dropped = std::move(waiting_.front());
+    waiting_.erase(waiting_.begin());
+  }
   waiting_.push_back(std::move(alert));
+  return dropped;
 }
 
 const Alert* AlertQueue::due(base::WallTime now) const {

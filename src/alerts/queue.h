@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +43,8 @@ class AlertQueue {
 
   std::map<std::string, Told, std::less<>> told;  // by source
 
-  // The oldest goes when there are too many.
-  void add(Alert alert);
+  // The oldest goes when there are too many, and is returned.
+  [[nodiscard]] std::optional<Alert> add(Alert alert);
   const std::vector<Alert>& waiting() const { return waiting_; }
   // The alert to deliver now; null when none is due.
   const Alert* due(base::WallTime now) const;

@@ -29,8 +29,8 @@ TEST(AlertQueue, SurvivesARestart) {
     auto queue = AlertQueue::open(path).value();
     queue.told["certificate-expiry"] = {{"ab", "14"}};
     queue.told["drive"] = {{"failing /mnt/a", ""}};
-    queue.add(alert("a"));
-    queue.add(alert("b"));
+    EXPECT_FALSE(queue.add(alert("a")));
+    EXPECT_FALSE(queue.add(alert("b")));
     ASSERT_TRUE(queue.failed("a", kNow));
     ASSERT_TRUE(queue.save());
   }
@@ -85,7 +85,7 @@ TEST(AlertQueue, TheOlderFormatIsUnderstood) {
 TEST(AlertQueue, AttemptsAndLengthAreBounded) {
   const base::TemporaryFolder folder;
   auto queue = AlertQueue::open(folder.path() + "/alerts.json").value();
-  queue.add(alert("a"));
+  EXPECT_FALSE(queue.add(alert("a")));
   unsigned attempts = 1;
   seconds whole{0};
   while (queue.failed("a", kNow)) {
@@ -95,7 +95,13 @@ TEST(AlertQueue, AttemptsAndLengthAreBounded) {
   EXPECT_EQ(attempts, AlertQueue::kAttemptsLimit);
   EXPECT_TRUE(queue.waiting().empty());
   EXPECT_GT(whole, std::chrono::hours(8)) << "a receiver may be down over night";
-  for (int i = 0; i < 100; ++i) queue.add(alert(std::to_string(i)));
+  for (int i = 0; i < 100; ++i) {
+    const auto dropped = queue.add(alert(std::to_string(i)));
+    ASSERT_EQ(dropped.has_value(), i >= 64);
+    if (dropped) {
+      EXPECT_EQ(dropped->id, std::to_string(i - 64));
+    }
+  }
   EXPECT_EQ(queue.waiting().size(), AlertQueue::kLimit);
   EXPECT_EQ(queue.waiting().back().id, "99");
 }
