@@ -98,6 +98,22 @@ base::Status Drive::discard(const std::string& reason) {
   return {};
 }
 
+namespace {
+
+base::Status write_trial(const std::string& path) {
+  const auto fd = open_at(path, O_RDWR | O_CREAT | O_TRUNC);
+  if (!fd) return std::unexpected(fd.error().to_error(path));
+  const std::array<std::uint8_t, kTrialSize> bytes{};
+  if (const auto written = write_at(fd->get(), bytes, 0); !written) {
+    return std::unexpected(written.error().to_error(path));
+  }
+  if (::fsync(fd->get()) != 0) return base::fail_errno("cannot sync " + path, errno);
+  if (::unlink(path.c_str()) != 0) return base::fail_errno("cannot remove " + path, errno);
+  return {};
+}
+
+}  // namespace
+
 base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secret, Index& index,
                                         std::uint32_t number) {
   number_ = number;
@@ -121,6 +137,12 @@ base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secr
       Journal::open(path_, identity_->drive, [&](const Record& record) { replay.apply(record); });
   if (!journal) return std::unexpected(std::move(journal).error());
   journal_ = std::move(*journal);
+  // One that failed before a restart is not well until a write says so. How much room there is,
+  // settle finds out.
+  if (base::Status taken = write_trial(path_ + "/trial");
+      !taken && taken.error().code != base::ErrorCode::ResourceExhausted) {
+    static_cast<void>(write_failed(std::move(taken).error()));
+  }
   return Loaded{.highest_generation = replay.highest_generation(),
                 .replaced = replay.take_replaced()};
 }
@@ -394,22 +416,6 @@ std::int64_t Drive::steady_now() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady().time_since_epoch())
       .count();
 }
-
-namespace {
-
-base::Status write_trial(const std::string& path) {
-  const auto fd = open_at(path, O_RDWR | O_CREAT | O_TRUNC);
-  if (!fd) return std::unexpected(fd.error().to_error(path));
-  const std::array<std::uint8_t, kTrialSize> bytes{};
-  if (const auto written = write_at(fd->get(), bytes, 0); !written) {
-    return std::unexpected(written.error().to_error(path));
-  }
-  if (::fsync(fd->get()) != 0) return base::fail_errno("cannot sync " + path, errno);
-  if (::unlink(path.c_str()) != 0) return base::fail_errno("cannot remove " + path, errno);
-  return {};
-}
-
-}  // namespace
 
 void Drive::try_again() {
   const std::int64_t due = try_again_at_;

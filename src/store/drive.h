@@ -64,7 +64,8 @@ class Drive {
   // The secret of the cache that the folder holds, if it holds one of our version.
   std::optional<std::array<std::uint8_t, 16>> secret() const;
   // Empties a folder of another version or secret, and puts what its journal says into the index,
-  // where this drive has `number`. Blocking.
+  // where this drive has `number`. Tries whether the drive takes a write: one that does not is
+  // failing from the start. Blocking.
   struct Loaded {
     std::uint64_t highest_generation = 0;
     std::vector<Removed> replaced{};  // by what another drive holds

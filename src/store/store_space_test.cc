@@ -382,6 +382,30 @@ TEST(StoreSpace, ABrokenDriveTakesNothingUntilATrialWriteSucceeds) {
   EXPECT_TRUE(put(*store, 3, 3 * kMiB));
 }
 
+TEST(StoreSpace, ADriveThatIsBrokenAtStartIsNotTakenForGood) {
+  const TemporaryFolder folder;
+  base::ManualClock clock(base::from_unix_seconds(1'800'000'000));
+  const auto open = [&] {
+    return Store::open({.drives = {{.path = folder.path(), .size = 64 * kMiB}},
+                        .background = false,
+                        .clock = &clock})
+        .value();
+  };
+  ASSERT_TRUE(put(*open(), 1, kMiB));
+  const fs::path in_the_way = fs::path(folder.path()) / "trial";
+  fs::create_directory(in_the_way);
+  const auto store = open();
+  const auto state = [&] { return store->drive_statistics().front().state; };
+  EXPECT_EQ(state(), DriveState::Failing) << "nothing was written since the start";
+  EXPECT_FALSE(store->drive_statistics().front().write_error.empty());
+  EXPECT_EQ(store->statistics().objects, 1U) << "what it holds is served";
+
+  fs::remove(in_the_way);
+  clock.advance(std::chrono::seconds(31));
+  store->maintain();
+  EXPECT_EQ(state(), DriveState::Good);
+}
+
 TEST(StoreSpace, ManyThreadsWriteReadAndEvictAtOnce) {
   const TemporaryFolder folder;
   base::configure_log({.level = base::LogLevel::Error});
