@@ -4,6 +4,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "certs/serving_set.h"
 #include "cli/command.h"
 
 namespace larder::cli {
@@ -140,7 +141,7 @@ nlohmann::json rows_of(nlohmann::json certificates) {
   return certificates;
 }
 
-std::string describe_missing(const certs::Inventory& inventory) {
+std::string describe_missing(const certs::Inventory& inventory, base::WallTime now) {
   bool is_missing = false;
   for (const certs::KeyFacts& key : inventory.keys) {
     for (const certs::CertificateFacts& each : key.certificates) {
@@ -149,9 +150,13 @@ std::string describe_missing(const certs::Inventory& inventory) {
     }
   }
   if (!is_missing || inventory.disabled) return {};
-  return "No certificate is active: unless the site's is in use, HTTPS connections end with an "
-         "alert. "
-         "`larder cert rollback` serves the one before, `larder cert import` a new one.";
+  const bool has_earlier = certs::choose_earlier(inventory, "", now) != nullptr;
+  return std::string(
+             "No certificate is active: unless the site's is in use, HTTPS connections end with an "
+             "alert. ") +
+         (has_earlier
+              ? "`larder cert rollback` serves the one before, `larder cert import` a new one."
+              : "`larder cert import` serves a new one.");
 }
 
 }  // namespace larder::cli

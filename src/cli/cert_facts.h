@@ -25,8 +25,8 @@ std::vector<std::pair<int, std::string>> check_exit_codes();
 // For the table that people read: the state says of what is served when no handshake proved it.
 nlohmann::json rows_of(nlohmann::json certificates);
 // The sentence that there are certificates and none is served, though nobody disabled HTTPS; else
-// empty.
-std::string describe_missing(const certs::Inventory& inventory);
+// empty. It says how to serve one again, by rollback only when there is one to go back to.
+std::string describe_missing(const certs::Inventory& inventory, base::WallTime now);
 
 // "in effect", "would be in effect", ...: the sentence after an import.
 std::string describe_import(const certs::ImportOutcome& outcome, bool dry_run);

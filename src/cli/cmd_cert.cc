@@ -163,8 +163,8 @@ void add_unusable(const certs::CertificateStore& store, certs::Inventory& invent
 }
 
 // Nobody should find out by a client.
-void print_missing(const certs::Inventory& inventory) {
-  if (const std::string text = describe_missing(inventory); !text.empty()) print_line(text);
+void print_missing(const certs::Inventory& inventory, base::WallTime now) {
+  if (const std::string text = describe_missing(inventory, now); !text.empty()) print_line(text);
 }
 
 int list(const CertOptions& options) {
@@ -201,7 +201,7 @@ int list(const CertOptions& options) {
   }
   for (const auto& renewal : facts["renewals"]) print_line(describe_renewal(renewal));
   if (inventory->disabled) print_line("HTTPS is disabled; `larder cert enable` serves it again.");
-  print_missing(*inventory);
+  print_missing(*inventory, clock.wall());
   for (const std::string& damaged : inventory->damaged)
     print_line("damaged: " + printable(damaged));
   print_watch(facts["watch"]);
@@ -273,7 +273,7 @@ int change(const CertOptions& options, const char* verb,
     print_json({{"done", verb}});
   } else {
     print_line(done);
-    if (const auto left = host->store.list()) print_missing(*left);
+    if (const auto left = host->store.list()) print_missing(*left, clock.wall());
   }
   return kOk;
 }

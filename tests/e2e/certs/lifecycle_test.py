@@ -110,7 +110,9 @@ def test_list_names_domain_issuer_dates_and_thumbprint(fresh, authority):
 
 
 def test_nobody_finds_out_by_a_client_that_the_last_certificate_was_retired(fresh, authority):
-    chain = authority.sign(fresh.request_certificate())
+    request = fresh.request_certificate()
+    earlier, chain = authority.sign(request), authority.sign(request)
+    fresh.import_certificate(earlier)
     fresh.import_certificate(chain)
     said = "No certificate is active"
     assert said not in fresh.cli("cert", "list").stdout
@@ -118,6 +120,11 @@ def test_nobody_finds_out_by_a_client_that_the_last_certificate_was_retired(fres
     assert said in fresh.cli("cert", "retire", thumbprint).stdout, "as consoles show it"
     listed = fresh.cli("cert", "list").stdout
     assert said in listed and "larder cert rollback" in listed
+    fresh.cli("cert", "retire", fingerprint(earlier))
+    listed = fresh.cli("cert", "list").stdout
+    assert said in listed and "larder cert import" in listed
+    assert "larder cert rollback" not in listed, "there is none to go back to"
+    assert fresh.cli("cert", "rollback", check=False).returncode != 0
     fresh.cli("cert", "disable")
     assert said not in fresh.cli("cert", "list").stdout, "that is said already"
 
