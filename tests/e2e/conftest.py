@@ -5,6 +5,7 @@ import pytest
 
 from support import secrets_used
 from support.authority import Authority
+from support.issuer import Issuer
 from support.larder import PROGRAM, Node, origin_table
 from support.origin import Origin
 
@@ -31,6 +32,14 @@ def program():
 def authority(tmp_path_factory):
     """A customer's certificate authority."""
     return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def issuer(tmp_path, authority):
+    """An authority that answers for revocation."""
+    made = Issuer(tmp_path / "issuer", authority)
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,5 @@
 import pytest
 
-from support.issuer import Issuer
-
-
-@pytest.fixture
-def issuer(tmp_path, authority):
-    """An authority that answers for revocation."""
-    made = Issuer(tmp_path / "issuer", authority)
-    yield made
-    made.stop()
-
 
 @pytest.fixture
 def running():

@@ -7,7 +7,6 @@ import socket
 import pytest
 
 from support.authority import Authority
-from support.issuer import Issuer
 from support.larder import PROGRAM, Node, larder, origin_table
 from support.network import Namespace, require_root
 from support.origin import Origin
@@ -260,13 +259,6 @@ def test_wrong_usage():
 def findings(done, target, *checks):
     found = {one["target"]: one for one in json.loads(done.stdout)["targets"]}[target]
     return [(one["verdict"], one["text"], one["fix"]) for one in found["checks"] if one["check"] in checks]
-
-
-@pytest.fixture
-def issuer(tmp_path, authority):
-    made = Issuer(tmp_path / "issuer", authority)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A drive that goes bad is told to somebody, once, and so is its recovery."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -117,12 +118,19 @@ def test_read_errors_and_damage_are_told(tmp_path, origin, make_node, receiver):
         assert len(alerts(node)) == 2
 
 
+@contextlib.contextmanager
+def tmpfs(path, options):
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=False)
+
+
 @needs_root
 def test_a_read_only_drive_is_told_at_each_change_over_restarts(tmp_path, origin, make_node, receiver):
-    path = tmp_path / "locked"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=100m", "tmpfs", path], check=True)
-    try:
+    with tmpfs(tmp_path / "locked", "ro,size=100m") as path:
         node = make_node((tmp_path / "good", "1GB"), (path / "larder", "64MiB"))
         [missing] = wait_for(receiver, "drive-missing")
         assert missing["drive"] == str(path / "larder") and "Read-only file system" in missing["text"]
@@ -135,16 +143,11 @@ def test_a_read_only_drive_is_told_at_each_change_over_restarts(tmp_path, origin
         told = wait_for(receiver, "drive-missing", "drive-recovered")
         assert told[1]["drive"] == missing["drive"] and alerts(node) == []
         node.stop()
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=False)
 
 
 @needs_root
 def test_a_full_file_system_is_told_and_when_there_is_room_again(tmp_path, origin, make_node, receiver):
-    path = tmp_path / "disk"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", path], check=True)
-    try:
+    with tmpfs(tmp_path / "disk", "size=128m") as path:
         node = make_node((path / "larder", "64MiB"))
         assert alerts(node) == []
         others = path / "others"
@@ -157,5 +160,3 @@ def test_a_full_file_system_is_told_and_when_there_is_room_again(tmp_path, origi
         others.unlink()
         wait_for(receiver, "drive-short", "drive-recovered")
         node.stop()
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=False)
