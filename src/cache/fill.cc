@@ -26,7 +26,7 @@ constexpr std::uint32_t kFirstRange = 4;
 constexpr std::uint64_t kWorthCutting = 256;
 // Fetches that waited for the disk go on when at most so many slices are left.
 constexpr std::size_t kResumeBelow = 8;
-// What came so lately answers those who asked at about the same time, fresh or not.
+// What is coming since so lately answers those who ask at about the same time, fresh or not.
 constexpr std::chrono::seconds kNewest{5};
 // A fetch that has brought nothing for so long is taken over when a reader waits for it.
 constexpr std::chrono::seconds kStalled{5};
@@ -61,16 +61,33 @@ void Fill::release(std::uint64_t id) {
   table_.forget_if_idle(*this);
 }
 
-bool Fill::takes_newcomers(base::WallTime now) const {
+std::uint64_t Fill::add_reader() {
+  const std::lock_guard lock(mutex_);
+  return readers_.add();
+}
+
+bool Fill::takes_newcomers(const store::Object* refused, base::WallTime now) const {
   const std::lock_guard lock(mutex_);
   // Purged or changed since it was asked for: who comes after that does not want it.
   if (is_outdated_ && is_outdated_()) return false;
   // Until the table has forgotten it: a failure, or an answer for one alone, is over for others.
   if (phase_ == Phase::Failed || phase_ == Phase::Unshared) return false;
-  if (!opens_ || phase_ != Phase::Open) return opens_;
-  if (object_->is_removed()) return false;
-  return now - response_.response_time < kNewest ||
+  if (phase_ != Phase::Open && phase_ != Phase::Streaming) return true;
+  if (object_ && object_->is_removed()) return false;
+  // RFC 9111 section 4: requests may share a response that each of them may be answered with. Who
+  // comes when all of it is here has not asked at the same time.
+  const bool is_arriving = phase_ == Phase::Streaming || is_arriving_locked();
+  if (is_arriving && now - response_.response_time < kNewest) return true;
+  return (refused == nullptr || object_.get() != refused) &&
          current_age(response_, now) < response_.freshness.lifetime;
+}
+
+// Whether bytes are still to come; none are from the moment that a reader can have the last one.
+bool Fill::is_arriving_locked() const {
+  return std::ranges::any_of(fetches_, [](const std::shared_ptr<Fetch>& fetch) {
+    if (fetch->is_over_ || fetch->next_ > fetch->last_) return false;
+    return fetch->next_ < fetch->last_ || !fetch->buffer_ || !fetch->buffer_->is_complete();
+  });
 }
 
 bool Fill::is_idle() const {
@@ -135,6 +152,17 @@ net::Task<base::Result<Fill::Phase>> Fill::opened(base::SteadyTime deadline) {
 std::shared_ptr<store::Object> Fill::object() const {
   const std::lock_guard lock(mutex_);
   return object_;
+}
+
+bool Fill::has(SliceRange slices) const {
+  const std::lock_guard lock(mutex_);
+  for (std::uint64_t index = slices.first; index <= slices.second; ++index) {
+    const auto number = static_cast<std::uint32_t>(index);
+    if (object_->has_slice(number)) continue;
+    const auto found = buffers_.find(number);
+    if (found == buffers_.end() || !found->second->is_complete()) return false;
+  }
+  return true;
 }
 
 bool Fill::is_seekable() const {

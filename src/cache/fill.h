@@ -68,7 +68,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
     Failed,    // error() says why
   };
 
-  // Somebody who needs the fill; made by FillTable::acquire. What no reader wants is not fetched.
+  // Somebody who needs the fill; made by a FillTable. What no reader wants is not fetched.
   class Reader {
    public:
     Reader(std::shared_ptr<Fill> fill, std::uint64_t id) : fill_(std::move(fill)), id_(id) {}
@@ -115,6 +115,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   net::Task<base::Result<Phase>> opened(base::SteadyTime deadline);
 
   std::shared_ptr<store::Object> object() const;
+  // Whether these slices have all come: they are stored, or in memory on their way to the drive.
+  bool has(SliceRange slices) const;
   // Whether slices far from what is arriving can be fetched by themselves, as far as is known.
   bool is_seekable() const;
   std::shared_ptr<PassQueue> pass() const;
@@ -139,6 +141,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   enum class Ranges { Unknown, Served, Ignored };  // what the origin does with Range
 
   // Called with mutex_ held.
+  bool is_arriving_locked() const;
   bool comes_soon_locked(std::uint32_t index) const;
   bool comes_locked(std::uint32_t index) const;
   bool is_had_locked(std::uint32_t index) const;
@@ -159,8 +162,10 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::optional<base::Result<std::shared_ptr<SliceBuffer>>> find_locked(FillReaders::Reader& reader,
                                                                         std::uint32_t index,
                                                                         std::uint64_t have);
-  // Whether who asks for the key now, without an object, can have what this fill brings.
-  bool takes_newcomers(base::WallTime now) const;
+  // Whether who asks for the key now, and may not use `refused` as it is, can have what this fill
+  // brings. It opens a generation.
+  bool takes_newcomers(const store::Object* refused, base::WallTime now) const;
+  std::uint64_t add_reader();
   void promise(std::uint64_t id);
   void release(std::uint64_t id);
   bool is_idle() const;

@@ -162,6 +162,7 @@ void Fill::Fetch::not_created(Opening opening, const http::ResponseHead& head, b
 // Before anybody finds the object in the store: who does joins this fill.
 void Fill::Fetch::announce(StoredResponse response, const std::shared_ptr<store::Object>& object,
                            bool whole) {
+  fill_->table_.record_object(*fill_, object);
   const std::lock_guard lock(fill_->mutex_);
   fill_->response_ = std::move(response);
   fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
@@ -187,6 +188,7 @@ void Fill::Fetch::created(bool is_stored) {
   }
   fill_->changed_.notify();
   fill_->table_.origin_.resume(id);
+  fill_->table_.forget_if_idle(*fill_);  // everybody may have left, and the origin too
 }
 
 bool Fill::Fetch::go_on(const http::ResponseHead& head) {

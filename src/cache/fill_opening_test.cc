@@ -68,13 +68,13 @@ TEST_F(FillOpening, WhoComesAfterAnAnswerThatIsNotSharedAsksAnew) {
 TEST_F(FillOpening, WhoFindsTheNewObjectJoinsTheFillThatMakesIt) {
   for (std::uint64_t number = 0; number < 300; ++number) {
     const store::Key key{9, number};
-    const Fill::Reader opener = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    const Fill::Reader opener = table.open(key, IdentityRule::Standard);
     ASSERT_TRUE(opener->open(request(), std::nullopt, judge));
     std::thread finder([&] {
       std::shared_ptr<store::Object> found;
       while (!found) found = store->find_open(key);
       const StoredResponse response;
-      const Fill::Reader joined = table.acquire(key, found, &response, IdentityRule::Standard);
+      const Fill::Reader joined = table.complete(key, found, response, IdentityRule::Standard);
       EXPECT_EQ(joined.operator->(), opener.operator->());
     });
     const std::shared_ptr<OriginSink> sink = origin.at(number).sink;
@@ -87,7 +87,7 @@ TEST_F(FillOpening, WhoFindsTheNewObjectJoinsTheFillThatMakesIt) {
 TEST_F(FillOpening, AStopDoesNotWaitForAStreamToBeStored) {
   for (const bool stopped : {false, true}) {
     const store::Key key{11, stopped ? 1U : 0U};
-    const Fill::Reader fill = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    const Fill::Reader fill = table.open(key, IdentityRule::Standard);
     ASSERT_TRUE(fill->open(request(), std::nullopt, judge_stream));
     const std::shared_ptr<OriginSink> sink = origin.at(stopped ? 1 : 0).sink;
     ASSERT_TRUE(sink->on_head(head_without_length()));
@@ -107,7 +107,7 @@ TEST_F(FillOpening, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
   const auto bytes = pattern(kSeed, 0, 4 * kSliceSize);
   for (std::uint64_t number = 0; number < 20; ++number) {
     const store::Key key{9, number};
-    const Fill::Reader opener = table.acquire(key, nullptr, nullptr, IdentityRule::Standard);
+    const Fill::Reader opener = table.open(key, IdentityRule::Standard);
     ASSERT_TRUE(opener->open(request(), std::nullopt, judge_stream));
     const std::shared_ptr<OriginSink> sink = origin.at(number).sink;
     ASSERT_TRUE(sink->on_head(head_without_length()));
@@ -117,7 +117,7 @@ TEST_F(FillOpening, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
       while (!found) found = store->find_open(key);
       if (found->has_slice(3)) return;
       const StoredResponse response;
-      const Fill::Reader joined = table.acquire(key, found, &response, IdentityRule::Standard);
+      const Fill::Reader joined = table.complete(key, found, response, IdentityRule::Standard);
       EXPECT_TRUE(joined.operator->() == opener.operator->() || found->has_slice(3));
     });
     sink->on_end({});

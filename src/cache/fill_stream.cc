@@ -59,6 +59,7 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
   store::Store& store = fill_->table_.store_;
   // Who finds it before its slices are written waits for them with this fill.
   const auto announce = [this](const std::shared_ptr<store::Object>& object) {
+    fill_->table_.record_object(*fill_, object);
     const std::lock_guard lock(fill_->mutex_);
     fill_->object_ = object;
   };
@@ -81,14 +82,15 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
 }
 
 void Fill::Fetch::settle_stream(bool is_stored) {
-  stream_->settle();
   {
     const std::lock_guard lock(fill_->mutex_);
     fill_->stream_stored_ = is_stored;
     --fill_->unsaved_;
   }
-  fill_->changed_.notify();
+  // First: whoever has read the end of it asks anew.
   fill_->table_.forget(*fill_);
+  stream_->settle();
+  fill_->changed_.notify();
 }
 
 }  // namespace larder::cache

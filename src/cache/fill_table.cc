@@ -26,35 +26,53 @@ FillTable::~FillTable() {
   memory_->close();
 }
 
-Fill::Reader FillTable::acquire(const store::Key& key, std::shared_ptr<store::Object> object,
-                                const StoredResponse* response, IdentityRule rule) {
+Fill::Reader FillTable::open(const store::Key& key, IdentityRule rule,
+                             const std::shared_ptr<store::Object>& refused) {
   std::shared_ptr<Fill> replaced;  // destroyed after the lock is released
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<Fill>& fill = fills_[key];
-  if (!fill || (object ? fill->object() != object : !fill->takes_newcomers(clock_.wall()))) {
+  std::shared_ptr<Fill>& fill = opening_[key];
+  if (!fill || !fill->takes_newcomers(refused.get(), clock_.wall())) {
     replaced = std::move(fill);
-    fill = std::make_shared<Fill>(*this, key, std::move(object), response, rule);
+    fill = std::make_shared<Fill>(*this, key, nullptr, nullptr, rule);
   }
-  const std::lock_guard fill_lock(fill->mutex_);
-  return Fill::Reader(fill, fill->readers_.add());
+  return Fill::Reader(fill, fill->add_reader());
+}
+
+Fill::Reader FillTable::complete(const store::Key& key, std::shared_ptr<store::Object> object,
+                                 const StoredResponse& response, IdentityRule rule) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Fill>& fill = completing_[object.get()];
+  if (!fill) fill = std::make_shared<Fill>(*this, key, std::move(object), &response, rule);
+  return Fill::Reader(fill, fill->add_reader());
+}
+
+void FillTable::record_object(Fill& fill, const std::shared_ptr<store::Object>& object) {
+  const std::lock_guard lock(mutex_);
+  completing_[object.get()] = fill.shared_from_this();
+}
+
+// What is forgotten is destroyed by the caller, after the lock is released.
+void FillTable::forget_locked(const Fill& fill, std::array<std::shared_ptr<Fill>, 2>& kept) {
+  const auto take = [&fill](auto& fills, const auto& key) -> std::shared_ptr<Fill> {
+    const auto found = fills.find(key);
+    if (found == fills.end() || found->second.get() != &fill) return nullptr;
+    std::shared_ptr<Fill> taken = std::move(found->second);
+    fills.erase(found);
+    return taken;
+  };
+  kept = {take(opening_, fill.key_), take(completing_, fill.object().get())};
 }
 
 void FillTable::forget(const Fill& fill) {
-  std::shared_ptr<Fill> kept;  // destroyed after the lock is released
+  std::array<std::shared_ptr<Fill>, 2> kept;
   const std::lock_guard lock(mutex_);
-  const auto found = fills_.find(fill.key_);
-  if (found == fills_.end() || found->second.get() != &fill) return;
-  kept = std::move(found->second);
-  fills_.erase(found);
+  forget_locked(fill, kept);
 }
 
 void FillTable::forget_if_idle(const Fill& fill) {
-  std::shared_ptr<Fill> kept;
+  std::array<std::shared_ptr<Fill>, 2> kept;
   const std::lock_guard lock(mutex_);
-  const auto found = fills_.find(fill.key_);
-  if (found == fills_.end() || found->second.get() != &fill || !fill.is_idle()) return;
-  kept = std::move(found->second);
-  fills_.erase(found);
+  if (fill.is_idle()) forget_locked(fill, kept);
 }
 
 void FillTable::record_change(const store::Key& key) {
@@ -85,7 +103,9 @@ void FillTable::remember_window(const std::string& host, std::uint64_t bytes) {
 
 std::size_t FillTable::size() const {
   const std::lock_guard lock(mutex_);
-  return fills_.size();
+  const auto without_object = std::ranges::count_if(
+      opening_, [](const auto& entry) { return entry.second->object() == nullptr; });
+  return completing_.size() + static_cast<std::size_t>(without_object);
 }
 
 }  // namespace larder::cache

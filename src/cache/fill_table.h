@@ -1,7 +1,8 @@
-// All running fills, by key, and what they share: memory, what is known of origins' paths, objects
-// that flip.
+// All running fills, by key and by generation, and what they share: memory, what is known of
+// origins' paths, objects that flip.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -34,11 +35,15 @@ class FillTable {
             std::uint64_t memory = kDefaultMemory);
   ~FillTable();
 
-  // A reader of that key's fill, which is made when there is none. `object` is the stored
-  // generation whose missing slices are wanted, or null to open a new one; a running fill of
-  // another generation is not joined but replaced. `response` is what is stored with the object.
-  Fill::Reader acquire(const store::Key& key, std::shared_ptr<store::Object> object,
-                       const StoredResponse* response, IdentityRule rule);
+  // A reader of the fill that opens a new generation of that key, which is made when there is none.
+  // `refused`: the generation that may not answer as it is, or null; a fill of it is joined only
+  // while its bytes still come and have begun lately, by those who ask at about the same time.
+  Fill::Reader open(const store::Key& key, IdentityRule rule,
+                    const std::shared_ptr<store::Object>& refused = nullptr);
+  // A reader of the fill that brings what that stored generation lacks, made when there is none.
+  // `response` is what is stored with it.
+  Fill::Reader complete(const store::Key& key, std::shared_ptr<store::Object> object,
+                        const StoredResponse& response, IdentityRule rule);
 
   // What has ended but is still being stored is given up: a long answer takes minutes, a stop must
   // not. Nothing that is begun afterwards is stored from a spool.
@@ -55,8 +60,11 @@ class FillTable {
   struct KeyHash {
     std::size_t operator()(const store::Key& key) const { return key.low; }
   };
+  // Before anybody finds that object in the store: who does joins the fill that makes it.
+  void record_object(Fill& fill, const std::shared_ptr<store::Object>& object);
   void forget(const Fill& fill);
   void forget_if_idle(const Fill& fill);
+  void forget_locked(const Fill& fill, std::array<std::shared_ptr<Fill>, 2>& kept);
   void record_change(const store::Key& key);
   bool is_flipping(const store::Key& key) const;
   std::uint64_t window_of(const std::string& host) const;
@@ -71,8 +79,11 @@ class FillTable {
       std::make_shared<SharedStream::Spools>(store_, disk_);
   FillStatistics statistics_;
   std::atomic<bool> drives_refuse_ = false;
-  mutable std::mutex mutex_;  // guards fills_
-  std::unordered_map<store::Key, std::shared_ptr<Fill>, KeyHash> fills_;
+  mutable std::mutex mutex_;  // guards what follows; taken before a fill's mutex
+  // Those that open a generation, the last one of each key.
+  std::unordered_map<store::Key, std::shared_ptr<Fill>, KeyHash> opening_;
+  // Those that have one, for as long as it is not all stored.
+  std::unordered_map<const store::Object*, std::shared_ptr<Fill>> completing_;
   mutable std::mutex known_mutex_;  // guards what follows; may be taken with a fill's mutex held
   FlipHistory flips_;
   std::unordered_map<std::string, std::uint64_t> windows_;  // by host, in bytes

@@ -204,19 +204,19 @@ TEST_F(FillTest, WithoutReadersAFetchEndsAfterItsSlice) {
 
 TEST_F(FillTest, FetchThatWaitsForMemoryIsEndedWhenNobodyNeedsItAnyMore) {
   FillTable small{origin, *store, *disk, clock, kSliceSize};
-  const Fill::Reader other = small.acquire({7, 7}, nullptr, nullptr, IdentityRule::Standard);
+  const Fill::Reader other = small.open({7, 7}, IdentityRule::Standard);
   ASSERT_TRUE(other->open(request(), std::nullopt, judge));
   ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
   await_object(other);
   send(0, 0, 1024);
-  std::optional<Fill::Reader> fill{small.acquire(kKey, nullptr, nullptr, IdentityRule::Standard)};
+  std::optional<Fill::Reader> fill{small.open(kKey, IdentityRule::Standard)};
   ASSERT_TRUE((*fill)->open(request(), std::nullopt, judge));
   ASSERT_TRUE(origin.at(1).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
   await_object(*fill);
   fill->ask(request(), {0, 1});
   const auto bytes = pattern(kSeed, 0, 1024);
   std::optional<Fill::Reader> second{
-      small.acquire(kKey, (*fill)->object(), nullptr, IdentityRule::Standard)};
+      small.complete(kKey, (*fill)->object(), {}, IdentityRule::Standard)};
   second->ask(request(), {0, 1});
   EXPECT_EQ(origin.at(1).sink->on_body(bytes), OriginSink::Next::Pause);
   fill.reset();

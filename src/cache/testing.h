@@ -112,6 +112,7 @@ inline Opening judge(const http::ResponseHead& head) {
   opening.metadata = "metadata";
   opening.response.fields = head.fields;
   opening.response.length = complete_length(head);
+  opening.response.response_time = base::SystemClock().wall();
   opening.response.generation = identify(head, IdentityRule::Standard, {});
   return opening;
 }
@@ -139,7 +140,7 @@ class FillTest : public ::testing::Test {
     made.serves_ranges = serves_ranges;
     return made;
   }
-  Fill::Reader reader() { return table.acquire(kKey, nullptr, nullptr, IdentityRule::Standard); }
+  Fill::Reader reader() { return table.open(kKey, IdentityRule::Standard); }
   // The generation is made on a disk thread.
   static void await_object(const Fill::Reader& fill) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);

@@ -22,6 +22,7 @@
 #include "node/policy.h"
 #include "node/recent_answers.h"
 #include "node/redirect_trails.h"
+#include "node/revalidations_under_way.h"
 #include "node/store_refusals.h"
 #include "node/stored_object.h"
 #include "server/access_log.h"
@@ -101,8 +102,8 @@ struct Delivery {
   Invalidations invalidations;
   cache::HitForMiss hit_for_miss;
   StoreRefusals store_refusals;
-  BodyMemory body_memory;          // of requests that are forwarded
-  std::atomic<int> background{0};  // objects that are revalidated while their stale form is served
+  BodyMemory body_memory;  // of requests that are forwarded
+  RevalidationsUnderWay revalidations;
 
   // The state of that loop, made at the first call. On that loop.
   std::shared_ptr<LoopState> loop_state(net::Loop& loop);

@@ -52,8 +52,11 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   }
   if (!selection.parts.empty()) {
     // Whether parts come by themselves, a fill under way knows better than the stored head.
-    if (!fill && !can_send_parts(*stored, selection, false)) fill.emplace(join_fill(work, *stored));
-    if (can_send_parts(*stored, selection, !fill || (*fill)->is_seekable())) {
+    if (!fill && !can_send_parts(*stored, selection, false)) {
+      fill.emplace(join_fill(work, *stored, {0, stored->object->length() - 1}));
+    }
+    const bool has_come = fill && !work.fetches;
+    if (has_come || can_send_parts(*stored, selection, !fill || (*fill)->is_seekable())) {
       co_return co_await deliver_parts(work, std::move(stored), selection, std::move(fill));
     }
     selection = {200, 0, stored->object->length()};  // it is on its way
@@ -67,7 +70,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   const bool has_body = head.method == http::Method::Get && selection.length > 0;
   const http::ByteRange range{selection.first, selection.first + selection.length - 1};
   if (has_body && !fill && !stored->object->has_range(range.first, range.length())) {
-    fill.emplace(join_fill(work, *stored));
+    fill.emplace(join_fill(work, *stored, range));
   }
   if (has_body && fill) {
     if (const auto instead = co_await await_first(work, *stored, *fill, range)) co_return *instead;
@@ -104,7 +107,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver_parts(
   std::optional<std::size_t> first_missing;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (stored->object->has_range(parts[i].first, parts[i].length())) continue;
-    fills[i].emplace(fill ? std::move(*fill) : join_fill(work, *stored));
+    fills[i].emplace(fill ? std::move(*fill) : join_fill(work, *stored, parts[i]));
     fill.reset();
     if (first_missing) {
       fills[i]->ask(shared_request(work, stored.get()), slices_of(parts[i]));
@@ -145,12 +148,16 @@ net::Task<RequestPath::Answered> RequestPath::deliver_parts(
   co_return Answered::Yes;
 }
 
-cache::Fill::Reader RequestPath::join_fill(Work& work, const StoredObject& stored) {
+cache::Fill::Reader RequestPath::join_fill(Work& work, const StoredObject& stored,
+                                           http::ByteRange range) {
+  cache::Fill::Reader fill = delivery_.fills.complete(work.target.key, stored.object,
+                                                      stored.response, work.target.policy.identity);
+  if (fill->has(slices_of(range))) return fill;
+  work.fetches = true;
   if (work.status.forwarded == cache::Forwarded::No)
     work.status.forwarded = cache::Forwarded::Partial;
   work.exchange.outcome.cache = "miss";
-  return delivery_.fills.acquire(work.target.key, stored.object, &stored.response,
-                                 work.target.policy.identity);
+  return fill;
 }
 
 net::Task<std::optional<RequestPath::Answered>> RequestPath::await_first(Work& work,
@@ -194,8 +201,9 @@ net::Task<bool> RequestPath::deliver_range(Work& work, const StoredObject& store
   while (at < end) {
     const bool is_stored = stored.object->has_slice(static_cast<std::uint32_t>(at / kSliceSize));
     if (!is_stored && !fill) {
-      fill.emplace(delivery_.fills.acquire(work.target.key, stored.object, &stored.response,
-                                           work.target.policy.identity));
+      work.fetches = true;
+      fill.emplace(delivery_.fills.complete(work.target.key, stored.object, stored.response,
+                                            work.target.policy.identity));
       fill->ask(shared_request(work, &stored), slices_of({at, range.last}));
       fill->promise();
     }
@@ -264,7 +272,8 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
     out.memory = {reinterpret_cast<const char*>(buffer->bytes.get()) + (at - start), count};
     out.owner = buffer;
     if (!co_await work.exchange.send(std::move(out))) co_return false;
-    work.exchange.outcome.body_from_origin += count;
+    (work.fetches ? work.exchange.outcome.body_from_origin
+                  : work.exchange.outcome.body_from_store) += count;
     at += count;
     if (!work.pace.sent(count, std::chrono::steady_clock::now()) && at < end) {
       base::log_warning("an answer was cut",

@@ -220,6 +220,7 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   work.status = {};
   work.must_validate = false;
   work.filled_now = false;
+  work.fetches = false;
   work.exchange.outcome.cache = "-";
   base::Result<std::shared_ptr<const StoredObject>> found = co_await look_up(work);
   if (!found) {
@@ -287,8 +288,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     co_return Answered::Yes;
   }
   work.exchange.outcome.cache = "miss";
-  cache::Fill::Reader fill =
-      delivery_.fills.acquire(work.target.key, nullptr, nullptr, work.target.policy.identity);
+  cache::Fill::Reader fill = delivery_.fills.open(work.target.key, work.target.policy.identity,
+                                                  stale ? stale->object : nullptr);
   // What somebody else's fill brought between the look-up and here is not fetched once more.
   if (work.status.forwarded == cache::Forwarded::UriMiss && work.attempt == 0 &&
       delivery_.store.contains(work.target.key)) {
@@ -334,6 +335,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         co_return Answered::Yes;
       }
       work.filled_now = true;
+      work.fetches = true;
       co_return co_await deliver(work, std::move(stored), std::move(fill));
     }
     case cache::Fill::Phase::Streaming: {

@@ -61,8 +61,11 @@ class RequestPath final : public server::Handler {
     cache::CacheStatus status;
     DeliveryPace pace;
     bool head_sent = false;
-    bool filled_now =
-        false;  // the object came for this request: its bytes are no hits, wherever they are read
+    // The object came for this request: its bytes are no hits, wherever they are read.
+    bool filled_now = false;
+    // Bytes are fetched for this request. Otherwise what a fill has in memory came before: a hit
+    // that is still being stored.
+    bool fetches = false;
   };
 
   enum class Answered {
@@ -87,7 +90,7 @@ class RequestPath final : public server::Handler {
   net::Task<Answered> deliver_parts(Work& work, std::shared_ptr<const StoredObject> stored,
                                     const Selection& selection,
                                     std::optional<cache::Fill::Reader> fill);
-  cache::Fill::Reader join_fill(Work& work, const StoredObject& stored);
+  cache::Fill::Reader join_fill(Work& work, const StoredObject& stored, http::ByteRange range);
   // Asks for the bytes and waits for the first of them: nothing may be promised before. What was
   // answered instead, when they cannot be had.
   net::Task<std::optional<Answered>> await_first(Work& work, const StoredObject& stored,

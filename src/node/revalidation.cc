@@ -21,7 +21,7 @@ bool same_names(const std::vector<cache::NominatedField>& a,
 
 net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
   cache::Fill::Reader fill =
-      delivery.fills.acquire(work.key, nullptr, nullptr, work.facts.policy.identity);
+      delivery.fills.open(work.key, work.facts.policy.identity, work.stale->object);
   const base::WallTime sent = work.facts.sent;
   const cache::StorePolicy policy = work.facts.policy;
   for (const http::ResponseField& field : cache::validation_fields(work.stale->response)) {
@@ -44,7 +44,7 @@ net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
       fill->drop_pass();
     }
   }
-  --delivery.background;
+  delivery.revalidations.end(work.key);
 }
 
 }  // namespace
@@ -130,10 +130,7 @@ net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
 
 void revalidate_in_background(Delivery& delivery, BackgroundWork work) {
   work.facts.request.method = http::Method::Get;  // also behind a HEAD
-  if (++delivery.background > kMostBackground) {
-    --delivery.background;
-    return;
-  }
+  if (!delivery.revalidations.begin(work.key)) return;
   net::Loop::current().spawn(revalidate(delivery, std::move(work)));
 }
 

@@ -48,7 +48,7 @@ net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
     bool write_back);
 
 // Asks the origin about a stale object that was just served (RFC 5861 section 3), once per object
-// at a time and kMostBackground of the node: one conditional request, for the first slice only
+// at a time (RevalidationsUnderWay): one conditional request, for the first slice only
 // where parts can be combined. Everything is copied; nobody waits for it.
 struct BackgroundWork {
   store::Key key;
@@ -56,7 +56,6 @@ struct BackgroundWork {
   cache::OriginRequest request;  // of the client, without conditions
   OpeningFacts facts;
 };
-inline constexpr int kMostBackground = 64;
 void revalidate_in_background(Delivery& delivery, BackgroundWork work);
 
 }  // namespace larder::node

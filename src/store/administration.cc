@@ -23,6 +23,12 @@ constexpr std::uint32_t kMostRead = 2'000;       // names for one page
 
 base::Result<std::string> Store::Parts::read_name(Drive& drive, const Entry& entry) {
   if (settings.name_of == nullptr) return "";
+  if (!entry.is_recorded) {
+    // On its way to the drive: there is nothing to be read yet.
+    const auto object = index.find_open(entry.key);
+    if (object && object->id() == entry.id) return std::string(name_in(*object->metadata()));
+    return fail(base::ErrorCode::Unavailable, "the object is not written yet");
+  }
   const auto fd = drive.open_to_read(entry.id, entry.location());
   if (!fd) return std::unexpected(fd.error());
   const auto slot = read_slots({.key = entry.key,
@@ -34,12 +40,11 @@ base::Result<std::string> Store::Parts::read_name(Drive& drive, const Entry& ent
   return std::string(name_in(slot->metadata));
 }
 
-void Store::Parts::set_pinned(const Entry& entry, bool is_pinned) {
-  Drive& drive = *drives[entry.drive];
+void Store::Parts::set_pinned(Drive& drive, const Key& key, std::uint64_t id, bool is_pinned) {
   const std::shared_lock gate(drive.compaction_gate());
-  if (!index.set_pinned(entry.key, entry.id, is_pinned)) return;
-  const auto appended = drive.journal().append(
-      {.type = RecordType::Pin, .generation = entry.id, .is_pinned = is_pinned});
+  if (!index.set_pinned(key, id, is_pinned)) return;
+  const auto appended =
+      drive.journal().append({.type = RecordType::Pin, .generation = id, .is_pinned = is_pinned});
   if (!appended) static_cast<void>(drive.write_failed(appended.error()));
 }
 
@@ -89,7 +94,8 @@ std::optional<Entry> entry_of(const Index& index, const Key& key) {
 base::Status Store::pin(const PinOrder& order, const std::vector<Key>& keys) {
   LARDER_TRY(parts_->orders->pin(order));
   for (const Key& key : keys) {
-    if (const auto entry = entry_of(parts_->index, key)) parts_->set_pinned(*entry, true);
+    const auto entry = entry_of(parts_->index, key);
+    if (entry) parts_->set_pinned(*parts_->drives[entry->drive], key, entry->id, true);
   }
   parts_->keeper.want_walk();
   return {};

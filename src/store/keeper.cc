@@ -145,7 +145,10 @@ bool Keeper::judge(const Entry& entry, bool needs_name, std::uint64_t purged_bel
     const auto name = parts_.read_name(*parts_.drives[entry.drive], entry);
     if (name) {
       is_purged = parts_.orders->is_purged(*name, entry.id);
-      if (!is_purged) parts_.set_pinned(entry, parts_.orders->is_pinned(*name));
+      if (!is_purged) {
+        parts_.set_pinned(*parts_.drives[entry.drive], entry.key, entry.id,
+                          parts_.orders->is_pinned(*name));
+      }
     } else if (name.error().code == base::ErrorCode::NotFound ||
                name.error().code == base::ErrorCode::DataLoss) {
       is_purged = entry.id < purged_below;  // nobody can read it any more

@@ -227,6 +227,11 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
     met_full = told.code == ErrorCode::ResourceExhausted;
     return std::unexpected(std::move(told));
   }
+  // An order that came while it was being made: the walk after the order looks at what is recorded.
+  if (is_packed) {
+    set_pinned(drive, generation.key, generation.id,
+               orders->is_pinned(name_in(*object.metadata())));
+  }
   state.verified.set(slice);
   state.stored.set(slice);
   drive.wrote(bytes.size());

@@ -189,6 +189,19 @@ TEST(StorePin, KeepsOldAndNewObjectsWhateverComes) {
   EXPECT_LT(store->statistics().pinned, kMiB);
 }
 
+TEST(StorePin, ReachesWhatIsNotWrittenYet) {
+  const TemporaryFolder folder;
+  const std::unique_ptr<Store> store = open_named(folder.path());
+  const auto object = store->create(key_of(1), base::as_bytes("a/1"), 3000, "one");
+  ASSERT_TRUE(object);
+  EXPECT_EQ(names(*store), std::set<std::string>{"a/1"});
+  ASSERT_TRUE(store->pin({.text = "a/", .is_prefix = true}));
+  store->maintain();
+  ASSERT_TRUE(write_pattern(*store, **object, 0, 1));
+  EXPECT_TRUE(store->list({}).items.at(0).is_pinned);
+  EXPECT_GT(store->statistics().pinned, 0U);
+}
+
 TEST(StorePin, OfTheWholeDriveEndsInAnError) {
   const TemporaryFolder folder;
   auto store = open_named(folder.path(), 16 * kMiB);

@@ -104,7 +104,7 @@ struct Store::Parts {
   }
   // The name of what may be no more. NotFound and DataLoss: it can never be read again.
   base::Result<std::string> read_name(Drive& drive, const Entry& entry);
-  void set_pinned(const Entry& entry, bool is_pinned);
+  void set_pinned(Drive& drive, const Key& key, std::uint64_t id, bool is_pinned);
   bool is_purged(const Object& object) const;
   void drop_purged_objects();
 

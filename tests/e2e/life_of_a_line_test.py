@@ -92,6 +92,7 @@ def test_life_of_a_line(world, authority, tmp_path):
     assert apt.Apt(tmp_path / "apt-http", f"http://{NODE1}:{node.http_port}", namespace=space).download() == package
 
     # Killed and started again, the node answers from what it has.
+    node.wait_until_stored()
     asked = len(world.origin.requests())
     node.kill()
     node.start()

@@ -10,6 +10,7 @@ from support import secrets_used
 from support.curl import curl
 from support.ports import free_port
 from support.program import ROOT, Program, run
+from support.wait import wait_until
 
 PROGRAM = pathlib.Path(os.environ.get("LARDER", ROOT / "build/release/larder"))
 
@@ -94,6 +95,10 @@ class Node:
         found = re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+]+)$",
                            self.admin("/metrics").body.decode(), re.M)
         return sum(map(float, found)) if found else None
+
+    def wait_until_stored(self):
+        """Until all that has come is on the drives: hits before that may come from memory."""
+        wait_until(lambda: self.metric("larder_fills_running") == 0, what="all that came is stored")
 
     @property
     def http(self):

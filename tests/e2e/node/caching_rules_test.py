@@ -397,6 +397,7 @@ def test_explain_says_what_would_be_done_and_why(rules_node, rules_origin, scrip
     before = steps(rules_node, url)
     assert before["stored"] == "nothing" and "because of: not stored" in before["decision"]
     rules_node.get("/why", "-H", "Foo: 1")
+    rules_node.wait_until_stored()
     fresh = steps(rules_node, url, "--header", "Foo: 1", "--header", "Range: bytes=2-4")
     assert fresh["target"] == "the origin is packages.test, named by Host"
     assert "[[origin]] packages" in fresh["origin"] and rules_origin.url in fresh["origin"]

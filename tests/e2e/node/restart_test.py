@@ -9,6 +9,7 @@ def test_hits_survive(node, origin, how):
     for path in (f"/small-{how}.bin", f"/big-{how}.bin"):
         node.get(path)
         assert node.get(path).is_hit
+    node.wait_until_stored()
     asked = len(origin.requests())
 
     getattr(node, how)()

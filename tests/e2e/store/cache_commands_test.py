@@ -37,6 +37,7 @@ def store(node, origin, *names, size=5000, host="packages.test"):
         origin.write(name, size)
         node.get("/" + name, host=host)
         assert node.get("/" + name, host=host).is_hit
+    node.wait_until_stored()
 
 
 def test_stat_and_list_show_what_is_stored(cache, origin):
@@ -141,9 +142,7 @@ def test_mistakes_are_told(cache):
 def test_pins_are_kept_and_listed(cache, origin):
     store(cache, origin, "keep/1.bin")
     cache.cli("cache", "pin", "--prefix", "http://packages.test/keep/")
-    deadline = time.monotonic() + 10
-    while stat(cache)["pinned"] == 0:
-        assert time.monotonic() < deadline, "the background has not found what is pinned"
+    wait_until(lambda: stat(cache)["pinned"] > 0, what="the background has found what is pinned")
     assert "http://packages.test/keep/" in cache.cli("cache", "pins").stdout
     cache.kill()
     cache.start()

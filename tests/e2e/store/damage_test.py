@@ -22,6 +22,7 @@ def filled(tmp_path, origin):
     for path in data:
         node.get(path)
         assert node.get(path).is_hit
+    node.wait_until_stored()
     node.kill()
     yield node, data
     node.stop()

@@ -60,7 +60,7 @@ def test_a_drive_that_takes_no_writes_is_told_once_and_when_it_takes_them_again(
         node = make_node((bad.path, "1GB"))
         kept = origin.write("alerts/kept.bin", 2 * MIB)
         node.get("/alerts/kept.bin")
-        wait_until(lambda: node.get("/alerts/kept.bin").is_hit)
+        node.wait_until_stored()
         assert alerts(node) == []
 
         bad.fail("write")
@@ -88,6 +88,7 @@ def test_a_drive_that_takes_no_writes_is_told_once_and_when_it_takes_them_again(
         assert told[1]["drive"] == str(bad.path) and alerts(node) == []
         assert node.metric("larder_drive_failing") == 0
         wait_until(lambda: node.get("/alerts/newer.bin").is_hit)
+        node.wait_until_stored()
         log = node.program.log.read_text()
         assert log.count("alert: drive") == 2 and "a drive takes writes again" in log
 
@@ -99,7 +100,8 @@ def test_read_errors_and_damage_are_told(tmp_path, origin, make_node, receiver):
         data = {f"/alerts/{name}.bin": origin.write(f"alerts/{name}.bin", 2 * MIB) for name in ("read", "flipped")}
         for path in data:
             node.get(path)
-            wait_until(lambda path=path: node.get(path).is_hit)
+        node.wait_until_stored()
+        assert all(node.get(path).is_hit for path in data)
         node.kill()
         for file in (tmp_path / "bad/backing/objects").rglob("*"):
             content = file.read_bytes() if file.is_file() else b""

@@ -62,6 +62,7 @@ def test_a_size_that_the_disk_has_not_evicts_as_if_the_drive_were_smaller(tmp_pa
             for what in ("new", "again"):
                 answer = node.get(f"/full/{i}.bin")
                 assert answer.status == 200 and answer.body == expected, answer
+            node.wait_until_stored()
             wait_until(lambda path=f"/full/{i}.bin": node.get(path).is_hit)
             answer = node.get("/full/kept.bin")
             assert answer.is_hit and answer.body == kept, (i, stat(node))
@@ -152,7 +153,8 @@ def test_what_others_take_on_the_disk_is_given_up_and_comes_back(tmp_path, origi
         for i in range(5):
             origin.write(f"others/{i}.bin", 6 * MIB)
             node.get(f"/others/{i}.bin")
-            wait_until(lambda path=f"/others/{i}.bin": node.get(path).is_hit)
+            node.wait_until_stored()
+            assert node.get(f"/others/{i}.bin").is_hit
         others = small_disk / "others"
         free = os.statvfs(small_disk)
         with open(others, "wb") as file:
@@ -180,7 +182,8 @@ def test_a_drive_with_io_errors_costs_nothing_but_its_bytes(tmp_path, origin):
                     for i, size in enumerate((5000, 2 * MIB + 77, 100_000, 3 * MIB))}
             for path, expected in data.items():
                 assert node.get(path).body == expected
-            wait_until(lambda: all(node.get(path).is_hit for path in data))
+            node.wait_until_stored()
+            assert all(node.get(path).is_hit for path in data)
 
             bad.fail("write")
             for name in ("io/new1.bin", "io/new2.bin"):
@@ -212,6 +215,7 @@ def test_a_missing_drive_is_left_out_and_comes_back(tmp_path, origin):
         data = {f"/many/{i}.bin": origin.write(f"many/{i}.bin", 2 * MIB) for i in range(8)}
         for path in data:
             node.get(path)
+        node.wait_until_stored()
         assert all(node.get(path).is_hit for path in data)
         node.kill()
         one.rename(tmp_path / "away")

@@ -55,6 +55,7 @@ def test_what_was_hit_is_spared_after_a_restart_as_well(tmp_path, origin, end):
         assert node.get(path).status == 200
         for keeper, expected in keepers.items():
             assert not wrong(node.get(keeper), expected)
+    node.wait_until_stored()
     assert node.metric("larder_cache_evicted_bytes_total") == 0
     if end == "kill":
         wait_until_hits_are_recorded(node)
@@ -121,6 +122,7 @@ def test_nothing_wrong_is_served_and_hits_are_kept(tmp_path, origin):
         for path in keepers:
             node.get(path)
             assert node.get(path).is_hit, path
+        node.wait_until_stored()
         wait_until_hits_are_recorded(node)
         stop = threading.Event()
         workers = [threading.Thread(target=work.run, args=(seed + kill * 10 + i, stop)) for i in range(4)]
