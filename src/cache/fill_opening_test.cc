@@ -84,6 +84,31 @@ TEST_F(FillOpening, WhoFindsTheNewObjectJoinsTheFillThatMakesIt) {
   EXPECT_EQ(origin.ranges().size(), 300U);
 }
 
+TEST_F(FillOpening, WhoMayNotUseWhatIsThereJoinsOnlyWhileItComes) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(fill);
+  const std::shared_ptr<store::Object> object = fill->object();
+  const auto asks_for_newer = [&] {
+    return table.open(kKey, IdentityRule::Standard, object).operator->();
+  };
+  const auto completes = [&] {
+    return table.complete(kKey, object, {}, IdentityRule::Standard).operator->();
+  };
+  send(0, 0, 2 * kSliceSize - 1);
+  EXPECT_TRUE(fill->has({0, 0}));
+  EXPECT_FALSE(fill->has({0, 1}));
+  EXPECT_EQ(asks_for_newer(), fill.operator->());
+  send(0, 2 * kSliceSize - 1, 1);
+  EXPECT_TRUE(fill->has({0, 1}));
+  const Fill::Reader newer = table.open(kKey, IdentityRule::Standard, object);
+  EXPECT_NE(newer.operator->(), fill.operator->());
+  // What it has is found by the generation all the same.
+  EXPECT_EQ(completes(), fill.operator->());
+  EXPECT_EQ(origin.ranges().size(), 1U);
+}
+
 TEST_F(FillOpening, AStopDoesNotWaitForAStreamToBeStored) {
   for (const bool stopped : {false, true}) {
     const store::Key key{11, stopped ? 1U : 0U};

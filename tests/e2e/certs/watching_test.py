@@ -251,8 +251,9 @@ def test_only_the_revoked_one_of_several_is_taken_out_of_service(watched, author
 
     wait_until(lambda: states() == (False, {fingerprint(chains[NAME]): "retired",
                                             fingerprint(chains[OTHER]): "active"}))
-    for name in (OTHER, NAME):
-        assert served_certificate(node.address, node.https_port, name) == fingerprint(chains[OTHER])
+    # Written down first, and then in effect.
+    wait_until(lambda: served_certificate(node.address, node.https_port, NAME) == fingerprint(chains[OTHER]))
+    assert served_certificate(node.address, node.https_port, OTHER) == fingerprint(chains[OTHER])
 
 
 def test_looks_and_alerts_go_through_the_proxy(watched, authority, issuer, receiver, tmp_path):

@@ -140,7 +140,7 @@ def test_node_that_is_full_closes_instead_of_waiting(folder, origin):
     assert node.get("/full-small.bin", host=HOST).body == small
     crowd = [socket.create_connection((node.address, node.http_port)) for _ in range(40)]
     try:
-        assert node.get("/full-small.bin", host=HOST).body == small  # they are idle
+        wait_until(lambda: node.get("/full-small.bin", host=HOST).body == small, what="the idle ones have made room")
         busy = []
         for _ in range(16):
             connection = socket.create_connection((node.address, node.http_port), 30)

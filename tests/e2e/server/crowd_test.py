@@ -45,7 +45,7 @@ def served_meanwhile(node, path, body):
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.parametrize("crowded", [{"header_timeout": "3s"}], indirect=True)
+@pytest.mark.parametrize("crowded", [{"header_timeout": "10s"}], indirect=True)
 def test_half_open_connections_are_closed_and_others_served(crowded, origin):
     node = crowded
     count = 10_000 if FULL else 1_000
