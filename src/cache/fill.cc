@@ -72,14 +72,22 @@ bool Fill::takes_newcomers(const store::Object* refused, base::WallTime now) con
   if (is_outdated_ && is_outdated_()) return false;
   // Until the table has forgotten it: a failure, or an answer for one alone, is over for others.
   if (phase_ == Phase::Failed || phase_ == Phase::Unshared) return false;
-  if (phase_ != Phase::Open && phase_ != Phase::Streaming) return true;
-  if (object_ && object_->is_removed()) return false;
+  // Of a stream the caller judges itself: another one beside it would be stored before it ends.
+  if (phase_ != Phase::Open) return true;
+  if (object_->is_removed()) return false;
   // RFC 9111 section 4: requests may share a response that each of them may be answered with. Who
   // comes when all of it is here has not asked at the same time.
-  const bool is_arriving = phase_ == Phase::Streaming || is_arriving_locked();
-  if (is_arriving && now - response_.response_time < kNewest) return true;
-  return (refused == nullptr || object_.get() != refused) &&
-         current_age(response_, now) < response_.freshness.lifetime;
+  if (is_arriving_locked() && is_new_locked(now)) return true;
+  return object_.get() != refused && current_age(response_, now) < response_.freshness.lifetime;
+}
+
+bool Fill::is_new(base::WallTime now) const {
+  const std::lock_guard lock(mutex_);
+  return is_new_locked(now);
+}
+
+bool Fill::is_new_locked(base::WallTime now) const {
+  return now - response_.response_time < kNewest;
 }
 
 // Whether bytes are still to come; none are from the moment that a reader can have the last one.
@@ -489,7 +497,7 @@ void Fill::saved(std::uint32_t index, const base::Status& status) {
   {
     const std::lock_guard lock(mutex_);
     --unsaved_;
-    table_.drives_refuse_ = !status && !object_->has_slice(index);
+    if (!object_->is_removed()) table_.drives_refuse_ = !status && !object_->has_slice(index);
     // Stored is stored, whoever did it.
     if (status || object_->has_slice(index) || table_.memory_->is_scarce() ||
         !readers_.want(index)) {

@@ -123,6 +123,9 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::shared_ptr<SharedStream> stream() const;
   // Of what is being filled or streamed.
   StoredResponse response() const;
+  // Whether it began to come so lately that it answers those who ask at about the same time, also
+  // where it may not be used later without the origin's word.
+  bool is_new(base::WallTime now) const;
   // Of the request by which it was opened.
   std::string target() const;
   // Who opened has left: an answer for them alone is not wanted any more.
@@ -141,6 +144,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   enum class Ranges { Unknown, Served, Ignored };  // what the origin does with Range
 
   // Called with mutex_ held.
+  bool is_new_locked(base::WallTime now) const;
   bool is_arriving_locked() const;
   bool comes_soon_locked(std::uint32_t index) const;
   bool comes_locked(std::uint32_t index) const;

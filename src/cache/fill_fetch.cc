@@ -95,8 +95,11 @@ void Fill::Fetch::pass_on(const http::ResponseHead& head) {
   auto pass = std::make_shared<PassQueue>(fill_->table_.origin_);
   pass->put_head(head);
   bool unwanted = false;
+  bool has_ended = false;  // while a drive was asked to take it
   {
     const std::lock_guard lock(fill_->mutex_);
+    has_ended = std::ranges::none_of(fill_->fetches_,
+                                     [this](const auto& fetch) { return fetch.get() == this; });
     pass->set_fetch(id_);
     pass_ = pass;
     fill_->pass_ = pass;
@@ -105,6 +108,7 @@ void Fill::Fetch::pass_on(const http::ResponseHead& head) {
     unwanted = fill_->pass_dropped_;
   }
   if (unwanted) pass->abandon();
+  if (has_ended) pass->end(base::fail(base::ErrorCode::Unavailable, "the origin broke off"));
   fill_->changed_.notify();
   fill_->table_.forget(*fill_);
 }

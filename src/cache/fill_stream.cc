@@ -57,6 +57,12 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
     return base::fail(base::ErrorCode::FailedPrecondition, std::string(opening.reason));
   }
   store::Store& store = fill_->table_.store_;
+  if (const std::shared_ptr<store::Object> stored = store.find(fill_->key_)) {
+    const auto response = parse_stored_response(base::as_bytes(*stored->metadata()));
+    if (response && response->request_time > opening.response.request_time) {
+      return base::fail(base::ErrorCode::FailedPrecondition, "what was asked for later is stored");
+    }
+  }
   // Who finds it before its slices are written waits for them with this fill.
   const auto announce = [this](const std::shared_ptr<store::Object>& object) {
     fill_->table_.record_object(*fill_, object);
@@ -76,6 +82,7 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
     const auto slice = stream_->copy(index * kSliceSize, (*object)->slice_length(index));
     stored = slice ? store.write_slice(**object, index, base::as_bytes(*slice))
                    : base::Status(std::unexpected(slice.error()));
+    fill_->changed_.notify();
   }
   if (!stored) store.remove(**object);
   return stored;

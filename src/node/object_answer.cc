@@ -53,7 +53,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   if (!selection.parts.empty()) {
     // Whether parts come by themselves, a fill under way knows better than the stored head.
     if (!fill && !can_send_parts(*stored, selection, false)) {
-      fill.emplace(join_fill(work, *stored, {0, stored->object->length() - 1}));
+      fill.emplace(join_fill(work, *stored, selection.parts));
     }
     const bool has_come = fill && !work.fetches;
     if (has_come || can_send_parts(*stored, selection, !fill || (*fill)->is_seekable())) {
@@ -70,7 +70,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   const bool has_body = head.method == http::Method::Get && selection.length > 0;
   const http::ByteRange range{selection.first, selection.first + selection.length - 1};
   if (has_body && !fill && !stored->object->has_range(range.first, range.length())) {
-    fill.emplace(join_fill(work, *stored, range));
+    fill.emplace(join_fill(work, *stored, {&range, 1}));
   }
   if (has_body && fill) {
     if (const auto instead = co_await await_first(work, *stored, *fill, range)) co_return *instead;
@@ -107,7 +107,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver_parts(
   std::optional<std::size_t> first_missing;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (stored->object->has_range(parts[i].first, parts[i].length())) continue;
-    fills[i].emplace(fill ? std::move(*fill) : join_fill(work, *stored, parts[i]));
+    fills[i].emplace(fill ? std::move(*fill) : join_fill(work, *stored, {&parts[i], 1}));
     fill.reset();
     if (first_missing) {
       fills[i]->ask(shared_request(work, stored.get()), slices_of(parts[i]));
@@ -149,10 +149,12 @@ net::Task<RequestPath::Answered> RequestPath::deliver_parts(
 }
 
 cache::Fill::Reader RequestPath::join_fill(Work& work, const StoredObject& stored,
-                                           http::ByteRange range) {
+                                           std::span<const http::ByteRange> ranges) {
   cache::Fill::Reader fill = delivery_.fills.complete(work.target.key, stored.object,
                                                       stored.response, work.target.policy.identity);
-  if (fill->has(slices_of(range))) return fill;
+  const bool has_come = std::ranges::all_of(
+      ranges, [&](const http::ByteRange& range) { return fill->has(slices_of(range)); });
+  if (has_come) return fill;
   work.fetches = true;
   if (work.status.forwarded == cache::Forwarded::No)
     work.status.forwarded = cache::Forwarded::Partial;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cache/variant.h"
 #include "http/forwarding.h"
+#include "node/client_kind.h"
 #include "node/first_slices.h"
 
 namespace larder::node {
@@ -295,6 +296,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       delivery_.store.contains(work.target.key)) {
     co_return Answered::TryAgain;
   }
+  if (stale && stale->object->is_removed() && work.attempt == 0) co_return Answered::TryAgain;
   cache::OriginRequest request = shared_request(work);
   if (stale) {
     for (const http::ResponseField& field : cache::validation_fields(stale->response)) {
@@ -343,6 +345,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       if (!leads && !cache::matches_vary(fill->response(), head, work.target.policy.fill)) {
         if (work.attempt < 2) co_return Answered::TryAgain;
         co_await pass(work, "another-variant-is-being-filled");
+      } else if (!leads && !may_join(work, *fill.operator->())) {
+        co_await pass(work, "an-older-answer-is-coming");
       } else if (!reader) {
         co_await pass(work, "too-long-to-be-stored");
       } else {
@@ -370,6 +374,19 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       break;
   }
   co_return Answered::TryAgain;
+}
+
+// RFC 9111 section 4: who comes in the middle of an answer gets it only where it could be served
+// from the store, or has hardly begun. Delivery Optimization clients come back for what they were
+// told is being filled.
+bool RequestPath::may_join(const Work& work, const cache::Fill& stream) const {
+  const http::RequestHead& head = work.exchange.head();
+  const base::WallTime now = delivery_.clock.wall();
+  if (stream.is_new(now) || is_delivery_optimization(head)) return true;
+  const cache::StoredResponse response = stream.response();
+  const cache::UseDecision use =
+      cache::decide_to_use(&response, response.key, head, work.target.policy, now);
+  return use.kind == cache::UseDecision::Kind::Serve;
 }
 
 net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view reason,

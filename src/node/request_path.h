@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "cache/fill_table.h"
@@ -77,6 +78,7 @@ class RequestPath final : public server::Handler {
   net::Task<Answered> answer_from_cache(Work& work);
   net::Task<bool> find_over_https(Work& work);
   net::Task<Answered> open_and_deliver(Work& work, std::shared_ptr<const StoredObject> stale);
+  bool may_join(const Work& work, const cache::Fill& stream) const;
   // What is stored for this request, or null; points work.target at the key that it has or gets.
   net::Task<base::Result<std::shared_ptr<const StoredObject>>> look_up(Work& work);
   net::Task<std::shared_ptr<const StoredObject>> find_variant(Work& work,
@@ -90,7 +92,8 @@ class RequestPath final : public server::Handler {
   net::Task<Answered> deliver_parts(Work& work, std::shared_ptr<const StoredObject> stored,
                                     const Selection& selection,
                                     std::optional<cache::Fill::Reader> fill);
-  cache::Fill::Reader join_fill(Work& work, const StoredObject& stored, http::ByteRange range);
+  cache::Fill::Reader join_fill(Work& work, const StoredObject& stored,
+                                std::span<const http::ByteRange> ranges);
   // Asks for the bytes and waits for the first of them: nothing may be promised before. What was
   // answered instead, when they cannot be had.
   net::Task<std::optional<Answered>> await_first(Work& work, const StoredObject& stored,

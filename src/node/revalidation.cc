@@ -12,6 +12,8 @@ namespace {
 
 // How long the answer to a background request is waited for.
 constexpr std::chrono::seconds kBackgroundPatience{30};
+// The same for the end of one that is kept as a whole or not at all.
+constexpr std::chrono::minutes kWholePatience{10};
 
 bool same_names(const std::vector<cache::NominatedField>& a,
                 const std::vector<cache::NominatedField>& b) {
@@ -31,6 +33,7 @@ net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
   if (work.stale->response.generation.kind != cache::GenerationKind::SingleResponse) {
     slices = {0, 0};
   }
+  const cache::OriginRequest request = work.request;
   const bool leads =
       fill->open(std::move(work.request), slices, judge_opening(std::move(work.facts), delivery));
   if (leads) {
@@ -42,6 +45,13 @@ net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
     } else if (!phase || *phase != cache::Fill::Phase::Open) {
       // Nobody reads an answer that is not for the store.
       fill->drop_pass();
+    } else if (fill->response().generation.kind == cache::GenerationKind::SingleResponse) {
+      // It has taken the place of what was stored, and nothing can be added to a part of it.
+      const std::uint32_t last = fill->object()->slice_count() - 1;
+      fill.ask(request, {0, last});
+      const auto ended =
+          co_await fill.slice(last, 0, std::chrono::steady_clock::now() + kWholePatience);
+      if (!ended) base::log_debug("a new answer was not kept", {{"reason", ended.error().message}});
     }
   }
   delivery.revalidations.end(work.key);

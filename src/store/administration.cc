@@ -48,6 +48,19 @@ void Store::Parts::set_pinned(Drive& drive, const Key& key, std::uint64_t id, bo
   if (!appended) static_cast<void>(drive.write_failed(appended.error()));
 }
 
+void Store::Parts::apply_pins(const Object& object) {
+  const Generation& generation = *object.generation_;
+  const auto metadata = object.metadata();
+  const std::string_view name = name_in(*metadata);
+  bool is_pinned = orders->is_pinned(name);
+  set_pinned(*generation.drive, generation.key, generation.id, is_pinned);
+  // An order that came in between was applied before, perhaps.
+  while (orders->is_pinned(name) != is_pinned) {
+    is_pinned = !is_pinned;
+    set_pinned(*generation.drive, generation.key, generation.id, is_pinned);
+  }
+}
+
 bool Store::Parts::is_purged(const Object& object) const {
   return object.id() < index.purge_bound(object.generation_->group) ||
          orders->is_purged(name_in(*object.metadata()), object.id());

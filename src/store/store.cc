@@ -149,7 +149,8 @@ base::Result<std::shared_ptr<Object>> Store::Parts::create(
   open_table.add(object);
   // A removal between insert and add did not see the table.
   if (object->is_removed()) open_table.drop(object->id());
-  // A purge that was said meanwhile finds the object, or we see its mark here.
+  // An order that was given meanwhile finds the object, or we see its mark here.
+  if (is_recorded_now) apply_pins(*object);
   if (is_purged(*object)) retire(*generation);
   return object;
 }
@@ -227,11 +228,7 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
     met_full = told.code == ErrorCode::ResourceExhausted;
     return std::unexpected(std::move(told));
   }
-  // An order that came while it was being made: the walk after the order looks at what is recorded.
-  if (is_packed) {
-    set_pinned(drive, generation.key, generation.id,
-               orders->is_pinned(name_in(*object.metadata())));
-  }
+  if (is_packed) apply_pins(object);
   state.verified.set(slice);
   state.stored.set(slice);
   drive.wrote(bytes.size());

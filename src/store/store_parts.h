@@ -105,6 +105,8 @@ struct Store::Parts {
   // The name of what may be no more. NotFound and DataLoss: it can never be read again.
   base::Result<std::string> read_name(Drive& drive, const Entry& entry);
   void set_pinned(Drive& drive, const Key& key, std::uint64_t id, bool is_pinned);
+  // By the orders in force now, which the walk after an order applies to what is recorded.
+  void apply_pins(const Object& object);
   bool is_purged(const Object& object) const;
   void drop_purged_objects();
 

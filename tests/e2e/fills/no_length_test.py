@@ -68,6 +68,29 @@ def test_first_client_gets_it_chunked_and_the_next_one_exactly(bad_node, bad_ori
     assert len(bad_origin.of("/chunked")) == 1, "all of them share one answer"
 
 
+def test_who_demands_the_origins_word_is_not_given_what_began_to_come_earlier(bad_node, bad_origin):
+    thing, asked = Chunked(2 * MIB, early=MIB), []
+
+    def script(request, connection):
+        asked.append(request)
+        if len(asked) == 1:
+            return thing(request, connection)
+        connection.head(200, content_length=5, cache_control="max-age=3600")
+        return connection.send(b"newer")
+    bad_origin.scripts["/older"] = script
+    with socket.create_connection((bad_node.address, bad_node.http_port), timeout=20) as client:
+        client.sendall(b"GET /older HTTP/1.1\r\nHost: packages.test\r\nConnection: close\r\n\r\n")
+        received = client.recv(65536)
+        demand = ("--header", "Cache-Control: no-cache", "--max-time", "1")
+        wait_until(lambda: bad_node.get("/older", *demand).body == b"newer", what="its own answer")
+        thing.go_on.set()
+        assert joined(receive_to_end(client, received).partition(b"\r\n\r\n")[2]) == thing.data
+    bad_node.wait_until_stored()
+    answer = bad_node.get("/older")
+    assert answer.body == b"newer" and answer.is_hit, "what ends later is not newer"
+    assert len(asked) == 2
+
+
 def test_agent_waits_for_the_length(bad_node, bad_origin):
     thing = bad_origin.scripts["/waited"] = Chunked(3 * MIB, early=MIB)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:

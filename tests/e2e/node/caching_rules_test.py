@@ -3,6 +3,7 @@
 import concurrent.futures
 import email.utils
 import json
+import os
 import threading
 import time
 
@@ -70,6 +71,19 @@ def test_background_revalidation_by_304_makes_it_fresh_again(rules_node, rules_o
     answer = rules_node.get("/swr304")
     assert answer.is_hit and answer.body == b"x"
     assert len(rules_origin.requests("/swr304")) == 2
+
+
+def test_background_revalidation_keeps_all_of_a_new_answer_that_cannot_be_completed_later(rules_node, rules_origin, script):
+    old, new = os.urandom(12 << 20), os.urandom(12 << 20)
+    script["/whole"] = [(200, [("Cache-Control", "max-age=1, stale-while-revalidate=600")], old), (200, [FRESH], new)]
+    assert rules_node.get("/whole").body == old
+    wait_until(lambda: int(rules_node.get("/whole", "--head").headers["age"]) >= 1, what="stale")
+    assert rules_node.get("/whole", "--range", "0-9").status == 206
+    rules_origin.wait_for("/whole", 2)
+    rules_node.wait_until_stored()
+    answer = rules_node.get("/whole")
+    assert answer.body == new and answer.is_hit
+    assert len(rules_origin.requests("/whole")) == 2
 
 
 def test_variants_of_one_url_are_kept_beside_each_other(rules_node, rules_origin, script):
