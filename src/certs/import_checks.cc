@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "certs/chain_end.h"
 #include "crypto/handshake.h"
 
 namespace larder::certs {
@@ -12,7 +13,8 @@ using crypto::Certificate;
 
 namespace {
 
-constexpr int kSecurityBitsMinimum = 112;
+constexpr int kKeyBitsMinimum = 112;
+constexpr int kSignatureBitsMinimum = 128;  // SHA-256; Windows verifies nothing below
 constexpr std::chrono::hours kShortLife{24 * 14};
 
 Check passed(Check::Kind kind, std::string message) {
@@ -105,11 +107,11 @@ Check check_names(const Certificate& leaf, const ExpectedNames& expected) {
 Check check_strength(const Certificate& leaf) {
   const auto key = leaf.public_key();
   if (!key) return failed(Check::Kind::Strength, key.error().message);
-  if (key->security_bits() < kSecurityBitsMinimum) {
+  if (key->security_bits() < kKeyBitsMinimum) {
     return failed(Check::Kind::Strength, "the key (" + key->description() +
                                              ") is too weak; use RSA 2048 or more, or EC P-256");
   }
-  if (leaf.signature_security_bits() < kSecurityBitsMinimum) {
+  if (leaf.signature_security_bits() < kSignatureBitsMinimum) {
     return failed(Check::Kind::Strength,
                   "the CA signed with " + leaf.signature_algorithm() +
                       ", which clients refuse; it must use SHA-256 or better");
@@ -128,7 +130,15 @@ bool check_trust(std::span<const Certificate> chain, const crypto::TrustStore& t
   const auto verified = crypto::verify_chain(chain.front(), chain.subspan(1), trust,
                                              crypto::ChainPurpose::Server, {}, now);
   if (verified) {
-    checks.push_back(passed(Check::Kind::Chain, "leads to a root that clients trust"));
+    const Certificate& ending = first_to_end(chain, &trust, now);
+    checks.push_back(ending == chain.front()
+                         ? passed(Check::Kind::Chain, "leads to a root that clients trust")
+                         : warning(Check::Kind::Chain,
+                                   "clients will refuse the chain from " +
+                                       base::to_rfc3339(ending.not_after()) +
+                                       " on: the intermediate certificate \"" + ending.subject() +
+                                       "\" ends before the certificate itself. Ask the CA for "
+                                       "what follows it, and import again"));
     return true;
   }
   if (verified.error().code == ErrorCode::NotFound) {

@@ -180,7 +180,8 @@ def craft(authority, request, path, **changes):
     ({"names": []}, 19, f"do not cover {NAME}"),
     ({"names": ["*.test"]}, 19, f"do not cover {NAME}"),
     ({"digest": hashes.SHA1()}, 20, "which clients refuse"),
-], ids=["expired", "not-yet", "client-only", "no-usage", "ca", "other-names", "no-names", "wide-wildcard", "sha1"])
+    ({"digest": hashes.SHA224()}, 20, "which clients refuse"),
+], ids=["expired", "not-yet", "client-only", "no-usage", "ca", "other-names", "no-names", "wide-wildcard", "sha1", "sha224"])
 def test_each_mistake_of_a_ca_has_its_own_answer(host, authority, tmp_path, changes, code, words):
     refused(host, craft(authority, host.request_path, tmp_path / "leaf.pem", **changes), code, words)
 
