@@ -126,9 +126,16 @@ Finding judge_dates(std::span<const Certificate> chain, base::WallTime now) {
                    "look at this client's clock, then at the CA's");
     }
   }
-  const auto left = std::chrono::floor<std::chrono::days>(chain.front().not_after() - now);
+  const Certificate& first = *std::ranges::min_element(chain, {}, &Certificate::not_after);
+  const auto left = std::chrono::floor<std::chrono::days>(first.not_after() - now);
   const std::string until = fmt::format("valid until {}, {} days left",
-                                        base::to_rfc3339(chain.front().not_after()), left.count());
+                                        base::to_rfc3339(first.not_after()), left.count());
+  if (left < kSoon && first.not_after() < chain.front().not_after()) {
+    return doubtful(
+        "dates", fmt::format("the intermediate certificate \"{}\" is {}", first.subject(), until),
+        "ask the CA for what follows it, and import the certificate again together "
+        "with that");
+  }
   if (left < kSoon) {
     return doubtful("dates", until, "have the request signed again and import the result");
   }

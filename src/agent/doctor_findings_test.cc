@@ -64,6 +64,23 @@ TEST(Doctor, JudgesEachAspectOfACertificateByItself) {
   EXPECT_NE(find(findings, "name").text.find("a.example.org"), std::string::npos);
 }
 
+TEST(Doctor, NamesAnIntermediateThatEndsBeforeTheCertificate) {
+  const auto root = make_root();
+  auto middle = crypto::testing::content(true);
+  middle.subject.common_name = "Middle";
+  middle.not_after = kNow + 3 * kDay;
+  auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  const auto issuing = crypto::issue(middle, key.public_key(), root.certificate, root.key).value();
+  const std::vector<crypto::Certificate> chain{
+      crypto::issue(crypto::testing::content(false), key.public_key(), issuing, key).value(),
+      issuing};
+  const auto trust = TrustStore::from_certificates(std::span(&root.certificate, 1)).value();
+  const auto findings = judge_certificates(chain, "a.example.org", trust, kNow);
+  const Finding& dates = find(findings, "dates");
+  EXPECT_EQ(dates.verdict, Verdict::Warning);
+  EXPECT_NE(dates.text.find("Middle"), std::string::npos) << dates.text;
+}
+
 TEST(Doctor, NamesTheMissingIntermediate) {
   const auto root = make_root();
   auto content = crypto::testing::content(true);
