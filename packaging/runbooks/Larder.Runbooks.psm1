@@ -9,10 +9,10 @@ $ErrorActionPreference = 'Stop'
 $script:Distribution = if ($env:LARDER_WSL_DISTRIBUTION) { $env:LARDER_WSL_DISTRIBUTION } else { 'Debian' }
 $script:RunbookFolder = if ($env:LARDER_RUNBOOK_FOLDER) { $env:LARDER_RUNBOOK_FOLDER } else { '/usr/share/larder/runbooks' }
 
-# One argument as CommandLineToArgvW reads it back.
+# One argument as CommandLineToArgvW reads it back; in quotes too what cmd.exe would take for its own.
 function ConvertTo-CommandLineArgument {
     param([Parameter(Mandatory = $true)][AllowEmptyString()][string] $Value)
-    if ($Value -notmatch '[\s"]' -and $Value.Length -gt 0) { return $Value }
+    if ($Value -notmatch '[\s"&|<>^();,=]' -and $Value.Length -gt 0) { return $Value }
     $escaped = $Value -replace '(\\*)"', '$1$1\"'
     $escaped = $escaped -replace '(\\+)$', '$1$1'
     return '"' + $escaped + '"'
@@ -35,9 +35,11 @@ function Invoke-AsServiceAccount {
         $deadline = (Get-Date).AddMinutes(5)
         do {
             Start-Sleep -Milliseconds 500
-            $state = (Get-ScheduledTask -TaskName $task).State
-        } while ($state -ne 'Ready' -and (Get-Date) -lt $deadline)
-        if ($state -ne 'Ready') { throw "The runbook did not end within five minutes as $Account." }
+            # Ready as well before it has begun: then its result is SCHED_S_TASK_HAS_NOT_RUN.
+            $has_run = (Get-ScheduledTaskInfo -TaskName $task).LastTaskResult -ne 0x41303
+            $ended = $has_run -and (Get-ScheduledTask -TaskName $task).State -eq 'Ready'
+        } while (-not $ended -and (Get-Date) -lt $deadline)
+        if (-not $ended) { throw "The runbook did not end within five minutes as $Account." }
         return (Get-ScheduledTaskInfo -TaskName $task).LastTaskResult
     }
     finally {
@@ -59,6 +61,10 @@ function Invoke-LarderRunbook {
         return $LASTEXITCODE
     }
 
+    # The task runs cmd.exe, which reads these inside quotes as well.
+    if (-not $Credential -and ($all -match '["%]')) {
+        throw 'As a service account, no parameter may hold a quotation mark or a percent sign.'
+    }
     $line = ($all | ForEach-Object { ConvertTo-CommandLineArgument -Value $_ }) -join ' '
     $folder = Join-Path $env:ProgramData 'Larder'
     New-Item -ItemType Directory -Force -Path $folder | Out-Null
