@@ -18,6 +18,7 @@ constexpr microseconds kFirstDelay = minutes(1);
 constexpr microseconds kLongestDelay = hours(12);
 constexpr microseconds kLongestInEmergency = hours(1);
 constexpr microseconds kShortestDelay = seconds(1);
+constexpr microseconds kOverdueAfter = hours(1);
 constexpr unsigned kGrowth = 4;
 
 // Bounds for a certificate of three months, and less for one that lives a day.
@@ -49,6 +50,11 @@ WallTime Lifetime::renewal_time() const {
 
 WallTime Lifetime::emergency_time() const {
   return not_after - (not_after - not_before) / 10;
+}
+
+WallTime Lifetime::overdue_time() const {
+  const auto life = not_after - not_before;
+  return not_before + life / 3 * 2 + std::min(life / 50, kOverdueAfter);
 }
 
 Lifetime lifetime_of(const crypto::Certificate& certificate) {

@@ -27,6 +27,8 @@ struct Lifetime {
 
   base::WallTime renewal_time() const;
   base::WallTime emergency_time() const;
+  // By then a renewal with nobody there has been, whatever the draw, or it does not succeed.
+  base::WallTime overdue_time() const;
 };
 
 // In which whoever signed a certificate wants it renewed; ends after it begins.

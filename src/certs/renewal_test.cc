@@ -38,6 +38,14 @@ TEST(Renewal, IsEarlierByADrawThatBelongsToTheCertificate) {
   EXPECT_EQ(lifetime_of(kStart, kStart + 90 * kDay, id).draw, 0x80);
 }
 
+TEST(Renewal, IsOverdueSoonAfterItsLatestTime) {
+  EXPECT_EQ(ninety_days(0).overdue_time(), ninety_days(0).renewal_time() + std::chrono::hours(1));
+  EXPECT_EQ(ninety_days(255).overdue_time(), ninety_days(0).overdue_time());
+  const Lifetime day{kStart, kStart + kDay, 0};
+  EXPECT_GT(day.overdue_time(), day.renewal_time());
+  EXPECT_LT(day.overdue_time(), day.emergency_time());
+}
+
 TEST(Renewal, TheDrawIsTheCertificatesHoweverItIsRead) {
   const auto root = crypto::testing::make_root();
   const auto [key, leaf] = crypto::testing::make_leaf(root);

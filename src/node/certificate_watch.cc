@@ -7,7 +7,9 @@
 #include <set>
 
 #include "base/log.h"
+#include "certs/chain_end.h"
 #include "certs/expiry_alerts.h"
+#include "certs/renewal.h"
 #include "client/revocation_look.h"
 #include "node/request_route.h"
 
@@ -24,6 +26,7 @@ constexpr std::chrono::hours kRefusalsPause{24};  // between two alerts about th
 constexpr std::chrono::hours kRecently{1};
 // As sources of alerts.
 constexpr std::string_view kExpiry = "certificate-expiry";
+constexpr std::string_view kTroubles = "certificate-troubles";
 constexpr std::string_view kRevoked = "certificate-revoked";
 
 std::string short_id(const std::string& id) {
@@ -45,6 +48,17 @@ std::string title(const ShownCertificate& shown) {
   const crypto::Certificate& leaf = shown.chain.front();
   return alerts::printable(fmt::format("certificate {} ({}) for {}", shown.name,
                                        short_id(leaf.sha256_hex()), names_of(leaf)));
+}
+
+// Roots are read only where it depends on them.
+const crypto::Certificate& first_to_end(const ShownCertificate& shown,
+                                        std::span<const std::string> client_trust,
+                                        base::WallTime now) {
+  const crypto::Certificate& leaf = shown.chain.front();
+  const crypto::Certificate& first = certs::first_to_end(shown.chain, nullptr, now);
+  if (first == leaf) return leaf;
+  const auto trust = crypto::TrustStore::from_files(client_trust);
+  return trust ? certs::first_to_end(shown.chain, &*trust, now) : first;
 }
 
 std::string expiry_text(const std::string& what, base::WallTime end, base::WallTime now) {
@@ -119,6 +133,7 @@ std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& dir
   const std::vector<ShownCertificate> shown = surroundings_.shown();
   const base::WallTime now = clock_.wall();
   tell_expiry(shown, now);
+  tell_troubles();
   tell_refusals(shown, now);
   look_for_revocation(shown, look, now);
   const base::WallTime next =
@@ -130,10 +145,21 @@ std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& dir
 void CertificateWatch::tell_expiry(const std::vector<ShownCertificate>& shown, base::WallTime now) {
   std::vector<certs::WatchedCertificate> watched;
   std::vector<std::pair<std::string, base::WallTime>> ends;
+  const WatchSettings settings = surroundings_.settings();
   for (const ShownCertificate& each : shown) {
     const crypto::Certificate& leaf = each.chain.front();
-    watched.push_back({leaf.sha256_hex(), leaf.not_after()});
-    ends.emplace_back(title(each), leaf.not_after());
+    const crypto::Certificate& first = first_to_end(each, settings.client_trust, now);
+    // One that lives for a few weeks at most would be told each time, although all is well.
+    if (first == leaf && settings.renewed.contains(each.name) &&
+        now < certs::lifetime_of(leaf).overdue_time()) {
+      continue;
+    }
+    watched.push_back({leaf.sha256_hex(), first.not_after()});
+    ends.emplace_back(first == leaf ? title(each)
+                                    : alerts::printable(fmt::format(
+                                          "intermediate certificate \"{}\" in the chain of {}",
+                                          first.subject(), title(each))),
+                      first.not_after());
   }
   std::vector<alerts::News> news;
   const certs::ToldStages told = to_stages(surroundings_.notifier->told(kExpiry));
@@ -146,6 +172,23 @@ void CertificateWatch::tell_expiry(const std::vector<ShownCertificate>& shown, b
   surroundings_.notifier->tell(kExpiry, to_told(certs::told_stages(watched, now)), std::move(news));
   const std::lock_guard lock(mutex_);
   ends_ = std::move(ends);
+}
+
+void CertificateWatch::tell_troubles() {
+  std::vector<CertificateTrouble> troubles = surroundings_.troubles();
+  const alerts::Told before = surroundings_.notifier->told(kTroubles);
+  alerts::Told told;
+  std::vector<alerts::News> news;
+  for (CertificateTrouble& each : troubles) {
+    each.text = alerts::printable(std::move(each.text));
+    std::string id = each.kind;
+    for (const auto& [member, value] : each.about) id += " " + value;
+    if (!before.contains(id)) news.push_back({each.kind, each.text, each.about});
+    told.emplace(std::move(id), "");
+  }
+  surroundings_.notifier->tell(kTroubles, std::move(told), std::move(news));
+  const std::lock_guard lock(mutex_);
+  troubles_ = std::move(troubles);
 }
 
 void CertificateWatch::tell_refusals(const std::vector<ShownCertificate>& shown,
@@ -253,6 +296,7 @@ CertificateWatch::Facts CertificateWatch::facts() const {
     for (const auto& [what, end] : ends_) {
       if (certs::alert_stage(end, now)) facts.alerts.push_back(expiry_text(what, end, now));
     }
+    for (const CertificateTrouble& each : troubles_) facts.alerts.push_back(each.text);
     facts.revocations = revocations_;
   }
   for (const Revocation& each : facts.revocations) {

@@ -7,9 +7,11 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,15 +32,24 @@ struct ShownCertificate {
   std::vector<crypto::Certificate> chain;  // leaf first, never empty
 };
 
+// What keeps clients from a certificate, beside its dates.
+struct CertificateTrouble {
+  std::string kind;                          // "certificate-unusable"
+  std::string text;                          // a sentence
+  std::map<std::string, std::string> about;  // further members of the message; tell it from others
+};
+
 struct WatchSettings {
   bool disable_when_revoked = false;
   std::vector<std::string> client_trust;  // CA files
+  std::set<std::string> renewed;          // keys whose certificates are renewed with nobody there
 };
 
 struct WatchSurroundings {
   alerts::Notifier* notifier = nullptr;  // outlives the watch
   std::function<std::vector<ShownCertificate>()> shown;
-  std::function<WatchSettings()> settings;  // in force now
+  std::function<std::vector<CertificateTrouble>()> troubles;  // now
+  std::function<WatchSettings()> settings;                    // in force now
   // Sets the way by which a request leaves, and what it may reach.
   std::function<base::Status(client::HttpRequest&)> route;
   // A revocation list of the node's own site, which is known here: its address leads to this node.
@@ -82,6 +93,7 @@ class CertificateWatch {
  private:
   std::chrono::milliseconds step(const client::HttpExchange& exchange);
   void tell_expiry(const std::vector<ShownCertificate>& shown, base::WallTime now);
+  void tell_troubles();
   void tell_refusals(const std::vector<ShownCertificate>& shown, base::WallTime now);
   void look_for_revocation(const std::vector<ShownCertificate>& shown,
                            const client::HttpExchange& exchange, base::WallTime now);
@@ -99,6 +111,7 @@ class CertificateWatch {
   mutable std::mutex mutex_;  // guards what follows
   std::vector<std::pair<std::string, base::WallTime>>
       ends_;  // sentence's beginning, end of validity
+  std::vector<CertificateTrouble> troubles_;
   std::vector<Revocation> revocations_;
 
   client::StepWorker worker_;  // the last: it uses the rest

@@ -41,6 +41,42 @@ std::vector<ShownCertificate> shown_certificates(const Node::Parts& parts) {
   return shown;
 }
 
+void add_unusable(const Node::Parts& parts, std::vector<CertificateTrouble>& troubles) {
+  const auto active = parts.certificates->load_active();
+  if (!active) {
+    troubles.push_back(
+        {.kind = "certificate-unusable",
+         .text = "which certificates to serve cannot be read: " + active.error().message,
+         .about = {}});
+    return;
+  }
+  for (const certs::ActiveState::Damage& each : active->damaged) {
+    const std::string& id = each.choice.certificate_id;
+    const std::string until_then =
+        parts.serving.pki(id) ? "served from memory until the node stops" : "not served";
+    troubles.push_back({.kind = "certificate-unusable",
+                        .text = "certificate " + each.choice.key_name + " (" + id.substr(0, 16) +
+                                ") is " + until_then + ": " + each.error.message +
+                                "; put the file back, or import a certificate of another key",
+                        .about = {{"certificate", id}}});
+  }
+}
+
+// After an import that left names out, or when the settings have changed since.
+void add_uncovered(const Node::Parts& parts, std::vector<CertificateTrouble>& troubles) {
+  if (parts.serving.choice().delivery == CertificateSource::None) return;
+  const std::vector<ShownCertificate> shown = shown_certificates(parts);
+  for (const std::string& name : parts.policy.get()->settings.connection_names) {
+    if (std::ranges::any_of(shown, [&](const auto& each) { return each.chain[0].covers(name); }))
+      continue;
+    troubles.push_back({.kind = "certificate-name-missing",
+                        .text = "no certificate that is served covers " + name +
+                                ": clients that connect by it refuse; import one that does, or "
+                                "correct connection_names",
+                        .about = {{"name", name}}});
+  }
+}
+
 struct Standing {
   bool is_chosen = false;      // by the administrator: it is not the site's own
   bool others_remain = false;  // to go on with
@@ -147,10 +183,20 @@ void open_watch(Node::Parts& parts) {
   WatchSurroundings surroundings;
   surroundings.notifier = parts.notifier.get();
   surroundings.shown = [&parts] { return shown_certificates(parts); };
+  surroundings.troubles = [&parts] {
+    std::vector<CertificateTrouble> troubles;
+    add_unusable(parts, troubles);
+    add_uncovered(parts, troubles);
+    return troubles;
+  };
   surroundings.settings = [&parts] {
     const std::shared_ptr<const Policy> policy = parts.policy.get();
-    return WatchSettings{.disable_when_revoked = policy->settings.disable_when_revoked,
-                         .client_trust = policy->settings.client_trust};
+    WatchSettings settings{.disable_when_revoked = policy->settings.disable_when_revoked,
+                           .client_trust = policy->settings.client_trust,
+                           .renewed = {}};
+    for (const SignerSettings& signer : policy->settings.signers)
+      settings.renewed.insert(signer.certificate);
+    return settings;
   };
   surroundings.route = [&parts](client::HttpRequest& request) {
     const auto policy = parts.policy.get();

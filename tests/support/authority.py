@@ -14,7 +14,7 @@ class Issued:
 
 
 class Authority:
-    def __init__(self, folder, name="Test"):
+    def __init__(self, folder, name="Test", intermediate_days=1825):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.root, self.intermediate = self.folder / "root.pem", self.folder / "intermediate.pem"
@@ -26,7 +26,7 @@ class Authority:
             "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         run("openssl", "req", *new_key, "-keyout", self._intermediate_key, "-out", request,
             "-subj", f"/CN={name} Issuing")
-        self._sign(request, self.root, root_key, self.intermediate, 1825,
+        self._sign(request, self.root, root_key, self.intermediate, intermediate_days,
                    "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
                    "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         self._count = 0

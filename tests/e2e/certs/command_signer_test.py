@@ -117,6 +117,23 @@ def test_a_certificate_is_renewed_with_nobody_there(tmp_path, origin, authority,
     assert len(list(issued.iterdir())) == 2
 
 
+def test_a_short_lived_certificate_is_told_only_when_its_renewal_fails(tmp_path, origin, authority, nodes):
+    clock = FakeTime(tmp_path)
+    script, issued = signing_script(authority, tmp_path, clock=clock.shell, days=9)
+    node = make_node(tmp_path, origin, script, environment=clock.environment)
+    nodes.append(node.start())
+    watch = lambda: json.loads(node.cli("cert", "list", "--json").stdout)["watch"]
+    wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"))
+    wait_until(lambda: watch()["revocation"], what="a look at the new certificate")
+    assert watch()["alerts"] == [], "9 days are all that it has, and it is renewed after 6"
+
+    node.stop()
+    write_script(script, "exit 77\n")
+    clock.advance(7)
+    node.start()
+    assert "expires on" in wait_until(lambda: watch()["alerts"])[0]
+
+
 def test_renew_by_hand_keeps_the_key(tmp_path, origin, authority, nodes):
     script, issued = signing_script(authority, tmp_path)
     node = make_node(tmp_path, origin, script)

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from support.authority import Authority
 from support.curl import curl
 from support.faketime import FakeTime
 from support.http_receiver import Receiver
@@ -99,6 +100,51 @@ def test_a_renewed_certificate_ends_the_alert(watched, authority, receiver):
     node.import_certificate(authority.sign(request))
     wait_until(lambda: not ready(node)["alerts"])
     assert node.metric("larder_certificate_days_left") > 85
+
+
+def test_an_intermediate_that_ends_first_is_told(tmp_path, origin):
+    brief = Authority(tmp_path / "ca", intermediate_days=10)
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME], client_trust=[str(brief.root)]).start()
+    try:
+        chain = brief.sign(node.request_certificate(), days=90)
+        imported = node.cli("cert", "import", chain)
+        assert "active" in imported.stdout and "\"CN=Test Issuing\" ends before the certificate itself" in imported.stdout
+        alert = wait_until(lambda: ready(node)["alerts"])[0]
+        assert alert.startswith('intermediate certificate "CN=Test Issuing" in the chain of certificate ')
+        assert "in 9 days" in alert and "intermediate certificate" in alerts_logged(node)[0]
+    finally:
+        node.stop()
+
+
+def test_a_chosen_certificate_that_cannot_be_served_is_told_until_it_can(watched, authority, receiver):
+    node = watched()
+    chain = node.serve_https(authority)
+    node.stop()
+    key = next((node.state / "certificates").glob("*/key.pem"))
+    key.rename(key.with_suffix(".away"))
+    for _ in range(2):
+        node = watched()  # started anew
+        alert = wait_until(lambda: ready(node)["alerts"])[0]
+        assert alert.startswith(f"certificate {key.parent.name} (") and "is not served" in alert and str(key) in alert
+    assert ready(node)["https"] == "none" and node.metric("larder_alerts") == 1
+    wait_until(lambda: len(receiver.messages) == 1, what="one alert for two starts")
+    assert receiver.alerts[0]["kind"] == "certificate-unusable" and receiver.alerts[0]["text"] == alert
+    key.with_suffix(".away").rename(key)
+    node.import_certificate(chain)
+    wait_until(lambda: not ready(node)["alerts"])
+    assert ready(node)["https"] == "pki"
+
+
+def test_a_connection_name_that_no_certificate_covers_is_told(watched, authority, receiver):
+    node = watched()
+    node.serve_https(authority)
+    node.config.write_text(node.config.read_text().replace(f'"{NAME}"', f'"{NAME}", "{OTHER}"'))
+    node.cli("node", "reload")
+    wait_until(lambda: len(receiver.messages) == 1, what="an alert")
+    assert receiver.alerts[0]["kind"] == "certificate-name-missing" and receiver.alerts[0]["name"] == OTHER
+    assert ready(node)["alerts"] == [receiver.alerts[0]["text"]] and OTHER in receiver.alerts[0]["text"]
+    node.import_certificate(authority.sign(node.request_certificate(name="other", dns=[OTHER])))
+    wait_until(lambda: not ready(node)["alerts"])
 
 
 def test_a_receiver_that_is_down_holds_nothing_up(tmp_path, origin, authority):
