@@ -42,6 +42,23 @@ TEST_F(Store, PurgeThatWasCutShortIsMadeGood) {
   EXPECT_FALSE(std::filesystem::exists(settings_.folder + "/main"));
 }
 
+TEST_F(Store, PurgeRemovesWhatWritesHaveLeftThatWereCutShort) {
+  open().import_certificate(chain(make_request()), {}, kNow).value();
+  const std::string folder = settings_.folder;
+  const auto write = [](const std::string& path, std::chrono::hours age) {
+    EXPECT_TRUE(base::write_file_atomically(path, "left", 0600));
+    std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() - age);
+  };
+  write(folder + "/main/key.pem.new-0011223344556677", std::chrono::hours(25));
+  write(folder + "/active.json.new-0011223344556677", std::chrono::hours(25));
+  write(folder + "/main/request.csr.new-0011223344556677", std::chrono::hours(1));
+  ASSERT_TRUE(open().purge(false, kNow));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/main/key.pem.new-0011223344556677"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/active.json.new-0011223344556677"));
+  EXPECT_TRUE(std::filesystem::exists(folder + "/main/request.csr.new-0011223344556677"));
+  EXPECT_TRUE(open().load_active().value().damaged.empty());
+}
+
 TEST_F(Store, NothingIsPurgedWhileTheAuditLogIsDamaged) {
   const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
   ASSERT_TRUE(open().retire(id, {}, kNow + kDay));

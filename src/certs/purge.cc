@@ -64,6 +64,23 @@ Status remove_folder(const CertificateFolder& folder, const std::string& key_nam
   return base::fail(base::ErrorCode::Internal, key_name + ": " + error.message());
 }
 
+// What a crash has left of writes (base::write_file_atomically names it so), keys among them. One
+// that goes on now is younger.
+Status remove_temporary_files(const std::string& path) {
+  const auto before = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24);
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code gone;
+    if (!entry->is_regular_file(gone) || !entry->path().filename().string().contains(".new-") ||
+        entry->last_write_time(gone) > before || gone) {
+      continue;
+    }
+    LARDER_TRY(remove_file(entry->path()));
+  }
+  return {};
+}
+
 // What a crash has left of a purge: records of certificates that are gone, and folders without a
 // key.
 Status remove_leftovers(const CertificateFolder& folder, const std::string& key_name) {
@@ -117,7 +134,11 @@ Result<std::vector<Purge>> purge(const CertificateFolder& folder, base::WallTime
   if (!active) return std::unexpected(active.error());
   const auto inventory = read_inventory(folder);
   if (!inventory) return std::unexpected(inventory.error());
-  for (const KeyFacts& key : inventory->keys) LARDER_TRY(remove_leftovers(folder, key.name));
+  LARDER_TRY(remove_temporary_files(folder.path()));
+  for (const KeyFacts& key : inventory->keys) {
+    LARDER_TRY(remove_temporary_files(folder.key_folder(key.name)));
+    LARDER_TRY(remove_leftovers(folder, key.name));
+  }
   std::vector<Purge> due = plan_purges(*inventory, now);
   for (const Purge& each : due) LARDER_TRY(purge_one(folder, each, *active, now));
   return due;
