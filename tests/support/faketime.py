@@ -6,6 +6,12 @@ import time
 LIBRARY = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 
 
+def at_another_time(shift):
+    """The beginning of a command line: for one program, by "+2h" or "-100d". Not Debian's wrapper `faketime`: that one
+    ends at once when a process of the same number was killed earlier and has left its semaphore."""
+    return ["env", f"LD_PRELOAD={LIBRARY}", f"FAKETIME={shift}"]
+
+
 class FakeTime:
     """The wall clock of programs started with `environment`; steady time and timers go on as they are."""
 

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from support.authority import Authority
+from support.faketime import at_another_time
 from support.larder import PROGRAM, Node, larder, origin_table
 from support.network import Namespace, require_root
 from support.origin import Origin
@@ -150,7 +151,7 @@ def test_expired_and_not_yet_valid_certificate(tmp_path, authority):
         run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", key,
             "-out", request, "-subj", f"/CN={NAME}")
         (folder / "extensions").write_text(f"subjectAltName=DNS:{NAME}\nextendedKeyUsage=serverAuth\n")
-        run("faketime", "-f", shift, "openssl", "x509", "-req", "-in", request, "-CA", authority.intermediate,
+        run(*at_another_time(shift), "openssl", "x509", "-req", "-in", request, "-CA", authority.intermediate,
             "-CAkey", authority.folder / "intermediate.key", "-out", leaf, "-days", "90",
             "-extfile", folder / "extensions")
         leaf.write_text(leaf.read_text() + authority.intermediate.read_text())
@@ -164,7 +165,7 @@ def test_expired_and_not_yet_valid_certificate(tmp_path, authority):
 
 
 def test_clocks_that_differ(served, authority):
-    done = run("faketime", "-f", "+2h", str(PROGRAM), "doctor", f"https://{NAME}:{served.https_port}",
+    done = run(*at_another_time("+2h"), str(PROGRAM), "doctor", f"https://{NAME}:{served.https_port}",
                "--address", "127.0.0.1", "--trust", authority.root, "--json", check=False)
     found = {one["check"]: one for one in json.loads(done.stdout)["targets"][0]["checks"]}
     assert wrong(found) == {"clock"} and done.returncode == 1
