@@ -48,6 +48,11 @@ Check check_start(const Certificate& leaf, base::WallTime now) {
 }
 
 Check check_usage(const Certificate& leaf) {
+  if (!leaf.may_sign()) {
+    return failed(Check::Kind::Usage,
+                  "the certificate's key usage lacks digitalSignature, without which no TLS "
+                  "handshake succeeds; use a web-server template at the CA");
+  }
   if (leaf.has_server_auth()) return passed(Check::Kind::Usage, "for server authentication");
   return failed(Check::Kind::Usage,
                 "the certificate is not for servers: its extended key usage lacks "

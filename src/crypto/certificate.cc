@@ -103,6 +103,10 @@ bool Certificate::has_client_auth() const {
   return names_usage(native(), XKU_SSL_CLIENT);
 }
 
+bool Certificate::may_sign() const {
+  return (X509_get_key_usage(native()) & KU_DIGITAL_SIGNATURE) != 0;
+}
+
 bool Certificate::covers(const std::string& name) const {
   if (parse_address(name)) return X509_check_ip_asc(native(), name.c_str(), 0) == 1;
   constexpr unsigned int kFlags =

@@ -39,6 +39,9 @@ class Certificate {
   // The extended key usage extension names the purpose; without the extension both are false.
   bool has_server_auth() const;
   bool has_client_auth() const;
+  // The key usage extension allows digital signatures, by which a server proves that it has the key
+  // (RFC 8446 section 4.4.2.2); without the extension everything is allowed.
+  bool may_sign() const;
   // True when an alternative name covers the DNS name or address text, by the rules that clients
   // apply (RFC 6125: whole-label wildcards, the common name never counts).
   bool covers(const std::string& name) const;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <filesystem>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -100,6 +101,15 @@ Status check_key_file(int fd, const std::string& path) {
     return fail(
         ErrorCode::PermissionDenied,
         "the key file " + path + " can be read or changed by others; run: chmod 600 " + path);
+  }
+  // Who may write the folder may put another key in its place; in a sticky one they may not.
+  const std::string folder = std::filesystem::path(path).parent_path();
+  struct stat around{};
+  if (::stat(folder.empty() ? "." : folder.c_str(), &around) == 0 &&
+      (around.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH) {
+    return fail(ErrorCode::PermissionDenied,
+                "the key file " + path + " can be replaced by others: " +
+                    "everybody may write its folder; run: chmod o-w " + folder);
   }
   if (facts.st_uid != ::geteuid() && facts.st_uid != 0 && ::geteuid() != 0) {
     return fail(ErrorCode::PermissionDenied, "the key file " + path +

@@ -78,6 +78,17 @@ TEST_F(KeyFile, LoosePermissionsAreRefusedWithTheCommandThatMendsThem) {
   EXPECT_NE(loaded.error().message.find("chmod 600 " + path_), std::string::npos);
 }
 
+TEST_F(KeyFile, AFolderThatEverybodyMayWriteIsRefusedUnlessItIsSticky) {
+  ASSERT_TRUE(PrivateKey::generate(KeyAlgorithm::EcP256).value().create_file(path_));
+  ASSERT_EQ(::chmod(folder_.c_str(), 01777), 0);
+  EXPECT_TRUE(PrivateKey::load(path_));
+  ASSERT_EQ(::chmod(folder_.c_str(), 0777), 0);
+  const auto loaded = PrivateKey::load(path_);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ErrorCode::PermissionDenied);
+  EXPECT_NE(loaded.error().message.find("chmod o-w " + folder_), std::string::npos);
+}
+
 TEST_F(KeyFile, SymbolicLinksAreRefused) {
   ASSERT_TRUE(PrivateKey::generate(KeyAlgorithm::EcP256).value().create_file(path_));
   const std::string link = folder_ + "/link.pem";

@@ -164,9 +164,16 @@ def craft(authority, request, path, **changes):
     usages = changes.get("usages", [ExtendedKeyUsageOID.SERVER_AUTH])
     if usages:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), False)
+    if "key_usage" in changes:
+        builder = builder.add_extension(changes["key_usage"], True)
     certificate = builder.sign(issuer_key, changes.get("digest", hashes.SHA256()))
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + authority.intermediate.read_bytes())
     return path
+
+
+KEY_AGREEMENT = x509.KeyUsage(
+    key_agreement=True, digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False)
 
 
 @pytest.mark.filterwarnings("ignore:SHA1")
@@ -175,13 +182,14 @@ def craft(authority, request, path, **changes):
     ({"start": NOW + DAY}, 15, "not valid before"),
     ({"usages": [ExtendedKeyUsageOID.CLIENT_AUTH]}, 16, "lacks serverAuth"),
     ({"usages": []}, 16, "lacks serverAuth"),
+    ({"key_usage": KEY_AGREEMENT}, 16, "lacks digitalSignature"),
     ({"ca": True}, 17, "a CA's own"),
     ({"names": ["other.test"]}, 19, f"do not cover {NAME}"),
     ({"names": []}, 19, f"do not cover {NAME}"),
     ({"names": ["*.test"]}, 19, f"do not cover {NAME}"),
     ({"digest": hashes.SHA1()}, 20, "which clients refuse"),
     ({"digest": hashes.SHA224()}, 20, "which clients refuse"),
-], ids=["expired", "not-yet", "client-only", "no-usage", "ca", "other-names", "no-names", "wide-wildcard", "sha1", "sha224"])
+], ids=["expired", "not-yet", "client-only", "no-usage", "no-signatures", "ca", "other-names", "no-names", "wide-wildcard", "sha1", "sha224"])
 def test_each_mistake_of_a_ca_has_its_own_answer(host, authority, tmp_path, changes, code, words):
     refused(host, craft(authority, host.request_path, tmp_path / "leaf.pem", **changes), code, words)
 
