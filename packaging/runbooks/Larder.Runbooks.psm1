@@ -8,6 +8,7 @@ $ErrorActionPreference = 'Stop'
 
 $script:Distribution = if ($env:LARDER_WSL_DISTRIBUTION) { $env:LARDER_WSL_DISTRIBUTION } else { 'Debian' }
 $script:RunbookFolder = if ($env:LARDER_RUNBOOK_FOLDER) { $env:LARDER_RUNBOOK_FOLDER } else { '/usr/share/larder/runbooks' }
+$script:LogFolder = '/var/lib/larder-certificates/Certificates/logs'
 
 # One argument as CommandLineToArgvW reads it back; in quotes too what cmd.exe would take for its own.
 function ConvertTo-CommandLineArgument {
@@ -47,6 +48,14 @@ function Invoke-AsServiceAccount {
     }
 }
 
+# The line that Connected Cache for Windows ends a failure with.
+function Write-LogFolderAfterError {
+    param([Parameter(Mandatory = $true)][int] $Code)
+    if ($Code -ne 0) {
+        Write-Host "Check logs for detailed error information: $script:LogFolder, in the distribution $script:Distribution"
+    }
+}
+
 # Runs a shell runbook and writes what it prints; returns its exit code.
 function Invoke-LarderRunbook {
     param(
@@ -58,7 +67,9 @@ function Invoke-LarderRunbook {
     $all = @('--distribution', $script:Distribution, '--user', 'root', '--exec', "$script:RunbookFolder/$Name") + $Arguments
     if (-not $Account -and -not $Credential) {
         & wsl.exe @all | Out-Host
-        return $LASTEXITCODE
+        $code = $LASTEXITCODE
+        Write-LogFolderAfterError -Code $code
+        return $code
     }
 
     # The task runs cmd.exe, which reads these inside quotes as well.
@@ -82,6 +93,7 @@ function Invoke-LarderRunbook {
         foreach ($file in @($output, $errors)) {
             if (Test-Path -LiteralPath $file) { Get-Content -LiteralPath $file | Out-Host }
         }
+        Write-LogFolderAfterError -Code $code
         return $code
     }
     finally {
