@@ -91,15 +91,20 @@ bool Fill::Fetch::open_without_range(const http::ResponseHead& head) {
   return false;
 }
 
+// It may end while a drive is asked to take what it brings.
+bool Fill::Fetch::has_ended_locked() const {
+  return std::ranges::none_of(fill_->fetches_,
+                              [this](const auto& fetch) { return fetch.get() == this; });
+}
+
 void Fill::Fetch::pass_on(const http::ResponseHead& head) {
   auto pass = std::make_shared<PassQueue>(fill_->table_.origin_);
   pass->put_head(head);
   bool unwanted = false;
-  bool has_ended = false;  // while a drive was asked to take it
+  bool has_ended = false;
   {
     const std::lock_guard lock(fill_->mutex_);
-    has_ended = std::ranges::none_of(fill_->fetches_,
-                                     [this](const auto& fetch) { return fetch.get() == this; });
+    has_ended = has_ended_locked();
     pass->set_fetch(id_);
     pass_ = pass;
     fill_->pass_ = pass;

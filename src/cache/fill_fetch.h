@@ -38,6 +38,7 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   void created(bool is_stored);
   bool enter_slice_locked(std::size_t coming);
   bool skips_locked();
+  bool has_ended_locked() const;
   bool finish_slice();
 
   const std::shared_ptr<Fill> fill_;

@@ -23,9 +23,7 @@ bool Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) 
                                                fill_->table_.spools_);
   {
     const std::lock_guard lock(fill_->mutex_);
-    const bool has_ended = std::ranges::none_of(
-        fill_->fetches_, [this](const auto& fetch) { return fetch.get() == this; });
-    if (has_ended) return false;
+    if (has_ended_locked()) return false;
     stream_ = stream;
     stream_head_ = head;
     fill_->stream_ = std::move(stream);

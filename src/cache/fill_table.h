@@ -57,9 +57,6 @@ class FillTable {
 
  private:
   friend class Fill;
-  struct KeyHash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
   // Before anybody finds that object in the store: who does joins the fill that makes it.
   void record_object(Fill& fill, const std::shared_ptr<store::Object>& object);
   void forget(const Fill& fill);
@@ -81,7 +78,7 @@ class FillTable {
   std::atomic<bool> drives_refuse_ = false;
   mutable std::mutex mutex_;  // guards what follows; taken before a fill's mutex
   // Those that open a generation, the last one of each key.
-  std::unordered_map<store::Key, std::shared_ptr<Fill>, KeyHash> opening_;
+  std::unordered_map<store::Key, std::shared_ptr<Fill>, store::KeyHash> opening_;
   // Those that have one, for as long as it is not all stored.
   std::unordered_map<const store::Object*, std::shared_ptr<Fill>> completing_;
   mutable std::mutex known_mutex_;  // guards what follows; may be taken with a fill's mutex held

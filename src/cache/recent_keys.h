@@ -44,12 +44,9 @@ class RecentKeys {
 
  private:
   using List = std::list<std::pair<store::Key, Value>>;
-  struct KeyHash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
   const std::size_t most_;
   List recent_;  // the latest first
-  std::unordered_map<store::Key, typename List::iterator, KeyHash> by_key_;
+  std::unordered_map<store::Key, typename List::iterator, store::KeyHash> by_key_;
 };
 
 }  // namespace larder::cache

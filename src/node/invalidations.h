@@ -43,9 +43,6 @@ class Invalidations {
   bool since(const StoredPlace& place, Moment moment) const;
 
  private:
-  struct Hash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
   using Names = std::map<std::string, Moment, std::less<>>;
   template <typename Table>
   void make_room(Table& table, std::size_t more);
@@ -53,7 +50,7 @@ class Invalidations {
 
   std::atomic<Moment> now_ = 0;
   mutable std::mutex mutex_;  // guards what follows; now_ moves only under it
-  std::unordered_map<store::Key, Moment, Hash> urls_;
+  std::unordered_map<store::Key, Moment, store::KeyHash> urls_;
   Names prefixes_;
   Names origins_;
   Moment forgotten_ = 0;  // the latest change that is not in the tables

@@ -25,11 +25,8 @@ class RevalidationsUnderWay {
   }
 
  private:
-  struct KeyHash {
-    std::size_t operator()(const store::Key& key) const { return key.low; }
-  };
   std::mutex mutex_;
-  std::unordered_set<store::Key, KeyHash> keys_;  // guarded by mutex_
+  std::unordered_set<store::Key, store::KeyHash> keys_;  // guarded by mutex_
 };
 
 }  // namespace larder::node

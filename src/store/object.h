@@ -32,6 +32,11 @@ struct Key {
   friend bool operator==(const Key&, const Key&) = default;
 };
 
+// For tables by key, whose bits are random already.
+struct KeyHash {
+  std::size_t operator()(const Key& key) const { return key.low; }
+};
+
 class Object {
  public:
   Object(std::shared_ptr<Generation> generation, std::shared_ptr<OpenFile> file,
