@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "certs/chain_end.h"
 #include "certs/import_checks.h"
 #include "certs/import_forms.h"
 #include "certs/purge.h"
@@ -292,7 +293,7 @@ Result<ImportOutcome> CertificateStore::import_signed(
                                                 ": the answer holds no certificate for the key " +
                                                 key_name + ": another request was signed");
   }
-  LARDER_TRY(check_newer(*leaf, key_name));
+  LARDER_TRY(check_newer(order_chain(*leaf, answer->certificates), key_name, clock.wall()));
   auto outcome = import_within(pause, chain, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
@@ -300,13 +301,20 @@ Result<ImportOutcome> CertificateStore::import_signed(
   return outcome;
 }
 
-Status CertificateStore::check_newer(const Certificate& leaf, const std::string& key_name) const {
+Status CertificateStore::check_newer(const std::vector<Certificate>& chain,
+                                     const std::string& key_name, base::WallTime now) const {
   const auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
+  const Certificate& leaf = chain.front();
+  const auto end_of = [&](const std::vector<Certificate>& each) {
+    return first_to_end(each, settings_.client_trust, now).not_after();
+  };
   for (const ActiveFile::Choice& choice : active->choices) {
     if (choice.key_name != key_name) continue;
     const auto current = load(choice);
     if (!current || leaf.not_after() > current->chain.front().not_after()) continue;
+    // The same certificate may come with an intermediate that lasts longer.
+    if (end_of(chain) > end_of(current->chain)) continue;
     return fail(ErrorCode::InvalidArgument,
                 "the signer returned a certificate that is no newer: it ends on " +
                     base::to_rfc3339(leaf.not_after()) + ", the one in use on " +

@@ -114,8 +114,9 @@ class CertificateStore {
   // on just then, once that is done: within 10 s, or until `pause` says that nobody waits any more.
   // Not for event loops.
   // FailedPrecondition, and the signer is not asked, when there is no request or it leaves out a
-  // name that clients connect by; InvalidArgument when what comes back is not for this key or ends
-  // no later than what is in use, or with the messages of all failed checks.
+  // name that clients connect by; InvalidArgument when what comes back is not for this key, or when
+  // neither the certificate nor what clients need of its chain ends later than in use, or with the
+  // messages of all failed checks.
   base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
                                     const base::Clock& clock, const Pause& pause = {});
 
@@ -165,8 +166,10 @@ class CertificateStore {
                                        const std::vector<crypto::Certificate>& chain, Source source,
                                        const ImportOptions& options, base::WallTime now);
   base::Result<ServingCertificate> load(const ActiveFile::Choice& choice) const;
-  // InvalidArgument when the one of that key that is or would be served ends as late.
-  base::Status check_newer(const crypto::Certificate& leaf, const std::string& key_name) const;
+  // InvalidArgument when the one of that key that is or would be served ends as late, and so does
+  // its chain.
+  base::Status check_newer(const std::vector<crypto::Certificate>& chain,
+                           const std::string& key_name, base::WallTime now) const;
   // What goes on beside a new certificate of that key.
   struct Beside {
     std::vector<ActiveFile::Choice> choices;

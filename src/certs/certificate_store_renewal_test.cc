@@ -67,6 +67,31 @@ TEST_F(Store, RenewalThatEndsNoLaterIsRefused) {
   EXPECT_TRUE(open().renew("main", shorter, clock));
 }
 
+TEST_F(Store, SameCertificateWithAnIntermediateThatLastsLongerIsNewer) {
+  const std::string request = make_request();
+  const std::string leaf = authority_.sign(request);
+  class Repeating final : public Signer {
+   public:
+    explicit Repeating(std::string answer) : answer_(std::move(answer)) {}
+    std::string_view name() const override { return "test"; }
+    base::Result<std::string> sign(std::string_view) override { return answer_; }
+
+   private:
+    std::string answer_;
+  };
+  const std::string brief = authority_.issuing_pem(ends(kNow + 10 * kDay));
+  ASSERT_TRUE(open().import_certificate(leaf + brief, {}, kNow)->active);
+  const base::ManualClock clock(kNow + kDay);
+  Repeating same(leaf + brief);
+  EXPECT_SAYS(open().renew("main", same, clock).error().message, "no newer");
+  Repeating longer(leaf + authority_.issuing_pem());
+  const auto outcome = open().renew("main", longer, clock);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  const auto chain = open().load_active()->certificates.at(0).chain;
+  ASSERT_EQ(chain.size(), 2U);
+  EXPECT_EQ(chain[1].to_pem(), authority_.issuing_pem());
+}
+
 TEST_F(Store, ChangeWaitsForAnotherOneToEnd) {
   make_request();
   const std::string lock = settings_.folder + "/lock";

@@ -18,4 +18,13 @@ const crypto::Certificate& first_to_end(std::span<const crypto::Certificate> cha
   return *first;
 }
 
+const crypto::Certificate& first_to_end(std::span<const crypto::Certificate> chain,
+                                        std::span<const std::string> client_trust,
+                                        base::WallTime now) {
+  const crypto::Certificate& first = first_to_end(chain, nullptr, now);
+  if (first == chain.front()) return first;
+  const auto trust = crypto::TrustStore::from_files(client_trust);
+  return trust ? first_to_end(chain, &*trust, now) : first;
+}
+
 }  // namespace larder::certs

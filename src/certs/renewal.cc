@@ -1,8 +1,10 @@
 #include "certs/renewal.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/encoding.h"
+#include "certs/chain_end.h"
 
 namespace larder::certs {
 
@@ -19,6 +21,8 @@ constexpr microseconds kLongestDelay = hours(12);
 constexpr microseconds kLongestInEmergency = hours(1);
 constexpr microseconds kShortestDelay = seconds(1);
 constexpr microseconds kOverdueAfter = hours(1);
+// Between two renewals for the sake of the chain.
+constexpr microseconds kChainPause = hours(24);
 constexpr unsigned kGrowth = 4;
 
 // Bounds for a certificate of three months, and less for one that lives a day.
@@ -34,22 +38,65 @@ microseconds delay_after(unsigned failures, const std::optional<Lifetime>& curre
   return std::max(std::min(delay, longest), kShortestDelay);
 }
 
-WallTime planned(const Lifetime& current, const std::optional<RenewalWindow>& suggested) {
-  if (!suggested) return current.renewal_time();
-  const WallTime drawn =
-      suggested->start + (suggested->end - suggested->start) / 256 * current.draw;
-  return std::min(drawn, current.emergency_time());
+WallTime time_in_life(WallTime from, WallTime until, std::uint8_t draw) {
+  const auto life = until - from;
+  return from + life / 3 * 2 - life / 20 * draw / 256;
+}
+
+WallTime last_tenth(WallTime from, WallTime until) {
+  return until - (until - from) / 10;
+}
+
+struct Plan {
+  WallTime at;
+  std::string reason;
+};
+
+Plan plan_for_leaf(const Lifetime& current, WallTime now,
+                   const std::optional<RenewalWindow>& suggested) {
+  Plan plan{current.renewal_time(), "two thirds of the certificate's life are over"};
+  if (suggested) {
+    const WallTime drawn =
+        suggested->start + (suggested->end - suggested->start) / 256 * current.draw;
+    plan = {std::min(drawn, current.emergency_time()),
+            "whoever signed the certificate suggests it"};
+  }
+  if (now >= current.not_after) plan.reason = "the certificate has ended";
+  return plan;
+}
+
+Plan plan_for_chain(const Lifetime& current, const RenewalAttempts& attempts, WallTime now) {
+  const WallTime end = *current.chain_end;
+  // An intermediate may have ended before the certificate began.
+  const WallTime at = time_in_life(std::min(current.not_before, end), end, current.draw);
+  WallTime newest = current.not_before;
+  if (attempts.failures == 0 && attempts.last && *attempts.last <= now) {
+    newest = std::max(newest, *attempts.last);
+  }
+  const microseconds pause = std::min(kChainPause, (current.not_after - current.not_before) / 4);
+  return {std::max(at, newest + pause),
+          "an intermediate certificate of the chain " + std::string(now < end ? "ends" : "ended") +
+              " on " + base::to_rfc3339(end) + ", before the certificate itself"};
+}
+
+Plan plan(const Lifetime& current, const RenewalAttempts& attempts, WallTime now,
+          const std::optional<RenewalWindow>& suggested) {
+  Plan first = plan_for_leaf(current, now, suggested);
+  if (!current.chain_end) return first;
+  Plan for_chain = plan_for_chain(current, attempts, now);
+  return for_chain.at < first.at ? for_chain : first;
 }
 
 }  // namespace
 
 WallTime Lifetime::renewal_time() const {
-  const auto life = not_after - not_before;
-  return not_before + life / 3 * 2 - life / 20 * draw / 256;
+  return time_in_life(not_before, not_after, draw);
 }
 
 WallTime Lifetime::emergency_time() const {
-  return not_after - (not_after - not_before) / 10;
+  const WallTime own = last_tenth(not_before, not_after);
+  if (!chain_end) return own;
+  return std::min(own, last_tenth(std::min(not_before, *chain_end), *chain_end));
 }
 
 WallTime Lifetime::overdue_time() const {
@@ -68,20 +115,22 @@ Lifetime lifetime_of(WallTime not_before, WallTime not_after, std::string_view i
           known ? static_cast<std::uint8_t>(first->front()) : std::uint8_t{0}};
 }
 
+Lifetime lifetime_of(std::span<const crypto::Certificate> chain,
+                     std::span<const std::string> client_trust, WallTime now) {
+  Lifetime lifetime = lifetime_of(chain.front());
+  const crypto::Certificate& first = first_to_end(chain, client_trust, now);
+  if (first.not_after() < lifetime.not_after) lifetime.chain_end = first.not_after();
+  return lifetime;
+}
+
 RenewalDecision decide_renewal(const std::optional<Lifetime>& current,
                                const RenewalAttempts& attempts, WallTime now,
                                const std::optional<RenewalWindow>& suggested) {
-  RenewalDecision decision;
-  if (!current) {
-    decision.at = now;
-    decision.reason = "there is no certificate yet";
-  } else if (now >= current->not_after) {
-    decision.at = planned(*current, suggested);
-    decision.reason = "the certificate has ended";
-  } else {
-    decision.at = planned(*current, suggested);
-    decision.reason = suggested ? "whoever signed the certificate suggests it"
-                                : "two thirds of the certificate's life are over";
+  RenewalDecision decision{.at = now, .reason = "there is no certificate yet"};
+  if (current) {
+    Plan chosen = plan(*current, attempts, now, suggested);
+    decision.at = chosen.at;
+    decision.reason = std::move(chosen.reason);
   }
   decision.emergency = !current || now >= current->emergency_time();
   // An attempt in the future was made before somebody set the clock back: it says nothing.

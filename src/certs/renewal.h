@@ -6,11 +6,17 @@
 // restart does not draw again and hosts that began together do not renew together. Where whoever
 // signs suggests a window, the same draw chooses the time in it instead. In the last
 // tenth of its life attempts follow each other faster: that is the emergency window.
+//
+// Where an intermediate that clients need ends before the certificate does, they refuse the
+// certificate from then on: the time until then counts as its life. Whoever signs may hand out the
+// same intermediate again, so for its sake a certificate that is new is left alone for a day, or a
+// quarter of its own life where that is less.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,8 +30,12 @@ struct Lifetime {
   base::WallTime not_before;
   base::WallTime not_after;
   std::uint8_t draw = 0;
+  // Of an intermediate in its chain that clients need; empty unless it ends first.
+  std::optional<base::WallTime> chain_end = std::nullopt;
 
+  // By its own dates.
   base::WallTime renewal_time() const;
+  // By that of its chain, too.
   base::WallTime emergency_time() const;
   // By then a renewal with nobody there has been, whatever the draw, or it does not succeed.
   base::WallTime overdue_time() const;
@@ -42,6 +52,9 @@ struct RenewalWindow {
 Lifetime lifetime_of(const crypto::Certificate& certificate);
 // `id` is the hexadecimal SHA-256 of the certificate.
 Lifetime lifetime_of(base::WallTime not_before, base::WallTime not_after, std::string_view id);
+// With what the CA files that clients trust say of its chain (leaf first; chain_end.h).
+Lifetime lifetime_of(std::span<const crypto::Certificate> chain,
+                     std::span<const std::string> client_trust, base::WallTime now);
 
 // How the last attempts for one name ended.
 struct RenewalAttempts {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "certs/renewal_record.h"
+#include "certs/testing.h"
 #include "crypto/testing.h"
 
 namespace larder::certs {
@@ -12,7 +13,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr auto kDay = hours(24);
 const base::WallTime kStart = base::from_unix_seconds(1'800'000'000);
 
 Lifetime ninety_days(std::uint8_t draw = 0) {
@@ -114,6 +114,64 @@ TEST(Renewal, ASuccessWithACertificateThatIsDueAtOnceIsNotRepeatedAtOnce) {
 TEST(Renewal, AnAttemptInTheFutureSaysNothing) {
   const auto now = kStart + 61 * kDay;
   EXPECT_TRUE(decide_renewal(ninety_days(), failed(50, now + 300 * kDay), now).due);
+}
+
+Lifetime with_chain(base::WallTime from, base::WallTime chain_end) {
+  return {from, from + 90 * kDay, 0, chain_end};
+}
+
+TEST(Renewal, IsInTimeForAnIntermediateThatEndsFirst) {
+  const Lifetime current = with_chain(kStart, kStart + 30 * kDay);
+  EXPECT_FALSE(decide_renewal(current, {}, kStart + 20 * kDay - seconds(1)).due);
+  const auto decision = decide_renewal(current, {}, kStart + 20 * kDay);
+  EXPECT_TRUE(decision.due);
+  EXPECT_FALSE(decision.emergency);
+  EXPECT_SAYS(decision.reason, "an intermediate certificate of the chain ends on ");
+  EXPECT_TRUE(decide_renewal(current, {}, kStart + 27 * kDay).emergency);
+  // Its own time is sooner here.
+  const auto own = decide_renewal(with_chain(kStart, kStart + 89 * kDay), {}, kStart + 60 * kDay);
+  EXPECT_EQ(own.at, kStart + 89 * kDay / 3 * 2);
+  EXPECT_EQ(decide_renewal(with_chain(kStart, kStart + 30 * kDay), {}, kStart + 20 * kDay,
+                           RenewalWindow{kStart + 10 * kDay, kStart + 11 * kDay})
+                .at,
+            kStart + 10 * kDay);
+}
+
+TEST(Renewal, TheSameIntermediateAgainIsNoLoop) {
+  const auto chain_end = kStart + 30 * kDay;
+  Lifetime current = with_chain(kStart, chain_end);
+  RenewalAttempts attempts;
+  std::vector<base::WallTime> renewed;
+  for (auto now = kStart; now < kStart + 40 * kDay; now += minutes(10)) {
+    if (!decide_renewal(current, attempts, now).due) continue;
+    renewed.push_back(now);
+    current = with_chain(now, chain_end);
+    attempts.last = now;
+  }
+  ASSERT_GE(renewed.size(), 2U);
+  for (std::size_t i = 1; i < renewed.size(); ++i) EXPECT_GE(renewed[i] - renewed[i - 1], kDay);
+  const auto in_time = std::ranges::count_if(renewed, [&](auto at) { return at < chain_end; });
+  EXPECT_LE(in_time, 5) << "two thirds of what is left, each time";
+  EXPECT_GE(std::ssize(renewed) - in_time, 9) << "afterwards daily: clients refuse it";
+}
+
+TEST(Renewal, ForTheChainsSakeWaitsADayAfterTheLastOne) {
+  // The certificate was made long before it was got.
+  const auto now = kStart + 25 * kDay;
+  const RenewalAttempts just{.failures = 0, .last = now, .asked_to_wait = {}};
+  EXPECT_EQ(decide_renewal(with_chain(kStart, kStart + 26 * kDay), just, now).at, now + kDay);
+  const Lifetime brief{now, now + hours(12), 0, now + minutes(5)};
+  EXPECT_EQ(decide_renewal(brief, {}, now).at, now + hours(3)) << "a quarter of its life";
+}
+
+TEST(Renewal, AfterTheEndOfAnIntermediateFailuresAreRepeatedAsInTheEmergencyWindow) {
+  const Lifetime current = with_chain(kStart, kStart - kDay);
+  const auto now = kStart + 2 * kDay;
+  const auto due = decide_renewal(current, {}, now);
+  EXPECT_TRUE(due.due);
+  EXPECT_TRUE(due.emergency);
+  EXPECT_SAYS(due.reason, "ended on");
+  EXPECT_EQ(decide_renewal(current, failed(50, now), now).at, now + hours(1));
 }
 
 TEST(RenewalRecord, SaysTheSameWhenItIsReadAgain) {

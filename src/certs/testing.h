@@ -30,6 +30,12 @@ class Authority {
 
   std::string root_pem() const { return root_.to_pem(); }
   std::string issuing_pem() const { return issuing_.front().to_pem(); }
+  // The same CA, whose certificate ends another time, or is otherwise not the same.
+  std::string issuing_pem(const Adjust& adjust) const {
+    crypto::CertificateTemplate content = ca("Issuing CA");
+    adjust(content);
+    return crypto::issue(content, issuing_key_.public_key(), root_, root_key_).value().to_pem();
+  }
 
   // The leaf for a request, as an administrator gets it.
   std::string sign(const std::string& request_path, const Adjust& adjust = {}) const {

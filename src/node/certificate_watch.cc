@@ -50,17 +50,6 @@ std::string title(const ShownCertificate& shown) {
                                        short_id(leaf.sha256_hex()), names_of(leaf)));
 }
 
-// Roots are read only where it depends on them.
-const crypto::Certificate& first_to_end(const ShownCertificate& shown,
-                                        std::span<const std::string> client_trust,
-                                        base::WallTime now) {
-  const crypto::Certificate& leaf = shown.chain.front();
-  const crypto::Certificate& first = certs::first_to_end(shown.chain, nullptr, now);
-  if (first == leaf) return leaf;
-  const auto trust = crypto::TrustStore::from_files(client_trust);
-  return trust ? certs::first_to_end(shown.chain, &*trust, now) : first;
-}
-
 std::string expiry_text(const std::string& what, base::WallTime end, base::WallTime now) {
   if (end <= now) return fmt::format("{} expired on {}", what, base::to_rfc3339(end));
   const auto days = std::chrono::floor<std::chrono::days>(end - now).count();
@@ -148,7 +137,7 @@ void CertificateWatch::tell_expiry(const std::vector<ShownCertificate>& shown, b
   const WatchSettings settings = surroundings_.settings();
   for (const ShownCertificate& each : shown) {
     const crypto::Certificate& leaf = each.chain.front();
-    const crypto::Certificate& first = first_to_end(each, settings.client_trust, now);
+    const crypto::Certificate& first = certs::first_to_end(each.chain, settings.client_trust, now);
     // One that lives for a few weeks at most would be told each time, although all is well.
     if (first == leaf && settings.renewed.contains(each.name) &&
         now < certs::lifetime_of(leaf).overdue_time()) {

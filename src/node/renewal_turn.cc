@@ -26,8 +26,20 @@ constexpr std::chrono::hours kLookAfterFailure{1};
 constexpr std::chrono::hours kLongestAdvice{24};
 constexpr std::size_t kCommonNameLimit = 64;
 
-std::optional<certs::Lifetime> lifetime_of(const certs::CertificateFacts* facts) {
+Result<std::vector<crypto::Certificate>> chain_of(const certs::CertificateFacts& facts) {
+  const auto text = base::read_file(facts.path, certs::kChainFileLimit);
+  if (!text) return std::unexpected(text.error());
+  auto chain = crypto::parse_certificates(*text);
+  if (!chain) return base::with_context(facts.path, chain.error());
+  return chain;
+}
+
+std::optional<certs::Lifetime> lifetime_of(const certs::CertificateFacts* facts,
+                                           const NodeSettings& settings, base::WallTime now) {
   if (facts == nullptr) return std::nullopt;
+  if (const auto chain = chain_of(*facts)) {
+    return certs::lifetime_of(*chain, settings.client_trust, now);
+  }
   return certs::lifetime_of(facts->not_before, facts->not_after, facts->id);
 }
 
@@ -50,10 +62,8 @@ certs::RequestOptions own_request(const std::string& key_name,
 }
 
 Result<crypto::Certificate> leaf_of(const certs::CertificateFacts& facts) {
-  const auto text = base::read_file(facts.path, certs::kChainFileLimit);
-  if (!text) return std::unexpected(text.error());
-  auto chain = crypto::parse_certificates(*text);
-  if (!chain) return base::with_context(facts.path, chain.error());
+  auto chain = chain_of(facts);
+  if (!chain) return std::unexpected(chain.error());
   return std::move(chain->front());
 }
 
@@ -145,8 +155,10 @@ base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
   if (!wished && target.current != nullptr && target.against.empty()) {
     look_for_advice(signer, *target.current, thread);
   }
-  const auto decision = certs::decide_renewal(lifetime_of(target.current), record().attempts,
-                                              clock_.wall(), suggested_for(target.current));
+  const base::WallTime now = clock_.wall();
+  const auto decision =
+      certs::decide_renewal(lifetime_of(target.current, settings, now), record().attempts, now,
+                            suggested_for(target.current));
   if (!wished && (!decision.due || !target.against.empty())) {
     note_plan(signer, decision.at, target.against);
     if (!target.against.empty()) return base::WallTime::max();
@@ -285,9 +297,10 @@ void RenewalTurn::attempt(const SignerSettings& signer, const NodeSettings& sett
   const auto after = store ? store->list() : Result<certs::Inventory>(certs::Inventory{});
   const certs::CertificateFacts* const shown =
       after ? certs::renewal_target(*after, signer.certificate).current : nullptr;
-  kept.next =
-      certs::decide_renewal(lifetime_of(shown), kept.attempts, clock_.wall(), suggested_for(shown))
-          .at;
+  const base::WallTime now = clock_.wall();
+  kept.next = certs::decide_renewal(lifetime_of(shown, settings, now), kept.attempts, now,
+                                    suggested_for(shown))
+                  .at;
   write_down();
 }
 

@@ -19,17 +19,21 @@ class Authority:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.root, self.intermediate = self.folder / "root.pem", self.folder / "intermediate.pem"
         self._intermediate_key = self.folder / "intermediate.key"
-        root_key, request = self.folder / "root.key", self.folder / "intermediate.csr"
+        self._root_key, self._intermediate_request = self.folder / "root.key", self.folder / "intermediate.csr"
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
-        run("openssl", "req", "-x509", *new_key, "-keyout", root_key, "-out", self.root, "-days", "3650",
+        run("openssl", "req", "-x509", *new_key, "-keyout", self._root_key, "-out", self.root, "-days", "3650",
             "-subj", f"/CN={name} Root", "-addext", "basicConstraints=critical,CA:TRUE",
             "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        run("openssl", "req", *new_key, "-keyout", self._intermediate_key, "-out", request,
+        run("openssl", "req", *new_key, "-keyout", self._intermediate_key, "-out", self._intermediate_request,
             "-subj", f"/CN={name} Issuing")
-        self._sign(request, self.root, root_key, self.intermediate, intermediate_days,
-                   "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
-                   "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+        self.renew_intermediate(intermediate_days)
         self._count = 0
+
+    def renew_intermediate(self, days=1825, constraints="CA:TRUE,pathlen:0", usage="keyCertSign,cRLSign"):
+        """Another certificate for the same name and key, in place of the one before."""
+        self._sign(self._intermediate_request, self.root, self._root_key, self.intermediate, days,
+                   f"basicConstraints=critical,{constraints}\nkeyUsage=critical,{usage}\n"
+                   "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
 
     def _sign(self, request, issuer, issuer_key, out, days, extensions, copy=False):
         file = pathlib.Path(f"{out}.ext")

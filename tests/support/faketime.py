@@ -25,7 +25,7 @@ class FakeTime:
         """Read by the programs at once; the clock goes on from there."""
         self.days += days
         temporary = self._file.with_suffix(".new")
-        temporary.write_text(f"{self.days * 86400:+d}\n")
+        temporary.write_text(f"{round(self.days * 86400):+d}\n")
         temporary.rename(self._file)
 
     @property

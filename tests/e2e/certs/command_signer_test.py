@@ -1,5 +1,6 @@
 """Certificates signed by a program of the administrator: a real authority run by openssl, asked with nobody there."""
 
+import datetime
 import http.server
 import json
 import os
@@ -10,6 +11,7 @@ import threading
 
 import pytest
 
+from support.authority import Authority
 from support.faketime import FakeTime
 from support.larder import Node, origin_table
 from support.tls import fingerprint, served_certificate
@@ -54,6 +56,10 @@ def latest(issued):
 
 def renewals(node):
     return {renewal["name"]: renewal for renewal in json.loads(node.cli("cert", "list", "--json").stdout)["renewals"]}
+
+
+def parse_time(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def wait_until_left_alone(node, reason):
@@ -115,6 +121,31 @@ def test_a_certificate_is_renewed_with_nobody_there(tmp_path, origin, authority,
     wait_until(lambda: shown(node) == fingerprint(issued / "1.pem"))
     assert node.metric("larder_certificate_renewal_failures") == 0
     assert len(list(issued.iterdir())) == 2
+
+
+def test_a_certificate_is_renewed_before_an_intermediate_of_its_chain_ends(tmp_path, origin, nodes):
+    """An authority whose own certificate ends in 10 days signs for 90: clients would refuse from then on."""
+    brief = Authority(tmp_path / "ca", intermediate_days=10)
+    clock = FakeTime(tmp_path)
+    script, issued = signing_script(brief, tmp_path, clock=clock.shell)
+    node = make_node(tmp_path, origin, script, environment=clock.environment)
+    days_ahead = lambda: (parse_time(renewals(node)["delivery"]["next"]) - clock.now) / 86400
+    nodes.append(node.start())
+    wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"))
+    wait_until(lambda: 6 < days_ahead() < 7, what="a plan for two thirds of 10 days", seen=lambda: renewals(node))
+
+    # The authority does not notice, and signs with the same one again: no reason to ask without end.
+    clock.advance(8)
+    wait_until(lambda: shown(node) == fingerprint(issued / "1.pem"))
+    wait_until(lambda: 1 < days_ahead() < 2, what="a plan for two thirds of 2 days", seen=lambda: renewals(node))
+    assert len(list(issued.iterdir())) == 2
+    assert "an intermediate certificate of the chain ends on" in node.program.log.read_text()
+
+    brief.renew_intermediate()
+    clock.advance(1.5)
+    wait_until(lambda: shown(node) == fingerprint(issued / "2.pem"))
+    wait_until(lambda: days_ahead() > 50, what="a plan for two thirds of 90 days", seen=lambda: renewals(node))
+    assert len(list(issued.iterdir())) == 3
 
 
 def test_a_short_lived_certificate_is_told_only_when_its_renewal_fails(tmp_path, origin, authority, nodes):
