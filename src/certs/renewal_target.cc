@@ -47,4 +47,8 @@ RenewalTarget renewal_target(const Inventory& inventory, std::string_view key_na
   return target;
 }
 
+bool waits_for_certificate(const RenewalTarget& target) {
+  return target.against.empty() && (target.current == nullptr || !is_chosen(*target.current));
+}
+
 }  // namespace larder::certs

@@ -19,4 +19,7 @@ struct RenewalTarget {
 // The facts stay the inventory's.
 RenewalTarget renewal_target(const Inventory& inventory, std::string_view key_name);
 
+// None of the key's is or would be served, and nobody decided that: its signer should have got one.
+bool waits_for_certificate(const RenewalTarget& target);
+
 }  // namespace larder::certs

@@ -71,5 +71,20 @@ TEST(RenewalTarget, GivesWayToAnotherKeyThatWasChosen) {
       << "a key that never had a certificate gets its first";
 }
 
+bool waits(const Inventory& inventory) {
+  return waits_for_certificate(renewal_target(inventory, "main"));
+}
+
+TEST(RenewalTarget, WaitsForACertificateWhileNobodyDecidedAgainstOne) {
+  EXPECT_TRUE(waits({}));
+  EXPECT_TRUE(waits(with({}, {facts("x", CertificateState::Active, 5)})));
+  EXPECT_TRUE(waits(with({facts("lost", CertificateState::Inactive, 1)})));
+  EXPECT_FALSE(waits(with({facts("served", CertificateState::Active, 1)})));
+  EXPECT_FALSE(waits(with({facts("served", CertificateState::Disabled, 1)})));
+  EXPECT_FALSE(waits(with({facts("retired", CertificateState::Retired, 9)})));
+  EXPECT_FALSE(waits(with({facts("mine", CertificateState::Inactive, 1)},
+                          {facts("x", CertificateState::Active, 5)})));
+}
+
 }  // namespace
 }  // namespace larder::certs

@@ -157,6 +157,8 @@ void add_serving_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 // renewal_routes.cc
 void open_renewals(Node::Parts& parts);
 void add_renewal_routes(Node::Parts& parts);
+// Keys whose signer does not get a first certificate.
+void add_missing_certificates(const Node::Parts& parts, std::vector<CertificateTrouble>& troubles);
 void add_renewal_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges);
 
 // watch_routes.cc

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "certs/renewal_target.h"
 #include "crypto/digest.h"
 #include "node/node_parts.h"
 #include "node/request_route.h"
@@ -21,6 +22,8 @@ using base::Result;
 namespace {
 
 constexpr std::uint64_t kTrustLimit = 8 << 20;  // bytes
+// In a row, which are five minutes: an authority that starts together with the node is no trouble.
+constexpr unsigned kFailuresTold = 3;
 
 // One account for each server: the certificates of a node share it.
 std::string account_folder(const Node::Parts& parts, const std::string& directory) {
@@ -106,6 +109,7 @@ void open_renewals(Node::Parts& parts) {
     return make_signer(parts, signer, thread, replaced);
   };
   surroundings.take_over = [&parts] { return parts.reload_certificates(); };
+  surroundings.failed = [&parts] { parts.watch->wake(); };
   parts.renewals = std::make_unique<Renewals>(std::move(surroundings), parts.clock);
 }
 
@@ -127,7 +131,25 @@ void add_renewal_routes(Node::Parts& parts) {
   });
 }
 
+void add_missing_certificates(const Node::Parts& parts, std::vector<CertificateTrouble>& troubles) {
+  const auto inventory = parts.certificates->list();
+  if (!inventory) return;  // which is a trouble of its own
+  for (const RenewalFacts& facts : parts.renewals->facts()) {
+    if (facts.failures < kFailuresTold) continue;
+    const std::string& name = facts.certificate;
+    if (!certs::waits_for_certificate(certs::renewal_target(*inventory, name))) continue;
+    troubles.push_back(
+        {.kind = "certificate-missing",
+         .text = "there is no certificate for " + name + ": its signer has failed " +
+                 std::to_string(facts.failures) + " times, the last time with: " + facts.error +
+                 "; `larder cert list` says when it is tried again, `larder cert renew " + name +
+                 "` tries at once",
+         .about = {{"name", name}}});
+  }
+}
+
 void add_renewal_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
+  const auto inventory = parts.certificates->list();
   for (const SignerSettings& signer : parts.policy.get()->settings.signers) {
     const auto record =
         certs::read_renewal_record(parts.settings.state_dir + "/certificates", signer.certificate);
@@ -135,6 +157,11 @@ void add_renewal_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
     gauges.push_back({"larder_certificate_renewal_failures",
                       "Renewals that failed one after the other",
                       record ? static_cast<double>(record->attempts.failures) : 0.0, false, label});
+    if (!inventory) continue;
+    const auto target = certs::renewal_target(*inventory, signer.certificate);
+    gauges.push_back({"larder_certificate_missing",
+                      "1 while a key that has a signer has no certificate to serve with",
+                      certs::waits_for_certificate(target) ? 1.0 : 0.0, false, label});
   }
 }
 

@@ -80,6 +80,8 @@ RenewalTurn::RenewalTurn(const RenewalSurroundings& surroundings, std::string ce
       clock_(clock),
       worker_([this](const client::HttpExchange& exchange) { return step(exchange); }) {
   facts_.certificate = certificate_;
+  facts_.failures = record().attempts.failures;
+  if (facts_.failures > 0) facts_.error = record().reason;
 }
 
 void RenewalTurn::wake() {
@@ -161,7 +163,11 @@ base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
                             suggested_for(target.current));
   if (!wished && (!decision.due || !target.against.empty())) {
     note_plan(signer, decision.at, target.against);
-    if (!target.against.empty()) return base::WallTime::max();
+    if (!target.against.empty()) {
+      const std::lock_guard lock(mutex_);
+      facts_.failures = record().attempts.failures;  // they count no more
+      return base::WallTime::max();
+    }
     // Advice about another certificate, or from a signer that is gone, is not asked for again, so
     // its time would stay in the past.
     const auto& advice = record().advice;
@@ -185,6 +191,7 @@ base::WallTime RenewalTurn::look_after(const SignerSettings& signer,
     facts_.error = record().reason;
     ++facts_.finished;
   }
+  if (record().attempts.failures > 0) surroundings_.failed();
   return clock_.wall();  // what there is now is looked at once more
 }
 

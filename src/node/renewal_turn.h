@@ -38,13 +38,14 @@ struct RenewalSurroundings {
       const SignerSettings&, const SigningThread&, const crypto::Certificate*)>
       make_signer;
   std::function<base::Status()> take_over;  // serves what was imported
+  std::function<void()> failed;             // an attempt did: the facts say it now
 };
 
 struct RenewalFacts {
   std::string certificate;
   bool running = false;
   std::uint64_t finished = 0;  // attempts since the start of the node
-  unsigned failures = 0;       // in a row
+  unsigned failures = 0;       // in a row, before this start as well
   std::string error;           // of the last attempt; empty: it succeeded, or there was none
 };
 

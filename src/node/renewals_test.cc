@@ -80,6 +80,7 @@ class RenewalsTest : public base::FolderTest {
       return std::make_unique<Refusal>(folder_, asked_, seen_);
     };
     surroundings.take_over = [] { return base::Status(); };
+    surroundings.failed = [this] { ++told_of_failures_; };
     auto renewals = std::make_unique<Renewals>(std::move(surroundings), clock_);
     renewals->start();
     return renewals;
@@ -112,6 +113,7 @@ class RenewalsTest : public base::FolderTest {
   std::atomic<std::shared_ptr<const NodeSettings>> settings_;
   std::atomic<int> hanging_{0};
   std::atomic<int> asked_{0};
+  std::atomic<int> told_of_failures_{0};
   std::optional<certs::RenewalRecord> seen_;  // of the worker's thread, until an attempt is over
 };
 
@@ -157,7 +159,10 @@ TEST_F(RenewalsTest, AttemptThatTheNodeDidNotLiveToEndIsAFailure) {
   record.is_running = true;
   ASSERT_TRUE(certs::write_renewal_record(folder_, "main", record));
   const auto renewals = start();
+  EXPECT_EQ(renewals->facts().at(0).failures, 5U) << "known before anything is tried";
+  EXPECT_EQ(renewals->facts().at(0).error, "the node ended during the attempt");
   EXPECT_EQ(attempt(*renewals).failures, 6U);
+  EXPECT_TRUE(comes("word of it", [&] { return told_of_failures_ == 1; }));
 }
 
 TEST_F(RenewalsTest, SignersThatHangHoldUpNobodyElse) {

@@ -186,6 +186,7 @@ void open_watch(Node::Parts& parts) {
   surroundings.troubles = [&parts] {
     std::vector<CertificateTrouble> troubles;
     add_unusable(parts, troubles);
+    add_missing_certificates(parts, troubles);
     add_uncovered(parts, troubles);
     return troubles;
   };

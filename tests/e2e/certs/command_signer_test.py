@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import socketserver
 import stat
 import threading
@@ -224,6 +225,29 @@ def test_failures_are_shown_with_their_reason_and_tried_again(tmp_path, origin, 
     assert done.returncode == 1 and words in done.stderr
     assert renewals(node)["delivery"]["failures"] == 2
     assert node.is_ready(), "HTTP is served all the same"
+
+
+def test_a_signer_that_never_succeeds_is_told_once_until_it_does(tmp_path, origin, authority, nodes):
+    node = failing(tmp_path, origin, nodes, "echo 'no such template' >&2; exit 1")
+    ready = lambda: json.loads(node.admin("/readyz").body)["alerts"]
+    for _ in range(2):
+        assert node.cli("cert", "renew", "delivery", check=False).returncode == 1
+    alert = wait_until(ready, what="the third failure is told")[0]
+    assert re.match(r"there is no certificate for delivery: its signer has failed \d times, .*no such template", alert)
+    assert node.metric("larder_certificate_missing") == 1 and node.metric("larder_alerts") == 1
+    assert "alert: there is no certificate for delivery" in node.cli("cert", "list").stdout
+    told = lambda: node.program.log.read_text().count("alert: there is no certificate")
+    assert told() == 1
+    node.stop()
+    node.start()
+    wait_until(lambda: ready() and node.metric("larder_alerts") == 1, what="it is wrong still")
+    assert told() == 1, "but was told"
+
+    script, issued = signing_script(authority, tmp_path)
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) == fingerprint(issued / "0.pem")
+    wait_until(lambda: not ready())
+    assert node.metric("larder_certificate_missing") == 0
 
 
 def test_a_certificate_of_another_key_or_name_is_refused(tmp_path, origin, authority, nodes):

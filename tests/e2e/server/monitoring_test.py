@@ -19,6 +19,16 @@ NAME = re.compile(r"\b((?:larder|process)_[a-z0-9_]+)")
 
 
 @pytest.fixture(scope="module")
+def node(folder, origin):
+    """With a signer as well: some metrics are by signer."""
+    signer = {"certificate": "signed", "type": "command", "command": ["/bin/false"]}
+    node = Node(folder / "node", origins=[origin_table(origin)], names=["node1.larder.test", "127.0.0.1"],
+                signers=[signer]).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="module")
 def page(node, origin, authority):
     """The metrics of a node that has seen one of everything."""
     node.serve_https(authority, dns=["node1.larder.test"], addresses=["127.0.0.1"])
