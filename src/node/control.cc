@@ -121,6 +121,7 @@ base::Status Node::Parts::reload_certificates() {
     identities.push_back({.key_pem = std::move(*key_pem),
                           .chain_pem = certificate.chain_pem,
                           .id = certificate.choice.certificate_id,
+                          .name = certificate.choice.key_name,
                           .is_default = certificate.choice.key_name == certs::kDefaultKey});
   }
   // What was served and can no longer be read goes on; the rest is not held up by it.

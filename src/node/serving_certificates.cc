@@ -82,6 +82,19 @@ CertificateChoice ServingCertificates::choice() const {
   return choice_;
 }
 
+std::vector<ServingCertificates::Shown> ServingCertificates::shown() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Shown> list;
+  const auto is_shown = [&](CertificateSource source) {
+    return choice_.delivery == source || choice_.content == source;
+  };
+  if (is_shown(CertificateSource::Pki)) {
+    for (const Identity& identity : pki_) list.push_back({identity.name, identity.chain_pem});
+  }
+  if (is_shown(CertificateSource::Site) && site_) list.push_back({"site-role", site_->chain_pem});
+  return list;
+}
+
 std::string ServingCertificates::chain_of(CertificateSource source) const {
   const std::lock_guard lock(mutex_);
   std::string chains;

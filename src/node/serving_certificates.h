@@ -39,6 +39,7 @@ class ServingCertificates {
     std::string key_pem;    // secret
     std::string chain_pem;  // leaf first
     std::string id = {};    // of a customer's certificate
+    std::string name = {};  // of its key
     bool is_default = false;
   };
   // In effect for the next handshake. An error leaves what was there.
@@ -51,6 +52,12 @@ class ServingCertificates {
   std::shared_ptr<const net::TlsContext> content() const { return content_.get(); }
 
   CertificateChoice choice() const;
+  // What handshakes are answered with now.
+  struct Shown {
+    std::string name;  // of its key; "site-role": the site's own
+    std::string chain_pem;
+  };
+  std::vector<Shown> shown() const;
   // The PEM chains of that source, one after the other, each leaf first; empty when there are none.
   std::string chain_of(CertificateSource source) const;
   // What is held of a customer's certificate, for when its files cannot be read any more.

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "certs/chain_end.h"
 #include "node/alert_settings.h"
 #include "node/node_parts.h"
 #include "node/request_route.h"
@@ -17,26 +17,13 @@ using base::Json;
 
 namespace {
 
-constexpr std::uint64_t kChainLimit = 1 << 20;
 constexpr std::size_t kClientsShown = 20;
 
 std::vector<ShownCertificate> shown_certificates(const Node::Parts& parts) {
   std::vector<ShownCertificate> shown;
-  const auto add = [&](const std::string& name, const std::string& chain_pem) {
-    auto chain = crypto::parse_certificates(chain_pem);
-    if (chain && !chain->empty()) shown.push_back({name, std::move(*chain)});
-  };
-  if (const auto inventory = parts.certificates->list()) {
-    for (const certs::KeyFacts& key : inventory->keys) {
-      for (const certs::CertificateFacts& facts : key.certificates) {
-        if (facts.state != certs::CertificateState::Active) continue;
-        if (const auto chain = base::read_file(facts.path, kChainLimit)) add(key.name, *chain);
-      }
-    }
-  }
-  const CertificateChoice choice = parts.serving.choice();
-  if (choice.delivery == CertificateSource::Site || choice.content == CertificateSource::Site) {
-    add("site-role", parts.serving.chain_of(CertificateSource::Site));
+  for (ServingCertificates::Shown& each : parts.serving.shown()) {
+    auto chain = crypto::parse_certificates(each.chain_pem);
+    if (chain && !chain->empty()) shown.push_back({std::move(each.name), std::move(*chain)});
   }
   return shown;
 }
@@ -226,14 +213,18 @@ void add_watch_routes(Node::Parts& parts) {
 
 void add_watch_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
   const base::WallTime now = parts.clock.wall();
+  const std::shared_ptr<const Policy> policy = parts.policy.get();
   for (const ShownCertificate& each : shown_certificates(parts)) {
     const crypto::Certificate& leaf = each.chain.front();
+    const base::WallTime end =
+        certs::first_to_end(each.chain, policy->settings.client_trust, now).not_after();
     const std::string label =
         "{key=\"" + label_text(each.name) + "\",sha256=\"" + leaf.sha256_hex() + "\"}";
     gauges.push_back({"larder_certificate_expiry_timestamp_seconds",
-                      "End of validity of a certificate that is shown, seconds since 1970",
-                      static_cast<double>(base::to_unix_seconds(leaf.not_after())), false, label});
-    const auto left = std::chrono::floor<std::chrono::seconds>(leaf.not_after() - now);
+                      "From when on clients refuse a certificate that is shown: its own end, or "
+                      "that of an intermediate that ends before it; seconds since 1970",
+                      static_cast<double>(base::to_unix_seconds(end)), false, label});
+    const auto left = std::chrono::floor<std::chrono::seconds>(end - now);
     gauges.push_back({"larder_certificate_days_left", "Days until then; negative: since",
                       static_cast<double>(left.count()) / 86400, false, label});
   }

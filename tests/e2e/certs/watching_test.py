@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import shutil
+import time
 
 import pytest
 
@@ -112,6 +113,9 @@ def test_an_intermediate_that_ends_first_is_told(tmp_path, origin):
         alert = wait_until(lambda: ready(node)["alerts"])[0]
         assert alert.startswith('intermediate certificate "CN=Test Issuing" in the chain of certificate ')
         assert "in 9 days" in alert and "intermediate certificate" in alerts_logged(node)[0]
+        assert 9 < node.metric("larder_certificate_days_left") < 10, "when clients begin to refuse it"
+        ending = node.metric("larder_certificate_expiry_timestamp_seconds")
+        assert 9 < (ending - time.time()) / 86400 < 10
     finally:
         node.stop()
 
@@ -127,6 +131,7 @@ def test_a_chosen_certificate_that_cannot_be_served_is_told_until_it_can(watched
         alert = wait_until(lambda: ready(node)["alerts"])[0]
         assert alert.startswith(f"certificate {key.parent.name} (") and "is not served" in alert and str(key) in alert
     assert ready(node)["https"] == "none" and node.metric("larder_alerts") == 1
+    assert node.metric("larder_certificate_days_left") is None, "nobody is shown it"
     wait_until(lambda: len(receiver.messages) == 1, what="one alert for two starts")
     assert receiver.alerts[0]["kind"] == "certificate-unusable" and receiver.alerts[0]["text"] == alert
     key.with_suffix(".away").rename(key)
