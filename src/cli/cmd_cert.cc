@@ -2,7 +2,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "certs/certificate_store.h"
 #include "cli/cert_facts.h"
 #include "cli/cert_host.h"
@@ -10,6 +9,7 @@
 #include "cli/cert_watch.h"
 #include "cli/commands.h"
 #include "cli/common_options.h"
+#include "cli/input_file.h"
 #include "cli/output.h"
 #include "cli/secret_input.h"
 
@@ -118,9 +118,16 @@ Result<std::string> read_password(const CertOptions& options) {
 }
 
 int import(const CertOptions& options) {
-  const std::string what = "cannot import " + printable(options.file);
+  const std::string what =
+      "cannot import " + (options.file == "-" ? "standard input" : printable(options.file));
+  if (options.file == "-" && options.password_file == "-") {
+    report({base::ErrorCode::InvalidArgument,
+            "standard input cannot be both the certificate and its password"},
+           what, "give one of them as a file");
+    return kWrongUsage;
+  }
   // Before root becomes the node's user, who need not be able to read it.
-  const auto content = base::read_file(options.file, kImportLimit);
+  const auto content = read_input(options.file, kImportLimit);
   if (!content && content.error().code == base::ErrorCode::ResourceExhausted) {
     report(content.error(), what, "a certificate file is smaller");
     return exit_code(certs::Check::Kind::Form);
@@ -399,7 +406,7 @@ void add_import(Command& cert) {
       "Check a signed certificate and serve it from now on. It may come as PEM (leaf or chain, in "
       "any order), DER, base64, PKCS#7 or PKCS#12: what it is shows its content, not its name.");
   add_common_options(command, *options)
-      .positional("CERTFILE", options->file, "The certificate.")
+      .positional("CERTFILE", options->file, "The certificate; \"-\": standard input.")
       .flag("--dry-run", options->dry_run, "Only check; change nothing.")
       .flag("--partial", options->partial,
             "It need not cover all connection_names; other certificates do, or will.")

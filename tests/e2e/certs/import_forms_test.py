@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from support.larder import Node, origin_table
+from support.larder import PROGRAM, Node, origin_table
 from support.program import run
 from support.tls import fingerprint, served_certificate
 from support.wait import wait_until
@@ -88,6 +88,24 @@ def test_every_form_is_told_by_its_content(host, authority, tmp_path, convert):
     wait_until(lambda: shown(host) == fingerprint(chain))
 
 
+def test_a_certificate_comes_by_standard_input_or_a_pipe(host, authority, tmp_path):
+    chain = authority.sign(host.request_path)
+    host.import_certificate("-", input=chain.read_text())
+    wait_until(lambda: shown(host) == fingerprint(chain))
+    chain = authority.sign(host.request_path)
+    run("bash", "-c", f'"$0" cert import --config "{host.config}" <(cat "{chain}")', PROGRAM)
+    wait_until(lambda: shown(host) == fingerprint(chain))
+    refused(host, "-", 10, "the file is empty")
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(host, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    refused(host, tmp_path / "pipe", 1, "is a pipe that nobody writes to; give a file, or -")
+    refused(host, tmp_path, 1, "is a folder")
+    refused(host, "/dev/zero", 1, "is a device, not a file")
+    refused(host, "-", 2, "cannot be both", "--password-file", "-")
+
+
 def pfx(chain, key, path, *options, password="p\u00e4ss"):
     openssl("pkcs12", "-export", "-in", chain, "-out", path, "-passout", f"pass:{password}",
             *(["-inkey", key] if key else ["-nokeys"]), *options)
@@ -101,7 +119,7 @@ def test_pkcs12_gives_its_certificates_and_never_its_key(host, authority, tmp_pa
     chain = authority.sign(host.request_path)
     pfx(chain, key, tmp_path / "node.pfx", *options)
     secret = tmp_path / "password"
-    secret.write_text("p\u00e4ss\n")
+    secret.write_bytes("p\u00e4ss\r\n".encode("utf-8-sig"))  # as Windows writes it
     source = ("--password-file", secret) if given == "file" else ("--password-file", "-")
     done = host.import_certificate(tmp_path / "node.pfx", *source, input=None if given == "file" else "p\u00e4ss\n")
     assert "holds a private key as well" in done.stdout
