@@ -10,6 +10,12 @@ namespace {
 
 using Chosen = const Command*;
 
+// People write "a, b".
+std::string trim_item(std::string& item) {
+  CLI::detail::trim(item);
+  return item.empty() ? "an item of the list is empty" : "";
+}
+
 struct AddOption {
   CLI::App& app;
   const Command::Option& option;
@@ -28,7 +34,10 @@ struct AddOption {
   CLI::Option* operator()(const Command::Option::List& list) const {
     CLI::Option* const added = app.add_option(option.name, *list.target, option.text);
     // One value per mention, else an option would swallow the positional behind it.
-    if (list.commas) added->delimiter(',');
+    if (list.commas) {
+      added->delimiter(',');
+      added->transform(CLI::Validator(trim_item, ""));
+    }
     if (option.name.starts_with('-')) added->allow_extra_args(false);
     return added;
   }

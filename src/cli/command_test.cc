@@ -44,7 +44,7 @@ struct Sample {
 TEST(CommandLine, RunsTheNamedCommandAndReturnsItsCode) {
   Sample sample;
   EXPECT_EQ(
-      run(sample.root, {"group", "verb", "--word", "w", "--list", "a,b", "--list", "c", "--line",
+      run(sample.root, {"group", "verb", "--word", "w", "--list", "a, b ", "--list", "c", "--line",
                         "a, b", "--line", "c", "--number", "7", "--flag", "x", "y,z"}),
       kFailed);
   EXPECT_EQ(sample.runs, 1);
@@ -65,6 +65,7 @@ TEST(CommandLine, WrongUsageIsTwoAndRunsNothing) {
         {"group", "verb"},
         {"group", "verb", "--word", "w"},
         {"group", "verb", "--word", "w", "x", "--number", "11"},
+        {"group", "verb", "--word", "w", "x", "--list", "a, ,b"},
         {"group", "verb", "--word", "w", "x", "--what"}}) {
     EXPECT_EQ(run(sample.root, arguments), kWrongUsage);
   }

@@ -71,5 +71,20 @@ TEST_F(SecretFile, FileWinsOverEnvironment) {
   EXPECT_FALSE(read_secret(folder_ + "/missing", "LARDER_TEST_TOKEN"));
 }
 
+TEST_F(SecretFile, MayBeAsWindowsWritesText) {
+  const auto secret = [&](const std::string& content) {
+    EXPECT_TRUE(base::write_file_atomically(path("secret"), content, 0600));
+    return read_secret(path("secret"), "LARDER_TEST_NO_SUCH");
+  };
+  EXPECT_EQ(secret("\xEF\xBB\xBFp\xC3\xA4ss\r\n").value(), "p\xC3\xA4ss");
+  EXPECT_EQ(secret(std::string("\xFF\xFEp\0\xE4\0s\0s\0\r\0\n\0", 14)).value(), "p\xC3\xA4ss");
+  EXPECT_EQ(secret(std::string("\xFE\xFF\0p\xD8\x3D\xDE\0", 8)).value(), "p\xF0\x9F\x98\x80");
+  for (const std::string& damaged :
+       {std::string("\xFF\xFEp", 3), std::string("\xFF\xFE\x3D\xD8", 4),
+        std::string("\xFF\xFE\x00\xDE", 4)}) {
+    EXPECT_EQ(secret(damaged).error().code, base::ErrorCode::InvalidArgument);
+  }
+}
+
 }  // namespace
 }  // namespace larder::cli

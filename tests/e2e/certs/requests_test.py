@@ -35,7 +35,7 @@ def test_every_algorithm(host, algorithm, size, shown):
 def test_subject_and_every_kind_of_name(host):
     text = text_of(host.cli(
         "cert", "request", "--name", "all", "--common-name", NAME, "--country", "DE", "--state", "Th\u00fcringen",
-        "--organization", "M\u00fcller, GmbH", "--san-dns", f"{NAME},*.cache.larder.test", "--san-ip", "10.0.0.5,fd00::5",
+        "--organization", "M\u00fcller, GmbH", "--san-dns", f"{NAME}, *.cache.larder.test", "--san-ip", "10.0.0.5 , fd00::5",
         "--san-uri", "https://node1.larder.test/x", "--san-email", "admin@larder.test", "--san-rid", "1.2.3.4",
         "--san-dir-name", "CN=node1,O=A\\, B", "--san-other-name", "1.3.6.1.4.1.311.20.2.3;node1@larder.test").stdout)
     for part in ("C=DE", "ST=Th\u00fcringen", "O=M\u00fcller\\, GmbH", f"CN={NAME}", f"DNS:{NAME}", "DNS:*.cache.larder.test",
