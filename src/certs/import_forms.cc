@@ -59,6 +59,18 @@ std::string plain_text(std::string_view content) {
   return std::string(content);
 }
 
+// In one of the forms that are neither DER nor OpenSSL's PEM.
+bool is_foreign_private_key(std::string_view content, std::string_view text) {
+  constexpr std::string_view kPvk = "\x1E\xF1\xB5\xB0";  // Windows
+  if (content.starts_with(kPvk)) return true;
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  if (text.starts_with("PuTTY-User-Key-File-")) return true;
+  if (text.contains("PRIVATE KEY ----") || text.contains("PRIVATE KEY BLOCK-----")) return true;
+  // JWK (RFC 7517), or a set of them: the members that only private and symmetric keys have.
+  const bool is_json = text.starts_with('{') || text.starts_with('[');
+  return is_json && text.contains("\"kty\"") && (text.contains("\"d\"") || text.contains("\"k\""));
+}
+
 Read read_pkcs12(std::string_view der, std::string_view password) {
   auto content = crypto::read_pkcs12(base::as_bytes(der), password, kCertificatesLimit);
   if (content) return HandedOver{std::move(content->certificates), content->holds_key};
@@ -134,7 +146,9 @@ Read read_certificates(std::string_view content, std::string_view password) {
   if (content.empty()) return refuse(Check::Kind::Form, "the file is empty");
   const std::string text = plain_text(content);
   // Before anything is parsed: a key beside the certificate is refused as well.
-  if (text.find("PRIVATE KEY-----") != std::string::npos) return refuse_private_key();
+  if (text.contains("PRIVATE KEY-----") || is_foreign_private_key(content, text)) {
+    return refuse_private_key();
+  }
   if (text.find("-----BEGIN ") != std::string::npos) return read_pem(text, password);
   if (const std::string der = from_bare_base64(text); !der.empty()) return read_der(der, password);
   return read_der(content, password);

@@ -84,5 +84,25 @@ TEST_F(Forms, PrivateKeyIsRefusedInEveryForm) {
   }
 }
 
+TEST_F(Forms, PrivateKeyOfOtherProgramsIsRefused) {
+  for (const std::string& content : {
+           std::string(R"( {"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"c2VjcmV0"})"),
+           std::string(
+               "{\n  \"keys\": [{ \"d\" : \"c2VjcmV0\", \"kty\": \"RSA\", \"n\": \"AA\"}]}"),
+           std::string(R"({"kty":"oct","k":"c2VjcmV0"})"),
+           utf16(R"({"kty":"OKP","crv":"Ed25519","d":"c2VjcmV0"})"),
+           std::string("PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\nc2VjcmV0\r\n"),
+           std::string("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nc2VjcmV0\n"),
+           std::string("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nc2VjcmV0\n"),
+           std::string("\x1E\xF1\xB5\xB0\0\0\0\0c2VjcmV0", 16),
+       }) {
+    const Check refused = refusal(content);
+    EXPECT_EQ(refused.kind, Check::Kind::PrivateKey) << content;
+    EXPECT_EQ(refused.message.find("c2VjcmV0"), std::string::npos);
+  }
+  EXPECT_EQ(refusal(R"({"kty":"EC","crv":"P-256","x":"AA","y":"AA"})").kind, Check::Kind::Form);
+  EXPECT_EQ(refusal(R"({"d":"x"})").kind, Check::Kind::Form);
+}
+
 }  // namespace
 }  // namespace larder::certs

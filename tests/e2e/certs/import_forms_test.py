@@ -3,6 +3,7 @@ message and exit code, and what is wrong changes nothing."""
 
 import base64
 import datetime
+import json
 import os
 import re
 
@@ -263,7 +264,16 @@ def test_request_is_not_taken_for_its_certificate(host):
     refused(host, host.request_path, 10, "this is the request")
 
 
-@pytest.mark.parametrize("form", ["pem", "der", "beside the certificate", "encrypted", "sec1"])
+def as_jwk(key, file):
+    """EC P-256, as RFC 7518 writes it."""
+    numbers = serialization.load_pem_private_key(key.read_bytes(), None).private_numbers()
+    public = numbers.public_numbers
+    parts = {name: base64.urlsafe_b64encode(value.to_bytes(32, "big")).decode().rstrip("=")
+             for name, value in (("x", public.x), ("y", public.y), ("d", numbers.private_value))}
+    file.write_text(json.dumps({"kty": "EC", "crv": "P-256", **parts}))
+
+
+@pytest.mark.parametrize("form", ["pem", "der", "beside the certificate", "encrypted", "sec1", "jwk"])
 def test_private_key_by_mistake_is_refused_and_kept_nowhere(host, authority, tmp_path, form):
     issued = authority.issue(f"mistake-{form.replace(' ', '-')}.test", f"DNS:{NAME}")
     file = tmp_path / "certificate.pem"
@@ -273,6 +283,8 @@ def test_private_key_by_mistake_is_refused_and_kept_nowhere(host, authority, tmp
         openssl("pkey", "-in", issued.key, "-aes128", "-passout", "pass:x", "-out", file)
     elif form == "sec1":
         openssl("ec", "-in", issued.key, "-out", file)
+    elif form == "jwk":
+        as_jwk(issued.key, file)
     else:
         file.write_text((issued.chain.read_text() if form != "pem" else "") + issued.key.read_text())
     refused(host, file, 11, "this is a private key")
