@@ -32,15 +32,21 @@ bool covers_all(const IdentityFacts& facts, const IdentityFacts& other) {
                              [&](const std::string& own) { return has_address(facts, own); });
 }
 
-// The first of each kind that fits.
+// Adds the first that fits of each kind that is missing.
 template <typename Fits>
-std::vector<std::size_t> pick(std::span<const IdentityFacts> identities, Fits fits) {
-  std::vector<std::size_t> picked;
+void pick_more(std::span<const IdentityFacts> identities, std::vector<std::size_t>& picked,
+               Fits fits) {
   for (std::size_t i = 0; i < identities.size(); ++i) {
     const bool has_kind = std::ranges::any_of(
         picked, [&](std::size_t other) { return identities[other].kind == identities[i].kind; });
     if (!has_kind && fits(identities[i])) picked.push_back(i);
   }
+}
+
+template <typename Fits>
+std::vector<std::size_t> pick(std::span<const IdentityFacts> identities, Fits fits) {
+  std::vector<std::size_t> picked;
+  pick_more(identities, picked, fits);
   return picked;
 }
 
@@ -58,10 +64,20 @@ std::vector<std::size_t> choose_identities(std::span<const IdentityFacts> identi
   if (!server_name.empty()) {
     const auto whole = [&](const IdentityFacts& facts) { return has_name(facts, server_name); };
     const auto wild = [&](const IdentityFacts& facts) { return has_wildcard(facts, server_name); };
-    if (chosen = valid(whole); !chosen.empty()) return chosen;
-    if (chosen = valid(wild); !chosen.empty()) return chosen;
-    if (chosen = pick(identities, whole); !chosen.empty()) return chosen;
-    if (chosen = pick(identities, wild); !chosen.empty()) return chosen;
+    // Each kind of key by itself: who has only the one may have a certificate of the other kind
+    // that covers more names.
+    for (const bool also_expired : {false, true}) {
+      const auto usable = [&](const IdentityFacts& facts) {
+        return also_expired || now <= facts.not_after;
+      };
+      pick_more(identities, chosen,
+                [&](const IdentityFacts& facts) { return usable(facts) && whole(facts); });
+      pick_more(identities, chosen,
+                [&](const IdentityFacts& facts) { return usable(facts) && wild(facts); });
+      if (chosen.empty()) continue;
+      std::ranges::sort(chosen);
+      return chosen;
+    }
   }
   if (!local_address.empty()) {
     const auto local = [&](const IdentityFacts& facts) {

@@ -21,11 +21,12 @@ struct IdentityFacts {
   bool is_default = false;  // by its administrator's will
 };
 
-// Indexes of those to offer, at most one of each kind; of equals the one that stands first. By the
-// server name (SNI): who has it whole, else by wildcard. Without one, or when nobody has it: who
-// has the local address that the client connected to; else the default one and its siblings (other
-// kinds that cover the same names); else all. What has expired is offered where nothing else fits.
-// Never empty, unless there are none: a client is never turned away for the name it asks for.
+// Indexes of those to offer, rising, at most one of each kind; of equals the one that stands first.
+// By the server name (SNI), for each kind: who has it whole, else by wildcard. Without one, or when
+// nobody has it: who has the local address that the client connected to; else the default one and
+// its siblings (other kinds that cover the same names); else all. What has expired is offered where
+// nothing else fits. Never empty, unless there are none: a client is never turned away for the name
+// it asks for.
 std::vector<std::size_t> choose_identities(std::span<const IdentityFacts> identities,
                                            std::string_view server_name,
                                            std::string_view local_address, base::WallTime now);

@@ -23,6 +23,20 @@ TEST(ChooseIdentities, ByServerNameWholeBeforeWildcard) {
   EXPECT_EQ(choose_identities(kSeveral, "b.example.org", "10.0.0.5", kNow), (Indexes{2}));
 }
 
+TEST(ChooseIdentities, WildcardServesTheKindThatHasNotTheWholeName) {
+  std::vector<IdentityFacts> several{
+      {.kind = kRsa, .dns_names = {"*.example.org"}, .addresses = {}},
+      {.kind = kEc, .dns_names = {"*.example.org"}, .addresses = {}},
+      {.kind = kEc, .dns_names = {"a.example.org"}, .addresses = {}},
+  };
+  EXPECT_EQ(choose_identities(several, "a.example.org", "", kNow), (Indexes{0, 2}));
+  EXPECT_EQ(choose_identities(several, "b.example.org", "", kNow), (Indexes{0, 1}));
+  several[2].not_after = kNow - std::chrono::seconds(1);
+  EXPECT_EQ(choose_identities(several, "a.example.org", "", kNow), (Indexes{0, 1}));
+  several[0].not_after = several[1].not_after = several[2].not_after;
+  EXPECT_EQ(choose_identities(several, "a.example.org", "", kNow), (Indexes{0, 2}));
+}
+
 TEST(ChooseIdentities, WildcardStandsForOneLabel) {
   EXPECT_EQ(choose_identities(kSeveral, "x.b.example.org", "10.0.0.5", kNow), (Indexes{0}));
   EXPECT_EQ(choose_identities(kSeveral, "example.org", "fd00::5", kNow), (Indexes{2}));

@@ -64,6 +64,24 @@ def test_client_that_knows_no_elliptic_signatures_gets_rsa(several, version, opt
     assert shows(several, "ec", version, name=NAMES[0])
 
 
+@pytest.mark.parametrize("exact, wild", [("ec", "rsa"), ("rsa", "ec")])
+def test_the_whole_name_of_one_kind_and_the_wildcard_of_the_other(tmp_path, authority, exact, wild):
+    node = Node(tmp_path / "node", names=[NAMES[0]], client_trust=[str(authority.root)]).start()
+    try:
+        node.chains = {}
+        sizes = {"ec": ("ec", "P-256"), "rsa": ("rsa", 2048)}
+        for key, name in ((wild, "*.larder.test"), (exact, NAMES[0])):
+            node.chains[key] = authority.sign(node.request_certificate(key, *sizes[key], name, [name]))
+            node.import_certificate(node.chains[key])
+        for version, only_rsa in (("-tls1_3", ("-sigalgs", "RSA-PSS+SHA256")),
+                                  ("-tls1_2", ("-cipher", "ECDHE-RSA-AES128-GCM-SHA256"))):
+            assert shows(node, "rsa", version, *only_rsa, name=NAMES[0])
+            assert shows(node, "ec", version, "-sigalgs", "ECDSA+SHA256:RSA-PSS+SHA256", name=NAMES[0])
+            assert shows(node, wild, version, name=NAMES[1]), "nobody else has that name"
+    finally:
+        node.stop()
+
+
 def test_without_server_name_the_address_chooses(several):
     assert shows(several, "ec", address="127.0.0.1")
     assert shows(several, "second", address="127.0.0.2")
