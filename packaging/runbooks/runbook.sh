@@ -23,12 +23,23 @@ option_name() {
   printf '%s' "${name,,}"
 }
 
+# Of each runbook the logs of its latest runs are kept.
+kept_logs=50
+
+# drop_old_logs NAME: their names sort by time.
+drop_old_logs() {
+  local logs=("$logs_dir/$1"_[0-9]*-[0-9]*.log)
+  local surplus=$((${#logs[@]} - kept_logs))
+  [ "$surplus" -le 0 ] || rm -f -- "${logs[@]:0:surplus}" || true  # another user's
+}
+
 # start_log NAME: from here on everything that is printed is in the log too.
 start_log() {
   umask 027
   mkdir -p "$certs_dir" "$logs_dir" || exit 1
   log_file=$logs_dir/$1_$(date +%Y%m%d-%H%M%S).log
   : >>"$log_file" || exit 1
+  drop_old_logs "$1"
 }
 
 say() { printf '%s\n' "$*" | tee -a "$log_file"; }

@@ -199,3 +199,17 @@ def test_powershell_twins_parse(grammar, tmp_path):
     broken = tmp_path / "broken.ps1"
     broken.write_text(files[-1].read_text().replace(")\n", "\n", 1))
     assert check_syntax(grammar, broken).returncode == 1
+
+
+def test_of_each_runbook_the_latest_fifty_logs_are_kept(runbooks):
+    logs = runbooks.certificates / "logs"
+    logs.mkdir(parents=True)
+    old = [logs / f"GenerateCsr_20250101-{second:06}.log" for second in range(60)]
+    others = [logs / "ImportCert_20240101-000000.log", logs / "GenerateCsr_notes.log"]
+    for file in old + others:
+        file.write_text("earlier\n")
+    done = runbooks.request()
+    assert "CSR file created" in logged(done, "GenerateCsr")
+    kept = sorted(set(logs.iterdir()) - set(others))
+    assert len(kept) == 50 and kept[:-1] == old[-49:], kept
+    assert all(file.exists() for file in others), "of other runbooks, and what is none of theirs"
