@@ -125,8 +125,10 @@ Result<ImportOutcome> CertificateStore::import_within(const Pause& pause, std::s
                     .message = key.error().message});
   }
   if (!key) return std::unexpected(key.error());
-  const auto chain = order_chain(handed->certificates[key->leaf], handed->certificates);
-  auto outcome = activate(*key, chain, Source::Import, options, now);
+  const Candidate candidate{
+      .chain = order_chain(handed->certificates[key->leaf], handed->certificates),
+      .others = handed->certificates};
+  auto outcome = activate(*key, candidate, Source::Import, options, now);
   if (outcome && handed->holds_key) {
     outcome->report.checks.insert(
         outcome->report.checks.begin(),
@@ -138,10 +140,10 @@ Result<ImportOutcome> CertificateStore::import_within(const Pause& pause, std::s
   return outcome;
 }
 
-Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
-                                                 const std::vector<Certificate>& chain,
+Result<ImportOutcome> CertificateStore::activate(const HeldKey& key, const Candidate& candidate,
                                                  Source source, const ImportOptions& options,
                                                  base::WallTime now) {
+  const std::vector<Certificate>& chain = candidate.chain;
   const Certificate& leaf = chain.front();
   const auto trust = crypto::TrustStore::from_files(settings_.client_trust);
   if (!trust) return base::with_context("client_trust", trust.error());
@@ -152,7 +154,7 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key,
   outcome.report = check_chain(
       chain, key.key, *trust,
       {.names = settings_.connection_names, .beside = others.leaves, .partial = options.partial},
-      now);
+      now, candidate.others);
   auto revoked = find_revoked(key.name, outcome.id);
   if (!revoked) return std::unexpected(std::move(revoked).error());
   if (*revoked) {
@@ -238,8 +240,8 @@ Result<ImportOutcome> CertificateStore::rollback(std::string_view key_name, base
   }
   const auto files = load({.key_name = earlier->key_name, .certificate_id = earlier->id});
   if (!files) return std::unexpected(files.error());
-  return activate({.name = earlier->key_name, .key = files->key}, files->chain, Source::Rollback,
-                  {.partial = true}, now);
+  return activate({.name = earlier->key_name, .key = files->key},
+                  {.chain = files->chain, .others = {}}, Source::Rollback, {.partial = true}, now);
 }
 
 Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signer& signer,

@@ -162,9 +162,13 @@ class CertificateStore {
                                             const base::Clock& clock, const Pause& pause);
   // Checks a chain for a key; unless it is a dry run, commits it. Under the lock.
   enum class Source { Import, Rollback };
-  base::Result<ImportOutcome> activate(const HeldKey& key,
-                                       const std::vector<crypto::Certificate>& chain, Source source,
-                                       const ImportOptions& options, base::WallTime now);
+  struct Candidate {
+    std::vector<crypto::Certificate> chain;
+    std::vector<crypto::Certificate> others;  // that came along
+  };
+  base::Result<ImportOutcome> activate(const HeldKey& key, const Candidate& candidate,
+                                       Source source, const ImportOptions& options,
+                                       base::WallTime now);
   base::Result<ServingCertificate> load(const ActiveFile::Choice& choice) const;
   // InvalidArgument when the one of that key that is or would be served ends as late, and so does
   // its chain.

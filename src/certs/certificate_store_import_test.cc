@@ -45,6 +45,25 @@ TEST_F(Store, DerLeafIsAccepted) {
   EXPECT_TRUE(outcome->report.proven);
 }
 
+TEST_F(Store, IntermediateThatMayNotSignIsABrokenChain) {
+  const std::string leaf = authority_.sign(make_request());
+  const std::string false_issuer =
+      authority_.issuing_pem([](auto& content) { content.is_ca = false; });
+  EXPECT_SAYS(refusal(leaf + false_issuer),
+              "\"CN=Issuing CA\" signed a certificate of it and may not");
+  // Of an authority that is not known here as well.
+  ASSERT_TRUE(base::write_file_atomically(folder_ + "/root.pem", Authority().root_pem(), 0644));
+  const auto refused = open().import_certificate(leaf + false_issuer, {}, kNow).value();
+  ASSERT_FALSE(refused.report.passed());
+  EXPECT_EQ(refused.report.first_failure()->kind, Check::Kind::Chain);
+  EXPECT_SAYS(refused.report.failures(), "lacks keyCertSign");
+  // Beside the proper one it does no harm.
+  EXPECT_TRUE(
+      open().import_certificate(leaf + false_issuer + authority_.issuing_pem(), {}, kNow)->active);
+  ASSERT_EQ(open().load_active()->certificates.at(0).chain.size(), 2U);
+  EXPECT_TRUE(open().load_active()->certificates.at(0).chain[1].is_ca());
+}
+
 TEST_F(Store, UnknownAuthorityBecomesActiveUnprovenWithAdvice) {
   const Authority other;
   const std::string request = make_request();

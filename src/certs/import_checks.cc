@@ -129,9 +129,22 @@ Check check_strength(const Certificate& leaf) {
   return passed(Check::Kind::Strength, key->description() + ", " + leaf.signature_algorithm());
 }
 
+// One that signed a certificate of the chain and may not; null when there is none.
+const Certificate* find_false_issuer(std::span<const Certificate> chain,
+                                     std::span<const Certificate> others) {
+  for (const Certificate& each : chain.subspan(1)) {
+    if (!each.is_ca()) return &each;
+  }
+  const auto beside = std::ranges::find_if(others, [&](const Certificate& each) {
+    return !each.is_ca() && chain.back().was_signed_by(each);
+  });
+  return beside == others.end() ? nullptr : &*beside;
+}
+
 // Adds "chain"; true when the chain leads to a root of the store.
 bool check_trust(std::span<const Certificate> chain, const crypto::TrustStore& trust,
-                 base::WallTime now, std::vector<Check>& checks) {
+                 base::WallTime now, std::span<const Certificate> others,
+                 std::vector<Check>& checks) {
   const auto verified = crypto::verify_chain(chain.front(), chain.subspan(1), trust,
                                              crypto::ChainPurpose::Server, {}, now);
   if (verified) {
@@ -146,7 +159,14 @@ bool check_trust(std::span<const Certificate> chain, const crypto::TrustStore& t
                                        "what follows it, and import again"));
     return true;
   }
-  if (verified.error().code == ErrorCode::NotFound) {
+  if (const Certificate* const issuer = find_false_issuer(chain, others)) {
+    checks.push_back(failed(
+        Check::Kind::Chain,
+        "clients will refuse the chain: \"" + issuer->subject() +
+            "\" signed a certificate of it and may not, because it is no CA "
+            "(basicConstraints CA:FALSE) or its key usage lacks keyCertSign. Ask the CA for its "
+            "proper intermediate certificate, and import that together with the leaf"));
+  } else if (verified.error().code == ErrorCode::NotFound) {
     checks.push_back(warning(
         Check::Kind::Chain,
         "unproven: no path from this certificate to a root that is known here (" +
@@ -189,9 +209,14 @@ Check check_handshake(std::span<const Certificate> chain, const crypto::PrivateK
 std::vector<Certificate> order_chain(const Certificate& leaf, std::span<const Certificate> others) {
   std::vector<Certificate> chain{leaf};
   for (std::size_t step = 0; step < others.size() && !chain.back().is_self_signed(); ++step) {
-    const auto issuer = std::ranges::find_if(others, [&](const Certificate& candidate) {
+    const auto fits = [&](const Certificate& candidate) {
       return !(candidate == chain.back()) && candidate.is_issuer_of(chain.back());
+    };
+    auto issuer = std::ranges::find_if(others, [&](const Certificate& candidate) {
+      return fits(candidate) && chain.back().was_signed_by(candidate);
     });
+    // A forged signature is to be told, not a missing certificate.
+    if (issuer == others.end()) issuer = std::ranges::find_if(others, fits);
     if (issuer == others.end() || std::ranges::find(chain, *issuer) != chain.end()) break;
     chain.push_back(*issuer);
   }
@@ -201,7 +226,7 @@ std::vector<Certificate> order_chain(const Certificate& leaf, std::span<const Ce
 
 CheckReport check_chain(std::span<const Certificate> chain, const crypto::PrivateKey& key,
                         const crypto::TrustStore& trust, const ExpectedNames& expected,
-                        base::WallTime now) {
+                        base::WallTime now, std::span<const Certificate> others) {
   const Certificate& leaf = chain.front();
   CheckReport report;
   report.checks = {check_expiry(leaf, now), check_start(leaf, now), check_usage(leaf),
@@ -209,7 +234,7 @@ CheckReport check_chain(std::span<const Certificate> chain, const crypto::Privat
                    check_strength(leaf)};
   // What follows would only repeat a failure in other words.
   if (!report.passed()) return report;
-  const bool trusted = check_trust(chain, trust, now, report.checks);
+  const bool trusted = check_trust(chain, trust, now, others, report.checks);
   if (!report.passed()) return report;
   report.checks.push_back(check_handshake(chain, key, trusted ? &trust : nullptr,
                                           covered_names(leaf, expected.names), now));

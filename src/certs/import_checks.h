@@ -14,7 +14,8 @@
 namespace larder::certs {
 
 // The leaf and those of the others that lead on from it, in order, without the root at the end:
-// clients have the root, or the chain does not help them.
+// clients have the root, or the chain does not help them. Of several of one name the one whose key
+// made the signature.
 std::vector<crypto::Certificate> order_chain(const crypto::Certificate& leaf,
                                              std::span<const crypto::Certificate> others);
 
@@ -28,9 +29,10 @@ struct ExpectedNames {
 };
 
 // Checks a chain (leaf first) that belongs to `key` for serving clients that connect by the names
-// and trust `trust`. A chain that leads to no known root passes with a warning and is not proven.
+// and trust `trust`. A chain that leads to no known root passes with a warning and is not proven,
+// unless it ends with what one of `others`, which came along, had no right to sign.
 CheckReport check_chain(std::span<const crypto::Certificate> chain, const crypto::PrivateKey& key,
                         const crypto::TrustStore& trust, const ExpectedNames& expected,
-                        base::WallTime now);
+                        base::WallTime now, std::span<const crypto::Certificate> others = {});
 
 }  // namespace larder::certs

@@ -1,5 +1,6 @@
 #include "crypto/certificate.h"
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "base/encoding.h"
@@ -121,6 +122,17 @@ bool Certificate::matches(const PrivateKey& key) const {
 
 bool Certificate::is_issuer_of(const Certificate& other) const {
   return X509_check_issued(native(), other.native()) == X509_V_OK;
+}
+
+bool Certificate::was_signed_by(const Certificate& other) const {
+  EVP_PKEY* const key = X509_get0_pubkey(other.native());
+  if (key == nullptr) return false;
+  if (X509_NAME_cmp(X509_get_issuer_name(native()), X509_get_subject_name(other.native())) != 0) {
+    return false;
+  }
+  const bool is_signed = X509_verify(native(), key) == 1;
+  ERR_clear_error();
+  return is_signed;
 }
 
 int Certificate::signature_security_bits() const {

@@ -33,6 +33,7 @@ class Certificate {
   std::vector<std::string> dns_names() const { return alternative_names().dns; }
   std::vector<std::string> addresses() const { return alternative_names().addresses; }
 
+  // May sign certificates: by its basic constraints and its key usage.
   bool is_ca() const;
   // Issuer and subject are equal and the signature verifies with its own key.
   bool is_self_signed() const;
@@ -48,6 +49,8 @@ class Certificate {
   bool matches(const PrivateKey& key) const;
   // By names, key identifiers and key usage; the signature is not checked.
   bool is_issuer_of(const Certificate& other) const;
+  // By names and the signature, whether or not the other one was allowed to.
+  bool was_signed_by(const Certificate& other) const;
 
   // Security bits of the digest in the signature: SHA-256 is 128, SHA-1 63.
   int signature_security_bits() const;

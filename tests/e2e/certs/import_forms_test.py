@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from support.authority import Authority
 from support.larder import PROGRAM, Node, origin_table
 from support.program import run
 from support.tls import fingerprint, served_certificate
@@ -233,6 +234,17 @@ def test_forged_signature_is_refused(host, authority, tmp_path):
     forged = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode()}-----END CERTIFICATE-----\n"
     (tmp_path / "forged.pem").write_text(forged + parts[1])
     refused(host, tmp_path / "forged.pem", 21, "signature")
+
+
+@pytest.mark.parametrize("constraints, usage", [("CA:FALSE", "keyCertSign,cRLSign"), ("CA:TRUE,pathlen:0", "cRLSign")],
+                         ids=["no-ca", "no-keyCertSign"])
+def test_intermediate_that_may_not_sign_is_a_broken_chain(host, tmp_path, constraints, usage):
+    """Also where its root is not known here, so that nothing else could be said of the chain."""
+    careless = Authority(tmp_path / "ca")
+    leaf = pem_parts(careless.sign(host.request_path))[0]
+    careless.renew_intermediate(constraints=constraints, usage=usage)
+    (tmp_path / "chain.pem").write_text(leaf + careless.intermediate.read_text())
+    refused(host, tmp_path / "chain.pem", 21, '"CN=Test Issuing" signed a certificate of it and may not')
 
 
 def test_leaf_whose_ca_is_unknown_becomes_active_unproven(host, authority, tmp_path):
