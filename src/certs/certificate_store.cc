@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "certs/chain_completion.h"
 #include "certs/chain_end.h"
 #include "certs/import_checks.h"
 #include "certs/import_forms.h"
@@ -40,6 +41,18 @@ std::string plain_digits(std::string_view id) {
 // Clients are not helped by the names of such a one.
 bool has_ended(const ServingCertificate& certificate, base::WallTime now) {
   return certificate.chain.front().not_after() <= now;
+}
+
+Check note_completed(std::span<const Certificate> chain, std::size_t came) {
+  std::string added;
+  for (const Certificate& each : chain.subspan(came)) {
+    added += (added.empty() ? "\"" : ", \"") + each.subject() + "\"";
+  }
+  return {.kind = Check::Kind::Chain,
+          .verdict = Check::Verdict::Warning,
+          .message = "the chain was not complete: " + added +
+                     " was added to it from a chain that was imported before. Have the CA return "
+                     "the whole chain"};
 }
 
 }  // namespace
@@ -143,10 +156,14 @@ Result<ImportOutcome> CertificateStore::import_within(const Pause& pause, std::s
 Result<ImportOutcome> CertificateStore::activate(const HeldKey& key, const Candidate& candidate,
                                                  Source source, const ImportOptions& options,
                                                  base::WallTime now) {
-  const std::vector<Certificate>& chain = candidate.chain;
-  const Certificate& leaf = chain.front();
   const auto trust = crypto::TrustStore::from_files(settings_.client_trust);
   if (!trust) return base::with_context("client_trust", trust.error());
+  std::vector<Certificate> chain = candidate.chain;
+  if (source == Source::Import) {
+    const auto held = [&] { return held_issuers(folder_); };
+    chain = complete_chain(std::move(chain), held, *trust, now);
+  }
+  const Certificate& leaf = chain.front();
   auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
   const Beside others = beside(leaf, key.name, *active, now);
@@ -155,6 +172,9 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key, const Candi
       chain, key.key, *trust,
       {.names = settings_.connection_names, .beside = others.leaves, .partial = options.partial},
       now, candidate.others);
+  if (chain.size() > candidate.chain.size()) {
+    outcome.report.checks.push_back(note_completed(chain, candidate.chain.size()));
+  }
   auto revoked = find_revoked(key.name, outcome.id);
   if (!revoked) return std::unexpected(std::move(revoked).error());
   if (*revoked) {

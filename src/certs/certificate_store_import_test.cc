@@ -64,6 +64,55 @@ TEST_F(Store, IntermediateThatMayNotSignIsABrokenChain) {
   EXPECT_TRUE(open().load_active()->certificates.at(0).chain[1].is_ca());
 }
 
+TEST_F(Store, LeafAloneIsCompletedFromAnEarlierChain) {
+  const std::string request = make_request();
+  const auto brief = [](auto& content) { content.not_after = kNow + 5 * kDay; };
+  ASSERT_TRUE(
+      open()
+          .import_certificate(authority_.sign(request) + authority_.issuing_pem(brief), {}, kNow)
+          ->active);
+  ASSERT_TRUE(open().import_certificate(chain(request), {}, kNow)->active);
+  const auto outcome = open().import_certificate(authority_.sign(request), {}, kNow).value();
+  EXPECT_TRUE(outcome.report.proven) << outcome.report.failures();
+  const auto told = std::ranges::find_if(outcome.report.checks, [](const Check& check) {
+    return check.message.contains("\"CN=Issuing CA\" was added to it");
+  });
+  ASSERT_NE(told, outcome.report.checks.end());
+  EXPECT_EQ(told->verdict, Check::Verdict::Warning);
+  const auto served = open().load_active()->certificates.at(0);
+  ASSERT_EQ(served.chain.size(), 2U);
+  EXPECT_EQ(served.chain[1].to_pem(), authority_.issuing_pem()) << "the one that lasts longest";
+}
+
+TEST_F(Store, LeafAloneIsCompletedWhereItsRootIsNotKnown) {
+  ASSERT_TRUE(base::write_file_atomically(folder_ + "/root.pem", Authority().root_pem(), 0644));
+  const std::string request = make_request();
+  ASSERT_TRUE(open().import_certificate(chain(request), {}, kNow)->active);
+  const auto outcome = open().import_certificate(authority_.sign(request), {}, kNow).value();
+  EXPECT_TRUE(outcome.active);
+  EXPECT_FALSE(outcome.report.proven);
+  EXPECT_EQ(open().load_active()->certificates.at(0).chain.size(), 2U);
+}
+
+TEST_F(Store, ChainIsCompletedOnlyByWhatTrulySignedAndIsValid) {
+  const std::string request = make_request();
+  // The same names, another key.
+  const Authority namesake;
+  ASSERT_TRUE(
+      open().import_certificate(namesake.sign(request) + namesake.issuing_pem(), {}, kNow)->active);
+  const auto foreign =
+      open().import_certificate(authority_.sign(request), {.dry_run = true}, kNow).value();
+  EXPECT_FALSE(foreign.report.proven);
+  const auto brief = [](auto& content) { content.not_after = kNow + 5 * kDay; };
+  ASSERT_TRUE(
+      open()
+          .import_certificate(authority_.sign(request) + authority_.issuing_pem(brief), {}, kNow)
+          ->active);
+  const std::string leaf = authority_.sign(request);
+  EXPECT_TRUE(open().import_certificate(leaf, {.dry_run = true}, kNow)->report.proven);
+  EXPECT_FALSE(open().import_certificate(leaf, {.dry_run = true}, kNow + 6 * kDay)->report.proven);
+}
+
 TEST_F(Store, UnknownAuthorityBecomesActiveUnprovenWithAdvice) {
   const Authority other;
   const std::string request = make_request();

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from support.authority import Authority
+from support.curl import curl
 from support.larder import PROGRAM, Node, origin_table
 from support.program import run
 from support.tls import fingerprint, served_certificate
@@ -247,16 +248,28 @@ def test_intermediate_that_may_not_sign_is_a_broken_chain(host, tmp_path, constr
     refused(host, tmp_path / "chain.pem", 21, '"CN=Test Issuing" signed a certificate of it and may not')
 
 
+def test_leaf_alone_is_completed_from_the_chain_before(host, authority, tmp_path):
+    host.import_certificate(authority.sign(host.request_path))
+    chain = authority.sign(host.request_path)
+    (tmp_path / "leaf.pem").write_text(pem_parts(chain)[0])
+    done = host.import_certificate(tmp_path / "leaf.pem")
+    assert 'warning: the chain was not complete: "CN=Test Issuing" was added to it' in done.stdout
+    wait_until(lambda: shown(host) == fingerprint(chain))
+    assert curl(f"https://{NAME}:{host.https_port}/", "--cacert", authority.root, "--resolve",
+                f"{NAME}:{host.https_port}:{host.address}").exit_code == 0, "a client builds the path to the root"
+
+
 def test_leaf_whose_ca_is_unknown_becomes_active_unproven(host, authority, tmp_path):
     """As the original's script would have it; the intermediate is missing here, so no path leads to the root."""
-    chain = authority.sign(host.request_path)
+    stranger = Authority(tmp_path / "ca")
+    chain = stranger.sign(host.request_path)
     (tmp_path / "leaf.pem").write_text(pem_parts(chain)[0])
     done = host.import_certificate(tmp_path / "leaf.pem")
     assert "warning: unproven" in done.stdout and "intermediate" in done.stdout
     wait_until(lambda: shown(host) == fingerprint(chain))
     assert "active, unproven" in done.stdout and "  active, unproven  " in host.cli("cert", "list").stdout
     assert '"proven": false' in host.cli("cert", "show", "--json").stdout
-    host.import_certificate(chain)
+    host.import_certificate(authority.sign(host.request_path))
     assert '"proven": true' in host.cli("cert", "show", "--json").stdout
 
 
