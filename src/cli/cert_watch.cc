@@ -46,6 +46,14 @@ void print_watch(const json& facts) {
                std::to_string(client.value("failures", 0)) + " times, last " +
                text_of(client, "last") + " (" + text_of(client, "cause") + ")");
   }
+  const json silent = facts.value("closed_without_request", json::object());
+  const json clients = silent.value("clients", json::array());
+  if (!clients.empty() && clients.front().is_object()) {
+    print_line("closed after the handshake, without a request: " +
+               std::to_string(silent.value("connections", 0)) + " times, last " +
+               text_of(clients.front(), "last") + " by " + text_of(clients.front(), "address") +
+               " (a port probe, or a client that found a wrong name)");
+  }
 }
 
 }  // namespace larder::cli

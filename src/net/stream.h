@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "net/shown_identity.h"
 #include "net/socket.h"
 #include "net/task.h"
 
@@ -60,6 +61,12 @@ class Stream {
   // Bytes that were taken from what was to be written and that the kernel does not have yet.
   virtual std::size_t unsent() const { return 0; }
   virtual bool is_tls() const { return false; }
+  // The certificate that the client was shown in the handshake, or would have been in one that
+  // failed before; null when there is none: it came back with a ticket.
+  virtual const ShownIdentity* shown() const { return nullptr; }
+  // The alert by which the client ended the connection after the handshake ("unknown CA"); empty
+  // when it gave none, or only said that it closes.
+  virtual std::string_view alert() const { return {}; }
 
   Socket& socket() { return socket_; }
   // The last read took all that was there: wait before the next one.

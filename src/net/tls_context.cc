@@ -177,6 +177,7 @@ struct TlsContext::Parts {
   SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
   std::vector<Loaded> identities;
   std::vector<IdentityFacts> facts;   // of each of them
+  std::vector<ShownIdentity> shown;   // of each of them
   std::vector<std::size_t> defaults;  // those that the context offers by itself
   std::shared_ptr<TicketKeys> tickets;
   // Of a context for challenges, which has no identities.
@@ -209,6 +210,7 @@ base::Status TlsContext::Parts::add(const Identity& identity) {
                    .addresses = names.addresses,
                    .not_after = chain->front().not_after(),
                    .is_default = identity.is_default});
+  shown.push_back({.sha256 = chain->front().sha256_hex(), .accepted = identity.accepted});
   identities.push_back({.chain = std::move(*chain), .key = std::move(*key)});
   return {};
 }
@@ -356,6 +358,19 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::create_for_challenge
 
 void* TlsContext::native() const {
   return parts_->context;
+}
+
+const ShownIdentity* TlsContext::shown_in(const void* session) {
+  const auto* const ssl = static_cast<const SSL*>(session);
+  if (SSL_session_reused(ssl) == 1) return nullptr;
+  const X509* const leaf = SSL_get_certificate(ssl);
+  // Of the context that took the connection over, where one did.
+  const auto* const parts = static_cast<const Parts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  if (leaf == nullptr || parts == nullptr) return nullptr;
+  for (std::size_t i = 0; i < parts->identities.size(); ++i) {
+    if (parts->identities[i].chain.front().native() == leaf) return &parts->shown[i];
+  }
+  return nullptr;
 }
 
 void* TlsContext::new_session(int fd) const {

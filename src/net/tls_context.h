@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/published.h"
+#include "net/shown_identity.h"
 #include "net/stapling.h"
 #include "net/ticket_keys.h"
 #include "net/tls_challenges.h"
@@ -21,6 +22,7 @@ class TlsContext {
     std::string chain_pem;    // leaf first
     std::string key_pem;      // secret
     bool is_default = false;  // for clients that name nobody (identity_choice.h)
+    std::shared_ptr<std::atomic<bool>> accepted = nullptr;  // as of ShownIdentity
   };
   struct Settings {
     std::vector<Identity> identities = {};  // at least one; of equals the first counts
@@ -49,6 +51,10 @@ class TlsContext {
   void* new_session(int fd) const;
 
   void* native() const;  // SSL_CTX*, for src/net only
+
+  // What the client of this SSL* was shown; null when nothing was, as where it came back with a
+  // ticket. Lives as long as the context that made the session. For src/net only.
+  static const ShownIdentity* shown_in(const void* session);
 
   struct Parts;
 

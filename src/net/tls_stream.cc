@@ -126,6 +126,10 @@ class ServerTlsStream final : public TlsStream {
 
   bool is_tls() const override { return true; }
   std::string peer_certificate() const override { return peer_certificate_; }
+  const ShownIdentity* shown() const override { return shown_; }
+  std::string_view alert() const override {
+    return alert_ == kCloseNotify ? std::string_view() : SSL_alert_desc_string_long(alert_);
+  }
   void release_memory() override {
     if (ssl_ != nullptr) SSL_free_buffers(ssl_);
   }
@@ -161,7 +165,10 @@ class ServerTlsStream final : public TlsStream {
         while (flush() == IoState::WouldBlock) {
           if (!co_await socket_.writable(deadline)) co_return "timed out";
         }
-        if (!reason.empty()) co_return reason;
+        if (!reason.empty()) {
+          shown_ = TlsContext::shown_in(ssl_);
+          co_return reason;
+        }
         if (error == SSL_ERROR_NONE) {
           finish_handshake(tickets);
           co_return std::string();
@@ -205,7 +212,11 @@ class ServerTlsStream final : public TlsStream {
   }
 
  private:
+  static constexpr std::uint8_t kCloseNotify = 0;
+  static constexpr std::uint8_t kUserCanceled = 90;  // no error: close_notify follows
+
   void finish_handshake(std::optional<std::uint64_t> tickets) {
+    shown_ = TlsContext::shown_in(ssl_);
     if (X509* certificate = SSL_get1_peer_certificate(ssl_); certificate != nullptr) {
       unsigned char* der = nullptr;
       const int length = i2d_X509(certificate, &der);
@@ -293,12 +304,18 @@ class ServerTlsStream final : public TlsStream {
         std::memcpy(into.data() + got, record.content.data(), record.content.size());
         got += record.content.size();
       } else if (record.type == Tls13Keys::kAlert) {
-        return record.content == std::string_view("\1\0", 2) ? IoState::Closed : IoState::Failed;
+        if (record.content == std::string_view("\1\0", 2)) return IoState::Closed;
+        if (record.content.size() == 2) keep_alert(static_cast<std::uint8_t>(record.content[1]));
+        return IoState::Failed;
       } else if (record.type != Tls13Keys::kHandshake || !take_key_update(record.content)) {
         return IoState::Failed;
       }
     }
     return IoState::Done;
+  }
+
+  void keep_alert(std::uint8_t description) {
+    alert_ = description == kUserCanceled ? kCloseNotify : description;
   }
 
   // The only message that a client may still send (RFC 8446 section 4.6.3).
@@ -339,6 +356,11 @@ class ServerTlsStream final : public TlsStream {
       const int count = SSL_read(ssl_, into.data() + got, static_cast<int>(into.size() - got));
       if (count <= 0) {
         error = SSL_get_error(ssl_, count);
+        const int reason = ERR_GET_REASON(ERR_peek_last_error());
+        if (error == SSL_ERROR_SSL && reason > SSL_AD_REASON_OFFSET &&
+            reason <= SSL_AD_REASON_OFFSET + 255) {
+          keep_alert(static_cast<std::uint8_t>(reason - SSL_AD_REASON_OFFSET));
+        }
         forget_errors();
         break;
       }
@@ -474,7 +496,9 @@ class ServerTlsStream final : public TlsStream {
   }
 
   std::shared_ptr<const TlsContext> context_;
+  const ShownIdentity* shown_ = nullptr;  // of the context, or of one that it keeps
   bool ends_with_handshake_ = false;
+  std::uint8_t alert_ = kCloseNotify;
   std::unique_ptr<TrafficSecrets> secrets_;  // only while the handshake runs
   SSL* ssl_;                                 // null once the records are ours
   std::unique_ptr<Tls13Keys> seal_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <set>
 
 #include "base/log.h"
@@ -22,7 +23,8 @@ constexpr std::chrono::hours kLookPause{24};
 constexpr std::chrono::hours kLookAgain{1};  // after one that did not succeed
 constexpr std::chrono::minutes kShortestLook{1};
 constexpr std::chrono::hours kLongestRepeat{1};  // while a responder repeats an answer near its end
-constexpr std::chrono::hours kRefusalsPause{24};  // between two alerts about them
+constexpr std::chrono::hours kRefusalsPause{24};  // between two alerts about one certificate
+constexpr std::size_t kMostRefusalsTold = 256;    // in that time
 constexpr std::chrono::hours kRecently{1};
 // As sources of alerts.
 constexpr std::string_view kExpiry = "certificate-expiry";
@@ -48,6 +50,26 @@ std::string title(const ShownCertificate& shown) {
   const crypto::Certificate& leaf = shown.chain.front();
   return alerts::printable(fmt::format("certificate {} ({}) for {}", shown.name,
                                        short_id(leaf.sha256_hex()), names_of(leaf)));
+}
+
+std::string title_of(const std::string& id, const std::vector<ShownCertificate>& shown) {
+  if (id.empty()) return "the certificate";
+  const auto found = std::ranges::find(
+      shown, id, [](const ShownCertificate& each) { return each.chain.front().sha256_hex(); });
+  if (found != shown.end()) return title(*found);
+  return fmt::format("certificate {}, which is not served any more", short_id(id));
+}
+
+std::string clients_text(std::size_t count) {
+  return fmt::format("{} client{}", count, count == 1 ? "" : "s");
+}
+
+// Port probes do the same: so nothing is claimed.
+std::string silent_text(const ShownCertificate& shown, std::size_t clients) {
+  return fmt::format(
+      "it may be that clients refuse {}: none that was shown it has sent a request, and {} closed "
+      "after the handshake without one; larder doctor says what clients see",
+      title(shown), clients_text(clients));
 }
 
 std::string expiry_text(const std::string& what, base::WallTime end, base::WallTime now) {
@@ -105,8 +127,14 @@ CertificateWatch::CertificateWatch(WatchSurroundings surroundings, const base::C
       clock_(clock),
       worker_([this](const client::HttpExchange& exchange) { return step(exchange); }) {}
 
-void CertificateWatch::handshake_failed(std::string_view address, std::string_view reason) {
-  if (handshakes_.add(address, reason, clock_.wall())) worker_.wake();
+void CertificateWatch::handshake_failed(std::string_view address, std::string_view reason,
+                                        const net::ShownIdentity* shown) {
+  const std::string id = shown != nullptr ? shown->sha256 : std::string();
+  if (handshakes_.add(address, reason, id, clock_.wall())) worker_.wake();
+}
+
+void CertificateWatch::ended_silently(std::string_view address, const net::ShownIdentity& shown) {
+  if (handshakes_.add_silent(address, shown.sha256, clock_.wall())) worker_.wake();
 }
 
 std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& direct) {
@@ -124,6 +152,7 @@ std::chrono::milliseconds CertificateWatch::step(const client::HttpExchange& dir
   tell_expiry(shown, now);
   tell_troubles();
   tell_refusals(shown, now);
+  tell_silent_ends(shown, now);
   look_for_revocation(shown, look, now);
   const base::WallTime next =
       std::min(now + kTick, std::max(next_look_, now + std::chrono::seconds(1)));
@@ -180,20 +209,45 @@ void CertificateWatch::tell_troubles() {
   troubles_ = std::move(troubles);
 }
 
+bool CertificateWatch::is_refusal_due(const std::string& id, base::WallTime now) {
+  std::erase_if(refusals_told_, [&](const auto& told) {
+    return now - told.second >= kRefusalsPause || now < told.second;
+  });
+  // However many certificates come and go in a day.
+  if (refusals_told_.size() >= kMostRefusalsTold) return false;
+  return refusals_told_.emplace(id, now).second;
+}
+
 void CertificateWatch::tell_refusals(const std::vector<ShownCertificate>& shown,
                                      base::WallTime now) {
-  const auto report = handshakes_.take_report(now);
-  if (!report) return;
-  const std::string which = shown.empty() ? "the certificate" : title(shown.front());
-  const std::string text =
-      fmt::format("clients refuse {}: {} handshakes ended by \"{}\", the last from {}", which,
-                  report->refusals, report->cause, report->address);
-  const std::string id = shown.empty() ? std::string() : shown.front().chain.front().sha256_hex();
-  if (!refusals_told_ || now - *refusals_told_ >= kRefusalsPause || now < *refusals_told_) {
-    refusals_told_ = now;
-    surroundings_.notifier->tell({news_of("certificate-refused", text, id)});
-  } else {
-    base::log_warning(text);
+  for (const HandshakeFailures::Report& report : handshakes_.take_reports(now)) {
+    std::string causes;
+    for (const auto& [cause, count] : report.refusals) {
+      causes += fmt::format("{}{} handshake{} ended by \"{}\"", causes.empty() ? "" : ", ", count,
+                            count == 1 ? "" : "s", cause);
+    }
+    const std::string text =
+        fmt::format("clients refuse {}: {}, the last from {}", title_of(report.certificate, shown),
+                    causes, report.address);
+    if (is_refusal_due(report.certificate, now)) {
+      surroundings_.notifier->tell({news_of("certificate-refused", text, report.certificate)});
+    } else {
+      base::log_warning(text);
+    }
+  }
+}
+
+void CertificateWatch::tell_silent_ends(const std::vector<ShownCertificate>& shown,
+                                        base::WallTime now) {
+  const auto clients = handshakes_.silent_clients(now - kRecently);
+  for (const ShownCertificate& each : shown) {
+    const std::string id = each.chain.front().sha256_hex();
+    const auto found = clients.find(id);
+    if (each.is_accepted || found == clients.end()) continue;
+    if (found->second < HandshakeFailures::kEnoughSilent) continue;
+    if (!is_refusal_due(id + " silently", now)) continue;
+    surroundings_.notifier->tell(
+        {news_of("certificate-unused", silent_text(each, found->second), id)});
   }
 }
 
@@ -276,6 +330,30 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
   revocations_ = std::move(revocations);
 }
 
+// Of what is served now: the others are refused no more.
+std::vector<std::string> CertificateWatch::refusal_alerts(base::WallTime now) const {
+  std::vector<std::string> alerts;
+  const auto refusing = handshakes_.refusing_clients(now - kRecently);
+  const auto silent = handshakes_.silent_clients(now - kRecently);
+  if (refusing.empty() && silent.empty()) return alerts;
+  const auto add_refusing = [&](const std::string& id, const std::string& what) {
+    if (const auto found = refusing.find(id); found != refusing.end()) {
+      alerts.push_back(
+          fmt::format("{} refused {} within the last hour", clients_text(found->second), what));
+    }
+  };
+  for (const ShownCertificate& each : surroundings_.shown()) {
+    const std::string id = each.chain.front().sha256_hex();
+    add_refusing(id, title(each));
+    const auto found = silent.find(id);
+    if (!each.is_accepted && found != silent.end()) {
+      alerts.push_back(silent_text(each, found->second));
+    }
+  }
+  add_refusing({}, "the certificate");
+  return alerts;
+}
+
 CertificateWatch::Facts CertificateWatch::facts() const {
   const base::WallTime now = clock_.wall();
   Facts facts;
@@ -293,10 +371,7 @@ CertificateWatch::Facts CertificateWatch::facts() const {
     facts.alerts.push_back(fmt::format("certificate {} ({}) is revoked, {} says", each.name,
                                        short_id(each.id), each.source));
   }
-  if (const std::size_t count = handshakes_.refusing_clients(now - kRecently); count > 0) {
-    facts.alerts.push_back(fmt::format("{} client{} refused the certificate within the last hour",
-                                       count, count == 1 ? "" : "s"));
-  }
+  std::ranges::move(refusal_alerts(now), std::back_inserter(facts.alerts));
   return facts;
 }
 

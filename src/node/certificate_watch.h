@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "client/step_worker.h"
 #include "crypto/certificate.h"
+#include "net/shown_identity.h"
 #include "net/stapling.h"
 #include "node/handshake_failures.h"
 
@@ -30,6 +31,7 @@ namespace larder::node {
 struct ShownCertificate {
   std::string name;                        // of its key
   std::vector<crypto::Certificate> chain;  // leaf first, never empty
+  bool is_accepted = false;                // a client that was shown it has sent a request
 };
 
 // What keeps clients from a certificate, beside its dates.
@@ -70,8 +72,11 @@ class CertificateWatch {
   // Certificates or settings have changed.
   void wake() { worker_.wake(); }
 
-  // On any thread; says so soon when the client refused a certificate.
-  void handshake_failed(std::string_view address, std::string_view reason);
+  // On any thread; says so soon when the client refused a certificate. `shown`: what it was shown.
+  void handshake_failed(std::string_view address, std::string_view reason,
+                        const net::ShownIdentity* shown);
+  // On any thread: the client closed after a whole handshake without a byte of a request.
+  void ended_silently(std::string_view address, const net::ShownIdentity& shown);
 
   struct Revocation {
     enum class State { Good, Revoked, Unknown };
@@ -95,6 +100,10 @@ class CertificateWatch {
   void tell_expiry(const std::vector<ShownCertificate>& shown, base::WallTime now);
   void tell_troubles();
   void tell_refusals(const std::vector<ShownCertificate>& shown, base::WallTime now);
+  void tell_silent_ends(const std::vector<ShownCertificate>& shown, base::WallTime now);
+  // True once a day for each `id`, of those that are `shown`.
+  bool is_refusal_due(const std::string& id, base::WallTime now);
+  std::vector<std::string> refusal_alerts(base::WallTime now) const;
   void look_for_revocation(const std::vector<ShownCertificate>& shown,
                            const client::HttpExchange& exchange, base::WallTime now);
   void tell_revoked(const Revocation& revocation, const std::string& text);
@@ -106,7 +115,7 @@ class CertificateWatch {
   // Of the worker's thread.
   std::vector<std::string> looked_at_;  // ids
   base::WallTime next_look_;
-  std::optional<base::WallTime> refusals_told_;
+  std::map<std::string, base::WallTime> refusals_told_;  // by certificate
 
   mutable std::mutex mutex_;  // guards what follows
   std::vector<std::pair<std::string, base::WallTime>>

@@ -29,54 +29,106 @@ bool is_refusal(std::string_view cause) {
   return std::ranges::find(kRefusals, cause) != kRefusals.end();
 }
 
-bool HandshakeFailures::add(std::string_view address, std::string_view reason, base::WallTime now) {
+namespace {
+
+// Of `address`, in place of the least recent one when there are too many.
+template <typename Entry>
+Entry& entry_of(std::unordered_map<std::string, Entry>& entries, std::string_view address,
+                std::size_t limit) {
+  const auto found = entries.find(std::string(address));
+  if (found != entries.end()) return found->second;
+  if (entries.size() >= limit) {
+    entries.erase(
+        std::ranges::min_element(entries, {}, [](const auto& each) { return each.second.last; }));
+  }
+  Entry& entry = entries[std::string(address)];
+  entry.address = address;
+  return entry;
+}
+
+template <typename Entry>
+std::vector<Entry> latest_first(const std::unordered_map<std::string, Entry>& entries) {
+  std::vector<Entry> list;
+  for (const auto& [address, entry] : entries) list.push_back(entry);
+  std::ranges::sort(list, std::ranges::greater(), &Entry::last);
+  return list;
+}
+
+}  // namespace
+
+bool HandshakeFailures::add(std::string_view address, std::string_view reason,
+                            const std::string& certificate, base::WallTime now) {
   std::string cause = failure_cause(reason);
   const std::lock_guard lock(mutex_);
-  auto counted = by_cause_.find(cause);
-  if (counted == by_cause_.end() && by_cause_.size() >= kCausesLimit) cause = "other";
+  if (!by_cause_.contains(cause) && by_cause_.size() >= kCausesLimit) cause = "other";
   ++by_cause_[cause];
-  auto found = clients_.find(std::string(address));
-  if (found == clients_.end()) {
-    if (clients_.size() >= kClientsLimit) {
-      clients_.erase(std::ranges::min_element(clients_, {},
-                                              [](const auto& entry) { return entry.second.last; }));
-    }
-    found = clients_.emplace(std::string(address), Client{std::string(address), {}, 0, now}).first;
-  }
-  found->second.cause = cause;
-  found->second.last = now;
-  ++found->second.failures;
+  Client& client = entry_of(clients_, address, kClientsLimit);
+  client.cause = cause;
+  client.last = now;
+  ++client.failures;
   if (!is_refusal(cause)) return false;
-  ++waiting_.refusals;
-  waiting_.cause = std::move(cause);
-  waiting_.address = address;
-  return !reported_at_ || now - *reported_at_ >= kReportPause || now < *reported_at_;
+  client.refused = certificate;
+  client.refused_at = now;
+  const bool is_known = waiting_.contains(certificate) || waiting_.size() < kReportsLimit;
+  Report& report = waiting_[is_known ? certificate : std::string()];
+  report.certificate = is_known ? certificate : std::string();
+  report.address = address;
+  ++report.refusals[cause];
+  return is_report_due(now);
+}
+
+bool HandshakeFailures::add_silent(std::string_view address, const std::string& certificate,
+                                   base::WallTime now) {
+  const std::lock_guard lock(mutex_);
+  ++silent_connections_;
+  Silent& client = entry_of(silent_, address, kClientsLimit);
+  const bool is_new = client.connections == 0 || client.certificate != certificate;
+  client.certificate = certificate;
+  client.last = now;
+  ++client.connections;
+  return is_new && std::ranges::count_if(silent_, [&](const auto& each) {
+                     return each.second.certificate == certificate;
+                   }) == kEnoughSilent;
 }
 
 HandshakeFailures::Facts HandshakeFailures::facts() const {
-  Facts facts;
   const std::lock_guard lock(mutex_);
-  facts.by_cause = by_cause_;
-  for (const auto& [address, client] : clients_) facts.clients.push_back(client);
-  std::ranges::sort(facts.clients, std::ranges::greater(), &Client::last);
-  return facts;
+  return {.by_cause = by_cause_,
+          .clients = latest_first(clients_),
+          .silent_connections = silent_connections_,
+          .silent = latest_first(silent_)};
 }
 
-std::size_t HandshakeFailures::refusing_clients(base::WallTime from) const {
+std::map<std::string, std::size_t> HandshakeFailures::refusing_clients(base::WallTime from) const {
+  std::map<std::string, std::size_t> counts;
   const std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(std::ranges::count_if(clients_, [&](const auto& entry) {
-    return entry.second.last >= from && is_refusal(entry.second.cause);
-  }));
-}
-
-std::optional<HandshakeFailures::Report> HandshakeFailures::take_report(base::WallTime now) {
-  const std::lock_guard lock(mutex_);
-  if (waiting_.refusals == 0) return std::nullopt;
-  if (reported_at_ && now >= *reported_at_ && now - *reported_at_ < kReportPause) {
-    return std::nullopt;
+  for (const auto& [address, client] : clients_) {
+    if (client.refused_at && *client.refused_at >= from) ++counts[client.refused];
   }
+  return counts;
+}
+
+std::map<std::string, std::size_t> HandshakeFailures::silent_clients(base::WallTime from) const {
+  std::map<std::string, std::size_t> counts;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [address, client] : silent_) {
+    if (client.last >= from) ++counts[client.certificate];
+  }
+  return counts;
+}
+
+bool HandshakeFailures::is_report_due(base::WallTime now) const {
+  return !reported_at_ || now - *reported_at_ >= kReportPause || now < *reported_at_;
+}
+
+std::vector<HandshakeFailures::Report> HandshakeFailures::take_reports(base::WallTime now) {
+  std::vector<Report> reports;
+  const std::lock_guard lock(mutex_);
+  if (waiting_.empty() || !is_report_due(now)) return reports;
   reported_at_ = now;
-  return std::exchange(waiting_, {});
+  for (auto& [certificate, report] : waiting_) reports.push_back(std::move(report));
+  waiting_.clear();
+  return reports;
 }
 
 }  // namespace larder::node

@@ -22,28 +22,70 @@ TEST(HandshakeFailures, CausesAreLabels) {
 
 TEST(HandshakeFailures, ReportsRefusalsOnceAMinute) {
   HandshakeFailures failures;
-  EXPECT_FALSE(failures.add("10.0.0.1", "no shared cipher", kNow));
-  EXPECT_FALSE(failures.take_report(kNow));
-  EXPECT_TRUE(failures.add("10.0.0.1", "tlsv1 alert unknown ca", kNow));
-  auto report = failures.take_report(kNow);
-  ASSERT_TRUE(report);
-  EXPECT_EQ(report->refusals, 1U);
+  EXPECT_FALSE(failures.add("10.0.0.1", "no shared cipher", "", kNow));
+  EXPECT_TRUE(failures.take_reports(kNow).empty());
+  EXPECT_TRUE(failures.add("10.0.0.1", "tlsv1 alert unknown ca", "a", kNow));
+  auto reports = failures.take_reports(kNow);
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].certificate, "a");
+  EXPECT_EQ(reports[0].refusals.at("unknown_ca"), 1U);
   for (int i = 0; i < 100; ++i) {
-    EXPECT_FALSE(failures.add("10.0.0.2", "tlsv1 alert unknown ca", kNow + seconds(30)));
+    EXPECT_FALSE(failures.add("10.0.0.2", "tlsv1 alert unknown ca", "a", kNow + seconds(30)));
   }
-  EXPECT_FALSE(failures.take_report(kNow + seconds(59)));
-  report = failures.take_report(kNow + seconds(60));
-  ASSERT_TRUE(report);
-  EXPECT_EQ(report->refusals, 100U);
-  EXPECT_EQ(report->address, "10.0.0.2");
-  EXPECT_EQ(failures.refusing_clients(kNow), 2U);
-  EXPECT_EQ(failures.refusing_clients(kNow + seconds(1)), 1U);
+  EXPECT_TRUE(failures.take_reports(kNow + seconds(59)).empty());
+  reports = failures.take_reports(kNow + seconds(60));
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].refusals.at("unknown_ca"), 100U);
+  EXPECT_EQ(reports[0].address, "10.0.0.2");
+  EXPECT_EQ(failures.refusing_clients(kNow).at("a"), 2U);
+  EXPECT_EQ(failures.refusing_clients(kNow + seconds(1)).at("a"), 1U);
+}
+
+TEST(HandshakeFailures, ReportsEachCertificateWithItsCauses) {
+  HandshakeFailures failures;
+  failures.add("10.0.0.1", "unknown CA", "a", kNow);
+  failures.add("10.0.0.2", "bad certificate", "a", kNow);
+  failures.add("10.0.0.3", "certificate expired", "b", kNow);
+  const auto reports = failures.take_reports(kNow);
+  ASSERT_EQ(reports.size(), 2U);
+  using Causes = std::map<std::string, std::uint64_t>;
+  EXPECT_EQ(reports[0].refusals, (Causes{{"bad_certificate", 1}, {"unknown_ca", 1}}));
+  EXPECT_EQ(reports[1].certificate, "b");
+  EXPECT_EQ(reports[1].refusals, (Causes{{"certificate_expired", 1}}));
+}
+
+TEST(HandshakeFailures, ClientThatRefusedHasDoneSoWhateverItFailedByLater) {
+  HandshakeFailures failures;
+  failures.add("10.0.0.1", "unknown CA", "a", kNow);
+  failures.add("10.0.0.1", "closed by the client", "", kNow + seconds(5));
+  EXPECT_EQ(failures.refusing_clients(kNow).at("a"), 1U);
+  EXPECT_TRUE(failures.refusing_clients(kNow + seconds(1)).empty());
+  EXPECT_EQ(failures.facts().clients.at(0).cause, "closed_by_the_client");
+}
+
+TEST(HandshakeFailures, CountsClientsThatCloseSilentlyApart) {
+  HandshakeFailures failures;
+  EXPECT_FALSE(failures.add_silent("10.0.0.1", "a", kNow));
+  EXPECT_FALSE(failures.add_silent("10.0.0.1", "a", kNow + seconds(1)));
+  EXPECT_FALSE(failures.add_silent("10.0.0.2", "a", kNow + seconds(2)));
+  EXPECT_FALSE(failures.add_silent("10.0.0.4", "b", kNow + seconds(2)));
+  EXPECT_TRUE(failures.add_silent("10.0.0.3", "a", kNow + seconds(3)));
+  EXPECT_FALSE(failures.add_silent("10.0.0.3", "a", kNow + seconds(4)));
+  EXPECT_EQ(failures.silent_clients(kNow).at("a"), 3U);
+  EXPECT_EQ(failures.silent_clients(kNow + seconds(2)).at("a"), 2U);
+  const auto facts = failures.facts();
+  EXPECT_EQ(facts.silent_connections, 6U);
+  EXPECT_EQ(facts.silent.front().address, "10.0.0.3");
+  EXPECT_TRUE(facts.by_cause.empty());
+  EXPECT_TRUE(failures.take_reports(kNow).empty());
 }
 
 TEST(HandshakeFailures, IsBounded) {
   HandshakeFailures failures;
   for (int i = 0; i < 1000; ++i) {
-    failures.add("10.0.0." + std::to_string(i), "cause " + std::to_string(i), kNow + seconds(i));
+    const std::string number = std::to_string(i);
+    failures.add("10.0.0." + number, "cause " + number, "", kNow + seconds(i));
+    failures.add_silent("10.0.1." + number, number, kNow + seconds(i));
   }
   const auto facts = failures.facts();
   EXPECT_EQ(facts.clients.size(), 256U);
@@ -51,6 +93,9 @@ TEST(HandshakeFailures, IsBounded) {
   EXPECT_EQ(facts.clients.back().address, "10.0.0.744") << "the least recent went";
   EXPECT_LE(facts.by_cause.size(), 33U);
   EXPECT_EQ(facts.by_cause.at("other"), 1000U - 32U);
+  EXPECT_EQ(facts.silent.size(), 256U);
+  for (int i = 0; i < 100; ++i) failures.add("10.0.0.1", "unknown CA", std::to_string(i), kNow);
+  EXPECT_LE(failures.take_reports(kNow).size(), 33U);
 }
 
 }  // namespace

@@ -29,11 +29,16 @@ std::vector<server::ListenerSettings> make_listeners(Node::Parts& parts,
       listener.limit_clients = limit_clients;
       listener.congestion_control = settings.congestion_control;
       listener.on_handshake_failure = [&parts](std::string_view address_text,
-                                               std::string_view reason) {
+                                               std::string_view reason,
+                                               const net::ShownIdentity* shown) {
         parts.handshakes->add_shared(Counter::HandshakeFailures);
-        if (parts.watch) parts.watch->handshake_failed(address_text, reason);
+        if (parts.watch) parts.watch->handshake_failed(address_text, reason, shown);
         base::log_debug("a TLS handshake failed",
                         {{"client", std::string(address_text)}, {"reason", std::string(reason)}});
+      };
+      listener.on_silent_end = [&parts](std::string_view address_text,
+                                        const net::ShownIdentity& shown) {
+        if (parts.watch) parts.watch->ended_silently(address_text, shown);
       };
       listeners.push_back(std::move(listener));
     }

@@ -1,6 +1,7 @@
 #include "node/serving_certificates.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace larder::node {
@@ -20,8 +21,22 @@ CertificateChoice choose_certificates(bool disabled, bool has_pki, bool has_site
   return choice;
 }
 
+namespace {
+
+// What `before` is known to be accepted by goes on for the same chain.
+void keep_accepted(ServingCertificates::Identity& identity,
+                   std::span<const ServingCertificates::Identity> before) {
+  const auto same =
+      std::ranges::find(before, identity.chain_pem, &ServingCertificates::Identity::chain_pem);
+  identity.accepted =
+      same != before.end() ? same->accepted : std::make_shared<std::atomic<bool>>(false);
+}
+
+}  // namespace
+
 base::Status ServingCertificates::set_pki(bool disabled, std::vector<Identity> identities) {
   const std::lock_guard lock(mutex_);
+  for (Identity& identity : identities) keep_accepted(identity, pki_);
   const bool was_disabled = std::exchange(disabled_, disabled);
   std::vector<Identity> before = std::exchange(pki_, std::move(identities));
   const base::Status applied = apply_locked();
@@ -34,6 +49,10 @@ base::Status ServingCertificates::set_pki(bool disabled, std::vector<Identity> i
 
 base::Status ServingCertificates::set_site(std::optional<Identity> identity) {
   const std::lock_guard lock(mutex_);
+  if (identity) {
+    keep_accepted(*identity,
+                  site_ ? std::span<const Identity>(&*site_, 1) : std::span<const Identity>());
+  }
   std::optional<Identity> before = std::exchange(site_, std::move(identity));
   const base::Status applied = apply_locked();
   if (!applied) site_ = std::move(before);
@@ -61,7 +80,8 @@ base::Status ServingCertificates::apply_locked() {
     const auto add = [&](const Identity& identity) {
       settings.identities.push_back({.chain_pem = identity.chain_pem,
                                      .key_pem = identity.key_pem,
-                                     .is_default = identity.is_default});
+                                     .is_default = identity.is_default,
+                                     .accepted = identity.accepted});
     };
     if (source == CertificateSource::Site) add(*site_);
     if (source == CertificateSource::Pki) std::ranges::for_each(pki_, add);
@@ -85,13 +105,16 @@ CertificateChoice ServingCertificates::choice() const {
 std::vector<ServingCertificates::Shown> ServingCertificates::shown() const {
   const std::lock_guard lock(mutex_);
   std::vector<Shown> list;
+  const auto add = [&](const std::string& name, const Identity& identity) {
+    list.push_back({name, identity.chain_pem, identity.accepted->load(std::memory_order_relaxed)});
+  };
   const auto is_shown = [&](CertificateSource source) {
     return choice_.delivery == source || choice_.content == source;
   };
   if (is_shown(CertificateSource::Pki)) {
-    for (const Identity& identity : pki_) list.push_back({identity.name, identity.chain_pem});
+    for (const Identity& identity : pki_) add(identity.name, identity);
   }
-  if (is_shown(CertificateSource::Site) && site_) list.push_back({"site-role", site_->chain_pem});
+  if (is_shown(CertificateSource::Site) && site_) add("site-role", *site_);
   return list;
 }
 

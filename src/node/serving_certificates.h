@@ -2,6 +2,7 @@
 // contexts as a whole, for new connections, so that a change breaks no transfer.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,6 +42,8 @@ class ServingCertificates {
     std::string id = {};    // of a customer's certificate
     std::string name = {};  // of its key
     bool is_default = false;
+    // By a client that sent a request after it was shown the certificate; kept while it is served.
+    std::shared_ptr<std::atomic<bool>> accepted = nullptr;
   };
   // In effect for the next handshake. An error leaves what was there.
   base::Status set_pki(bool disabled, std::vector<Identity> identities);
@@ -56,6 +59,7 @@ class ServingCertificates {
   struct Shown {
     std::string name;  // of its key; "site-role": the site's own
     std::string chain_pem;
+    bool is_accepted = false;  // a client that was shown it has sent a request
   };
   std::vector<Shown> shown() const;
   // The PEM chains of that source, one after the other, each leaf first; empty when there are none.

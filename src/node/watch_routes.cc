@@ -23,7 +23,9 @@ std::vector<ShownCertificate> shown_certificates(const Node::Parts& parts) {
   std::vector<ShownCertificate> shown;
   for (ServingCertificates::Shown& each : parts.serving.shown()) {
     auto chain = crypto::parse_certificates(each.chain_pem);
-    if (chain && !chain->empty()) shown.push_back({std::move(each.name), std::move(*chain)});
+    if (chain && !chain->empty()) {
+      shown.push_back({std::move(each.name), std::move(*chain), each.is_accepted});
+    }
   }
   return shown;
 }
@@ -139,10 +141,20 @@ Json describe(const CertificateWatch::Facts& facts, const alerts::Notifier::Fact
                        {"failures", client.failures},
                        {"last", base::to_rfc3339(client.last)}});
   }
+  Json silent = Json::array();
+  for (const HandshakeFailures::Silent& client : facts.handshakes.silent) {
+    if (silent.size() == kClientsShown) break;
+    silent.push_back({{"address", client.address},
+                      {"connections", client.connections},
+                      {"certificate", client.certificate},
+                      {"last", base::to_rfc3339(client.last)}});
+  }
   return {{"alerts", facts.alerts},
           {"revocation", std::move(revocations)},
           {"handshake_failures",
            {{"by_cause", facts.handshakes.by_cause}, {"clients", std::move(clients)}}},
+          {"closed_without_request",
+           {{"connections", facts.handshakes.silent_connections}, {"clients", std::move(silent)}}},
           {"webhook", {{"waiting", webhook.waiting}, {"undelivered", webhook.undelivered}}}};
 }
 
@@ -249,6 +261,10 @@ void add_watch_gauges(const Node::Parts& parts, std::vector<Gauge>& gauges) {
                       "TLS handshakes that failed, by the client's alert or our reason",
                       static_cast<double>(count), true, "{cause=\"" + label_text(cause) + "\"}"});
   }
+  gauges.push_back({"larder_tls_closed_without_request_total",
+                    "Connections that clients closed after a whole TLS handshake, without a byte "
+                    "of a request",
+                    static_cast<double>(facts.handshakes.silent_connections), true, ""});
   const alerts::Notifier::Facts webhook = parts.notifier->facts();
   gauges.push_back({"larder_alerts", "What is wrong now with certificates and drives",
                     static_cast<double>(parts.alerts().size()), false, ""});

@@ -38,6 +38,18 @@ std::unique_ptr<Connection::OwnedRequest> Connection::take_request(const http::H
   return request;
 }
 
+// What came first, if anything did.
+void Connection::take_first(const http::HeadParse& parse) {
+  first_ = false;
+  const net::ShownIdentity* const shown = stream_->shown();
+  if (shown == nullptr || !shown->accepted || parse.state == http::HeadParse::State::NeedMore)
+    return;
+  // Loops share it, and it is written once.
+  if (!shown->accepted->load(std::memory_order_relaxed)) {
+    shown->accepted->store(true, std::memory_order_relaxed);
+  }
+}
+
 void Connection::take_bytes(std::size_t count) {
   if (pending_.empty()) {
     pending_.assign(received_.substr(count));
@@ -80,7 +92,7 @@ net::Task<void> Connection::serve() {
     }
     if (parse.state == http::HeadParse::State::NeedMore) {
       parse = co_await read_head(head);
-      first_ = false;
+      if (first_) take_first(parse);
     }
     if (parse.state == http::HeadParse::State::NeedMore) co_return;
     if (parse.state == http::HeadParse::State::Bad) {
@@ -230,6 +242,7 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
     const net::IoState state = stream_->try_read(thread_buffers().received, got);
     if (state == net::IoState::WouldBlock) continue;
     if (state != net::IoState::Done) {
+      ended_silently_ = first_ && pending_.empty();
       parse.state = http::HeadParse::State::NeedMore;
       co_return parse;
     }

@@ -45,6 +45,9 @@ class Connection {
   void abort() { stream_->socket().cancel(); }
 
   const Peer& peer() const { return peer_; }
+  const net::Stream& stream() const { return *stream_; }
+  // The client ended it before a byte of a request.
+  bool ended_silently() const { return ended_silently_; }
 
  private:
   friend class Exchange;
@@ -70,6 +73,7 @@ class Connection {
   [[gnu::noinline]] net::Task<bool> answer_slowly(http::HeadParse parse, base::SteadyTime start);
   [[gnu::noinline]] net::Task<void> refuse(http::HeadParse parse);
   [[gnu::noinline]] net::Task<void> linger();
+  void take_first(const http::HeadParse& parse);
 
   std::unique_ptr<net::Stream> stream_;
   Peer peer_;
@@ -85,6 +89,7 @@ class Connection {
   bool idle_ = false;
   base::SteadyTime idle_since_{};  // while idle_
   bool makes_room_ = false;
+  bool ended_silently_ = false;
 };
 
 }  // namespace larder::server

@@ -29,8 +29,14 @@ struct ListenerSettings {
   TlsProvider tls;                 // empty: plain
   HandlerFactory handler;          // called once for each loop, on that loop
   std::string congestion_control;  // of Linux, "bbr"; empty: the system's
-  // On loop threads: a TLS handshake failed, for counters and logs.
-  std::function<void(std::string_view address, std::string_view reason)> on_handshake_failure;
+  // On loop threads, for counters and logs. `shown`: the certificate that the client was shown,
+  // null when it was none. A TLS handshake failed, or the client said right after it what is wrong.
+  std::function<void(std::string_view address, std::string_view reason,
+                     const net::ShownIdentity* shown)>
+      on_handshake_failure;
+  // A client was shown the certificate in a handshake that succeeded, and closed without a byte of
+  // a request.
+  std::function<void(std::string_view address, const net::ShownIdentity& shown)> on_silent_end;
   // Connections here count against the limit of a client. Off for what only administrators reach.
   bool limit_clients = false;
 };

@@ -409,7 +409,9 @@ TEST_F(ServerTest, StopsInTheMiddleOfHandshakes) {
   std::atomic<int> failures = 0;
   ListenerSettings active = listener("active");
   active.tls = [&] { return *context; };
-  active.on_handshake_failure = [&](std::string_view, std::string_view) { ++failures; };
+  active.on_handshake_failure = [&](std::string_view, std::string_view, const net::ShownIdentity*) {
+    ++failures;
+  };
   ListenerSettings inactive = active;
   inactive.name = "inactive";
   inactive.tls = [] { return nullptr; };

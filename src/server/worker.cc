@@ -212,12 +212,13 @@ net::Task<std::unique_ptr<net::Stream>> Worker::secure(const ListenerSettings& l
   const base::SteadyTime deadline = std::chrono::steady_clock::now() + rules_.timeouts.handshake;
   std::shared_ptr<const net::TlsContext> context = listener.tls();
   std::string failure = "no certificate is active";
+  std::unique_ptr<net::TlsStream> secured;  // outlives what it was shown is told
   if (context == nullptr) {
     const auto plain = net::make_plain_stream(loop_, std::move(fd));
     const Listed listed(*this, plain.get());
     co_await net::refuse_tls(*plain, deadline);
   } else {
-    auto secured = net::make_tls_stream(loop_, std::move(fd), std::move(context));
+    secured = net::make_tls_stream(loop_, std::move(fd), std::move(context));
     const Listed listed(*this, secured.get());
     failure = co_await secured->handshake(deadline);
     if (failure.empty() && secured->ends_with_handshake()) {
@@ -230,9 +231,22 @@ net::Task<std::unique_ptr<net::Stream>> Worker::secure(const ListenerSettings& l
     }
   }
   if (listener.on_handshake_failure && !server_.closing) {
-    listener.on_handshake_failure(peer.address, failure);
+    listener.on_handshake_failure(peer.address, failure, secured ? secured->shown() : nullptr);
   }
   co_return nullptr;
+}
+
+// What a client that does not like the certificate does: some say so only after the handshake,
+// others just close.
+void Worker::tell_silent_end(const ListenerSettings& listener, const Connection& connection) {
+  const std::string_view alert = connection.stream().alert();
+  const net::ShownIdentity* const shown = connection.stream().shown();
+  if (!alert.empty()) {
+    if (listener.on_handshake_failure)
+      listener.on_handshake_failure(connection.peer().address, alert, shown);
+  } else if (shown != nullptr && listener.on_silent_end) {
+    listener.on_silent_end(connection.peer().address, *shown);
+  }
 }
 
 net::Task<void> Worker::serve(std::shared_ptr<Port> port, base::UniqueFd fd, Peer peer,
@@ -254,6 +268,7 @@ net::Task<void> Worker::serve(std::shared_ptr<Port> port, base::UniqueFd fd, Pee
     connections_.insert(&connection);
     co_await connection.serve();
     connections_.erase(&connection);
+    if (connection.ended_silently()) tell_silent_end(port->settings, connection);
     leaves_place = connection.makes_room();
   }
   if (leaves_place) {

@@ -108,6 +108,7 @@ class Worker {
   net::Task<void> serve(std::shared_ptr<Port> port, base::UniqueFd fd, Peer peer,
                         Clients::Place place);
   // The stream of the connection; null when there is none to go on with.
+  static void tell_silent_end(const ListenerSettings& listener, const Connection& connection);
   net::Task<std::unique_ptr<net::Stream>> secure(const ListenerSettings& listener,
                                                  base::UniqueFd fd, Peer& peer);
 

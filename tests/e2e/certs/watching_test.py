@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import shutil
+import socket
 import time
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from support.authority import Authority
 from support.curl import curl
 from support.faketime import FakeTime
+from support.gnutls import refuse_after_handshake
 from support.http_receiver import Receiver
 from support.larder import Node, origin_table
 from support.ports import free_port
@@ -49,6 +51,7 @@ def watched(tmp_path, origin, authority, receiver):
         nodes.append(node.start())
         return node
 
+    make.clock = clock
     yield make
     if nodes:
         nodes[-1].stop()
@@ -183,10 +186,107 @@ def test_clients_that_refuse_are_counted_and_reported(watched, authority, receiv
     wait_until(lambda: watch(node)["handshake_failures"]["by_cause"].get("unknown_ca") == 3)
     client = watch(node)["handshake_failures"]["clients"][0]
     assert (client["address"], client["cause"], client["failures"]) == ("127.0.0.1", "unknown_ca", 3)
-    assert any("refused the certificate" in text for text in ready(node)["alerts"])
+    assert any("1 client refused certificate" in text for text in ready(node)["alerts"])
     assert 'larder_tls_handshake_failures_by_cause_total{cause="unknown_ca"} 3' in node.admin("/metrics").body.decode()
     assert "handshake failed: 127.0.0.1, 3 times" in node.cli("cert", "list").stdout
     assert node.is_ready(), "an alert is no failure of the node"
+
+
+def refused(node):
+    return watch(node)["handshake_failures"]["by_cause"]
+
+
+@pytest.mark.parametrize("priority", [
+    "NORMAL:-VERS-ALL:+VERS-TLS1.2", "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM",
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305"])
+def test_a_refusal_after_the_handshake_counts_by_its_name(watched, authority, receiver, priority):
+    node = watched()
+    chain = node.serve_https(authority)
+    refuse_after_handshake(node.address, node.https_port, NAME, "unknown_ca", priority)
+    wait_until(lambda: refused(node) == {"unknown_ca": 1})
+    assert node.metric("larder_tls_handshake_failures_total") == 1
+    assert node.metric("larder_tls_closed_without_request_total") == 0
+    wait_until(lambda: len(receiver.messages) == 1)
+    assert receiver.alerts[0]["kind"] == "certificate-refused" and receiver.alerts[0]["certificate"] == fingerprint(chain)
+
+
+def test_the_certificate_that_was_refused_is_told_once_a_day_each(watched, authority, receiver):
+    node = watched(names=(NAME, OTHER))
+    chains = {}
+    for name in (NAME, OTHER):
+        chains[name] = authority.sign(node.request_certificate(name.split(".")[0], common_name=name, dns=[name]))
+        node.import_certificate(chains[name], "--partial")
+
+    def refuse(name, alert):
+        before = sum(refused(node).values())
+        refuse_after_handshake(node.address, node.https_port, name, alert)
+        wait_until(lambda: sum(refused(node).values()) == before + 1)
+
+    def heard():
+        return [alert for alert in receiver.alerts if alert["kind"] == "certificate-refused"]
+
+    refuse(OTHER, "unknown_ca")
+    wait_until(lambda: len(heard()) == 1)
+    alert = heard()[0]
+    assert alert["certificate"] == fingerprint(chains[OTHER]) and f"for {OTHER}: 1 handshake ended by" in alert["text"]
+    told = [text for text in ready(node)["alerts"] if "1 client refused certificate" in text]
+    assert len(told) == 1 and OTHER in told[0]
+    # The same address fails for another reason: it has refused all the same.
+    with socket.create_connection((node.address, node.https_port)) as cut:
+        cut.sendall(b"\x16\x03\x01")
+    wait_until(lambda: "closed_by_the_client" in refused(node))
+    assert told[0] in ready(node)["alerts"]
+
+    # One within the minute waits for the next report, and is told by its own cause.
+    refuse(NAME, "unknown_ca")
+    watched.clock.advance(2 / 1440)
+    refuse(NAME, "bad_certificate")
+    wait_until(lambda: len(heard()) == 2)
+    alert = heard()[1]
+    assert alert["certificate"] == fingerprint(chains[NAME]), "one of another certificate was told today"
+    assert '1 handshake ended by "bad_certificate", 1 handshake ended by "unknown_ca"' in alert["text"]
+
+
+def close_without_request(node, authority, *options, source="127.0.0.1"):
+    answer = curl(f"https://wrong.test:{node.https_port}/x", "--cacert", authority.root, "--interface", source,
+                  "--resolve", f"wrong.test:{node.https_port}:{node.address}", *options)
+    assert answer.exit_code == 60, answer
+
+
+def test_clients_that_close_without_a_request_are_counted_apart(watched, authority, receiver, origin):
+    """A wrong name: curl finds it after the handshake, and closes. So does a load balancer that looks whether the port
+    is open, and that alone is no alarm."""
+    node = watched()
+    chain = node.serve_https(authority)
+    closed = "larder_tls_closed_without_request_total"
+    assert node.metric(closed) == 0, "the proof at the import is no client"
+    for count, version in enumerate((("--tls-max", "1.2"), ("--tlsv1.3",)), 1):
+        close_without_request(node, authority, *version)
+        wait_until(lambda: node.metric(closed) == count)
+    assert node.metric("larder_tls_handshake_failures_total") == 0 and refused(node) == {}
+    silent = watch(node)["closed_without_request"]
+    assert silent["connections"] == 2
+    assert {name: silent["clients"][0][name] for name in ("address", "connections", "certificate")} == {
+        "address": "127.0.0.1", "connections": 2, "certificate": fingerprint(chain)}
+    assert "without a request: 2 times, last" in node.cli("cert", "list").stdout
+    assert len(ready(node)["alerts"]) == 1 and "none that was shown it has sent a request" in ready(node)["alerts"][0]
+    assert receiver.messages == [] and node.is_ready()
+
+    for source in ("127.0.0.2", "127.0.0.3"):
+        close_without_request(node, authority, source=source)
+    wait_until(lambda: len(receiver.messages) == 1)
+    alert = receiver.alerts[0]
+    assert alert["kind"] == "certificate-unused" and alert["certificate"] == fingerprint(chain)
+    assert "it may be that clients refuse" in alert["text"] and "3 clients closed" in alert["text"]
+
+    # One that goes on shows that the certificate is good for somebody, also over a reload.
+    origin.write("seen.bin", 1000)
+    assert node.get_tls("/seen.bin", authority.root).status == 200
+    assert ready(node)["alerts"] == []
+    node.cli("node", "reload")
+    close_without_request(node, authority)
+    wait_until(lambda: node.metric(closed) == 5)
+    assert ready(node)["alerts"] == []
 
 
 def test_list_says_since_when_and_why(watched, authority):
