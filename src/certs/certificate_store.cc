@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "certs/chain_completion.h"
-#include "certs/chain_end.h"
 #include "certs/import_checks.h"
 #include "certs/import_forms.h"
 #include "certs/purge.h"
@@ -166,12 +165,14 @@ Result<ImportOutcome> CertificateStore::activate(const HeldKey& key, const Candi
   const Certificate& leaf = chain.front();
   auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
-  const Beside others = beside(leaf, key.name, *active, now);
+  const Beside others = beside(&leaf, key.name, *active, now);
   ImportOutcome outcome{.key_name = key.name, .id = leaf.sha256_hex(), .report = {}};
-  outcome.report = check_chain(
-      chain, key.key, *trust,
-      {.names = settings_.connection_names, .beside = others.leaves, .partial = options.partial},
-      now, candidate.others);
+  outcome.report = check_chain(chain, key.key, *trust,
+                               {.names = settings_.connection_names,
+                                .beside = others.leaves,
+                                .followed = others.followed,
+                                .partial = options.partial || others.follows_unreadable},
+                               now, candidate.others);
   if (chain.size() > candidate.chain.size()) {
     outcome.report.checks.push_back(note_completed(chain, candidate.chain.size()));
   }
@@ -231,20 +232,25 @@ Result<std::optional<Check>> CertificateStore::find_revoked(const std::string& k
                           "more, that of a new key"};
 }
 
-CertificateStore::Beside CertificateStore::beside(const Certificate& next,
+CertificateStore::Beside CertificateStore::beside(const Certificate* next,
                                                   const std::string& key_name,
                                                   const ActiveFile& active,
                                                   base::WallTime now) const {
-  Beside kept;
+  Beside found;
   for (const ActiveFile::Choice& served : active.choices) {
-    if (served.key_name == key_name) continue;
     const auto other = load(served);
-    if (other && replaces(next, other->chain.front())) continue;
+    const bool is_followed =
+        served.key_name == key_name || (other && next && replaces(*next, other->chain.front()));
+    if (is_followed) {
+      if (other) found.followed.push_back(other->chain.front());
+      found.follows_unreadable = found.follows_unreadable || !other;
+      continue;
+    }
     // What cannot be read is not judged: it is for the administrator to mend or retire.
-    kept.choices.push_back(served);
-    if (other && !has_ended(*other, now)) kept.leaves.push_back(other->chain.front());
+    found.choices.push_back(served);
+    if (other && !has_ended(*other, now)) found.leaves.push_back(other->chain.front());
   }
-  return kept;
+  return found;
 }
 
 Result<ImportOutcome> CertificateStore::rollback(std::string_view key_name, base::WallTime now) {
@@ -262,88 +268,6 @@ Result<ImportOutcome> CertificateStore::rollback(std::string_view key_name, base
   if (!files) return std::unexpected(files.error());
   return activate({.name = earlier->key_name, .key = files->key},
                   {.chain = files->chain, .others = {}}, Source::Rollback, {.partial = true}, now);
-}
-
-Result<ImportOutcome> CertificateStore::renew(const std::string& key_name, Signer& signer,
-                                              const base::Clock& clock, const Pause& pause) {
-  LARDER_TRY(check_key_name(key_name));
-  const std::string path = folder_.request_path(key_name);
-  if (!file_exists(path)) {
-    return fail(ErrorCode::FailedPrecondition, "there is no request named " + key_name +
-                                                   "; make one: larder cert request --name " +
-                                                   key_name);
-  }
-  const auto text = base::read_file(path, kSmallFileLimit);
-  if (!text) return std::unexpected(text.error());
-  const auto request = crypto::CertificateRequest::from_pem(*text);
-  if (!request) return base::with_context(path, request.error());
-  const auto active = folder_.read_active();
-  if (!active) return std::unexpected(active.error());
-  // What others that are served cover, this one may leave out.
-  std::vector<std::string> names = settings_.connection_names;
-  for (const ActiveFile::Choice& choice : active->choices) {
-    if (choice.key_name == key_name) continue;
-    const auto other = load(choice);
-    if (!other || has_ended(*other, clock.wall())) continue;
-    std::erase_if(names,
-                  [&](const std::string& name) { return other->chain.front().covers(name); });
-  }
-  LARDER_TRY(check_request_names(*request, names));
-  const auto key = crypto::PrivateKey::load(folder_.key_path(key_name));
-  if (!key) return std::unexpected(key.error());
-  // Not under the lock: a signer may take minutes.
-  const auto chain = signer.sign(*text);
-  if (!chain) return base::with_context(signer.name(), chain.error());
-  auto outcome = import_signed(*chain, key_name, *key, signer.name(), clock, pause);
-  // A busy folder or a full disk passes; the same chain would be refused again.
-  if (outcome || outcome.error().code == ErrorCode::InvalidArgument) signer.settle();
-  return outcome;
-}
-
-Result<ImportOutcome> CertificateStore::import_signed(
-    const std::string& chain, const std::string& key_name, const crypto::PrivateKey& key,
-    std::string_view signer, const base::Clock& clock, const Pause& pause) {
-  const auto answer = read_certificates(chain);
-  if (!answer) {
-    return fail(ErrorCode::InvalidArgument, std::string(signer) + ": " + answer.error().message);
-  }
-  // A certificate of another key held here would be imported too, and be the wrong one.
-  const auto leaf = std::ranges::find_if(
-      answer->certificates, [&](const Certificate& each) { return each.matches(key); });
-  if (leaf == answer->certificates.end()) {
-    return fail(ErrorCode::InvalidArgument, std::string(signer) +
-                                                ": the answer holds no certificate for the key " +
-                                                key_name + ": another request was signed");
-  }
-  LARDER_TRY(check_newer(order_chain(*leaf, answer->certificates), key_name, clock.wall()));
-  auto outcome = import_within(pause, chain, {}, clock.wall());
-  if (outcome && !outcome->report.passed()) {
-    return fail(ErrorCode::InvalidArgument, outcome->report.failures());
-  }
-  return outcome;
-}
-
-Status CertificateStore::check_newer(const std::vector<Certificate>& chain,
-                                     const std::string& key_name, base::WallTime now) const {
-  const auto active = folder_.read_active();
-  if (!active) return std::unexpected(active.error());
-  const Certificate& leaf = chain.front();
-  const auto end_of = [&](const std::vector<Certificate>& each) {
-    return first_to_end(each, settings_.client_trust, now).not_after();
-  };
-  for (const ActiveFile::Choice& choice : active->choices) {
-    if (choice.key_name != key_name) continue;
-    const auto current = load(choice);
-    if (!current || leaf.not_after() > current->chain.front().not_after()) continue;
-    // The same certificate may come with an intermediate that lasts longer.
-    if (end_of(chain) > end_of(current->chain)) continue;
-    return fail(ErrorCode::InvalidArgument,
-                "the signer returned a certificate that is no newer: it ends on " +
-                    base::to_rfc3339(leaf.not_after()) + ", the one in use on " +
-                    base::to_rfc3339(current->chain.front().not_after()) +
-                    "; if that is right, retire the one in use first");
-  }
-  return {};
 }
 
 Status CertificateStore::disable(const std::string& reason, base::WallTime now) {

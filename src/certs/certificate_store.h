@@ -114,9 +114,9 @@ class CertificateStore {
   // on just then, once that is done: within 10 s, or until `pause` says that nobody waits any more.
   // Not for event loops.
   // FailedPrecondition, and the signer is not asked, when there is no request or it leaves out a
-  // name that clients connect by; InvalidArgument when what comes back is not for this key, or when
-  // neither the certificate nor what clients need of its chain ends later than in use, or with the
-  // messages of all failed checks.
+  // name that clients connect by and that the certificate in use covers; InvalidArgument when what
+  // comes back is not for this key, or when neither the certificate nor what clients need of its
+  // chain ends later than in use, or with the messages of all failed checks.
   base::Result<ImportOutcome> renew(const std::string& key_name, Signer& signer,
                                     const base::Clock& clock, const Pause& pause = {});
 
@@ -174,12 +174,15 @@ class CertificateStore {
   // its chain.
   base::Status check_newer(const std::vector<crypto::Certificate>& chain,
                            const std::string& key_name, base::WallTime now) const;
-  // What goes on beside a new certificate of that key.
+  // What is chosen, sorted by what becomes of it with a new certificate of that key.
   struct Beside {
-    std::vector<ActiveFile::Choice> choices;
-    std::vector<crypto::Certificate> leaves;  // of those that can be read and have not ended
+    std::vector<ActiveFile::Choice> choices;    // that go on
+    std::vector<crypto::Certificate> leaves;    // of those that can be read and have not ended
+    std::vector<crypto::Certificate> followed;  // in whose place it comes
+    bool follows_unreadable = false;            // among those is one that cannot be read
   };
-  Beside beside(const crypto::Certificate& next, const std::string& key_name,
+  // `next` is null where it is not made yet.
+  Beside beside(const crypto::Certificate* next, const std::string& key_name,
                 const ActiveFile& active, base::WallTime now) const;
 
   StoreSettings settings_;

@@ -1,5 +1,6 @@
 #include <poll.h>
 #include <sys/inotify.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -154,6 +155,68 @@ TEST_F(Store, NamesOfAnEndedCertificateAreNotCovered) {
               "cannot be reached");
   EXPECT_SAYS(open().renew("half", signer, base::ManualClock(kNow + kDay)).error().message,
               "10.0.0.5, which the request leaves out");
+}
+
+TEST_F(Store, RenewalGoesOnWhileANameThatItNeverCoveredIsWithoutACertificate) {
+  settings_.connection_names = {"node1.example.org", "extra.test"};
+  const auto request = [&](const std::string& key, const std::string& name) {
+    RequestOptions options;
+    options.key_name = key;
+    options.names.dns = {name};
+    return open().make_request(options, kNow)->path;
+  };
+  const std::string own = request("w", "*.example.org");
+  const std::string extra = request("extra", "extra.test");
+  ASSERT_TRUE(open().import_certificate(chain(own), {.partial = true}, kNow)->active);
+  const auto extra_id =
+      open().import_certificate(chain(extra, ends(kNow + kDay)), {.partial = true}, kNow)->id;
+  int days = 100;
+  const auto renews = [&](base::WallTime now, const std::string& uncovered) {
+    TestSigner signer(authority_, true, ends(kNow + ++days * kDay));
+    const auto outcome = open().renew("w", signer, base::ManualClock(now));
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_TRUE(outcome->active);
+    const auto names = std::ranges::find(outcome->report.checks, Check::Kind::Names, &Check::kind);
+    if (uncovered.empty()) {
+      EXPECT_EQ(names->verdict, Check::Verdict::Passed) << names->message;
+    } else {
+      EXPECT_EQ(names->verdict, Check::Verdict::Warning);
+      EXPECT_SAYS(names->message, "covers " + uncovered + ":");
+    }
+  };
+  renews(kNow, "");
+  renews(kNow + 2 * kDay, "extra.test");
+  ASSERT_TRUE(open().retire(extra_id, {}, kNow));
+  renews(kNow, "extra.test");
+  settings_.connection_names.emplace_back("new.test");
+  renews(kNow, "extra.test, new.test");
+  // By hand as well, also with a new key.
+  EXPECT_TRUE(open().import_certificate(chain(own), {}, kNow)->active);
+  EXPECT_TRUE(open().import_certificate(chain(request("w2", "*.example.org")), {}, kNow)->active);
+}
+
+TEST_F(Store, RenewalThatCoversLessThanItsPredecessorIsRefused) {
+  const std::string request = make_request();
+  const auto id = open().import_certificate(chain(request, ends(kNow + 30 * kDay)), {}, kNow)->id;
+  TestSigner less(authority_, true, [](crypto::CertificateTemplate& content) {
+    content.not_after = kNow + 60 * kDay;
+    content.names.addresses.clear();
+  });
+  EXPECT_SAYS(open().renew("main", less, base::ManualClock(kNow)).error().message,
+              "do not cover 10.0.0.5");
+  EXPECT_EQ(open().load_active()->certificates.at(0).choice.certificate_id, id);
+}
+
+TEST_F(Store, CertificateThatIsLostIsRenewedWhileANameIsWithoutOne) {
+  make_request();
+  settings_.connection_names.emplace_back("new.test");
+  const std::string request = settings_.folder + "/main/request.csr";
+  const auto id = open().import_certificate(chain(request), {.partial = true}, kNow)->id;
+  ASSERT_EQ(::unlink((settings_.folder + "/main/" + id + ".crt").c_str()), 0);
+  TestSigner signer(authority_, true);
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->active);
 }
 
 TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {

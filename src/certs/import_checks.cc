@@ -87,16 +87,22 @@ Check check_names(const Certificate& leaf, const ExpectedNames& expected) {
                    "no connection_names are set, so it cannot be checked whether the certificate "
                    "covers what clients connect to");
   }
+  const auto covered_by_any = [](std::span<const Certificate> some, const std::string& name) {
+    return std::ranges::any_of(some, [&](const Certificate& each) { return each.covers(name); });
+  };
+  const auto was_covered = [&](const std::string& name) {
+    return covered_by_any(expected.followed, name);
+  };
   const bool covers_none = covered_names(leaf, expected.names).empty();
   std::string missing;
+  bool takes_away = expected.followed.empty();
   for (const std::string& name : expected.names) {
-    const auto covers = [&](const Certificate& other) { return other.covers(name); };
-    if (leaf.covers(name) || (!covers_none && std::ranges::any_of(expected.beside, covers)))
-      continue;
+    if (leaf.covers(name) || (!covers_none && covered_by_any(expected.beside, name))) continue;
     missing += (missing.empty() ? "" : ", ") + name;
+    takes_away = takes_away || was_covered(name);
   }
   if (missing.empty()) return passed(Check::Kind::Names, "every connection name is covered");
-  if (expected.partial && !covers_none) {
+  if (!covers_none && (expected.partial || !takes_away)) {
     return warning(Check::Kind::Names, "no certificate that is served covers " + missing +
                                            ": clients that connect by it will be refused");
   }

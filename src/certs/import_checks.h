@@ -24,6 +24,9 @@ struct ExpectedNames {
   std::span<const std::string> names = {};
   // Served at the same time: they may cover what this one does not.
   std::span<const crypto::Certificate> beside = {};
+  // In whose place it comes. A name that none of them covered either is told, not refused: nothing
+  // is taken away.
+  std::span<const crypto::Certificate> followed = {};
   // It is enough that one of the names is covered.
   bool partial = false;
 };

@@ -102,6 +102,36 @@ TEST(CheckChain, OtherCertificatesMayCoverTheRest) {
   EXPECT_EQ(check({.names = second, .beside = beside, .partial = true}), Failed);
 }
 
+TEST(CheckChain, WhatAPredecessorDidNotCoverEitherIsToldNotRefused) {
+  const auto root = make_root();
+  const auto leaf = make_leaf(root);
+  const auto trust = crypto::TrustStore::from_certificates(std::span(&root.certificate, 1)).value();
+  const auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  const auto with_names = [&](const std::vector<std::string>& dns) {
+    auto template_of_it = content(false);
+    template_of_it.names.dns = dns;
+    return std::vector{
+        crypto::issue(template_of_it, key.public_key(), root.certificate, root.key).value()};
+  };
+  const std::vector<std::string> both{"a.example.org", "b.example.org"};
+  const std::vector<std::string> second{"b.example.org"};
+  const auto like_it = with_names({"a.example.org"});
+  const auto better = with_names(both);
+  const auto other = with_names(second);
+  const auto check = [&](const ExpectedNames& expected) {
+    const auto report =
+        check_chain(std::span(&leaf.certificate, 1), leaf.key, trust, expected, kNow);
+    return std::ranges::find(report.checks, Check::Kind::Names, &Check::kind)->verdict;
+  };
+  using enum Check::Verdict;
+  EXPECT_EQ(check({.names = both, .followed = like_it}), Warning);
+  EXPECT_EQ(check({.names = both, .followed = better}), Failed);
+  EXPECT_EQ(check({.names = both, .followed = better, .partial = true}), Warning);
+  EXPECT_EQ(check({.names = both, .beside = other, .followed = better}), Passed);
+  // One that answers nobody is of no use, whatever was before it.
+  EXPECT_EQ(check({.names = second, .followed = like_it, .partial = true}), Failed);
+}
+
 TEST(CheckChain, WithoutConnectionNamesItWarns) {
   const auto root = make_root();
   const auto leaf = make_leaf(root);

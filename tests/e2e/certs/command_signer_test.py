@@ -179,6 +179,27 @@ def test_renew_by_hand_keeps_the_key(tmp_path, origin, authority, nodes):
     assert "no signer is configured" in node.cli("cert", "renew", "other", check=False).stderr
 
 
+def test_the_end_of_one_certificate_does_not_stop_the_renewal_of_another(tmp_path, origin, authority, nodes):
+    """The other one's name is without a certificate, before and after: the renewal takes nothing away."""
+    script, issued = signing_script(authority, tmp_path)
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME, "extra.test"], signers=[
+        {"certificate": "delivery", "type": "command", "command": [str(script)]}])
+    extra = authority.sign(node.request_certificate("extra", dns=["extra.test"]))
+    node.import_certificate(extra, "--partial")
+    node.request_certificate("delivery", dns=["*.larder.test"])
+    nodes.append(node.start())
+    wait_until(lambda: shown(node) == fingerprint(issued / "0.pem"))
+
+    node.cli("cert", "retire", fingerprint(extra))
+    wait_for_the_next_second()
+    node.cli("cert", "renew", "delivery")
+    assert shown(node) == fingerprint(issued / "1.pem")
+    # The same by hand: the request signed again and imported.
+    by_hand = authority.sign(node.state / "certificates" / "delivery" / "request.csr")
+    assert "no certificate that is served covers extra.test" in node.import_certificate(by_hand).stdout
+    assert shown(node) == fingerprint(by_hand)
+
+
 def test_what_an_administrator_put_away_stays_away(tmp_path, origin, authority, nodes):
     script, issued = signing_script(authority, tmp_path)
     node = make_node(tmp_path, origin, script)
