@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "base/file.h"
@@ -135,16 +136,33 @@ Result<HeldKey> CertificateFolder::find_key_of(const std::vector<Certificate>& c
   const auto names = key_names();
   if (!names) return std::unexpected(names.error());
   std::string held;
+  std::optional<base::Error> unreadable;
   for (const std::string& name : *names) {
     const std::string path = key_path(name);
     if (!file_exists(path)) continue;
     const auto key = crypto::PrivateKey::load(path);
-    if (!key) return std::unexpected(key.error());
+    if (!key) {
+      // It may be the one that is looked for; only then does it matter.
+      if (unreadable) {
+        unreadable->message += "; " + key.error().message;
+      } else {
+        unreadable = key.error();
+      }
+      continue;
+    }
     for (std::size_t i = 0; i < certificates.size(); ++i) {
       if (!certificates[i].matches(*key)) continue;
       return HeldKey{.name = name, .key = *key, .leaf = i};
     }
     held += (held.empty() ? "" : ", ") + name;
+  }
+  if (unreadable) {
+    unreadable->message =
+        (held.empty() ? "it cannot be told whether the certificate belongs to a key held here: "
+                      : "the certificate matches none of the keys that can be read here (" + held +
+                            "), and not all can: ") +
+        unreadable->message;
+    return std::unexpected(*std::move(unreadable));
   }
   return fail(ErrorCode::NotFound,
               held.empty() ? "no key is held here; make a request first: larder cert request"

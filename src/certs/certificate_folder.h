@@ -58,7 +58,8 @@ class CertificateFolder {
   base::Result<std::vector<std::string>> key_names() const;                   // sorted
   std::vector<std::string> certificate_ids(std::string_view key_name) const;  // sorted
   std::vector<std::string> record_ids(std::string_view key_name) const;       // sorted
-  // The key here that one of the certificates was made for; NotFound when there is none.
+  // The key here that one of the certificates was made for; NotFound when there is none. Keys that
+  // cannot be read are passed over, and are the error when no other one fits.
   base::Result<HeldKey> find_key_of(const std::vector<crypto::Certificate>& certificates) const;
 
   // The record, then the chain. An error when there is a record that cannot be read.

@@ -115,12 +115,6 @@ Result<RequestOutcome> CertificateStore::make_request(const RequestOptions& opti
 Result<ImportOutcome> CertificateStore::import_certificate(std::string_view content,
                                                            const ImportOptions& options,
                                                            base::WallTime now) {
-  return import_within({}, content, options, now);
-}
-
-Result<ImportOutcome> CertificateStore::import_within(const Pause& pause, std::string_view content,
-                                                      const ImportOptions& options,
-                                                      base::WallTime now) {
   const auto refused = [](Check check) {
     ImportOutcome outcome;
     outcome.report.checks.push_back(std::move(check));
@@ -128,7 +122,7 @@ Result<ImportOutcome> CertificateStore::import_within(const Pause& pause, std::s
   };
   auto handed = read_certificates(content, options.password);
   if (!handed) return refused(std::move(handed.error()));
-  const auto held = folder_.lock(pause);
+  const auto held = folder_.lock();
   if (!held) return std::unexpected(held.error());
   const auto key = folder_.find_key_of(handed->certificates);
   if (!key && key.error().code == ErrorCode::NotFound) {

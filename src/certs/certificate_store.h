@@ -149,14 +149,11 @@ class CertificateStore {
  private:
   explicit CertificateStore(StoreSettings settings);
 
-  // `pause`: as of renew, where another change goes on.
-  base::Result<ImportOutcome> import_within(const Pause& pause, std::string_view content,
-                                            const ImportOptions& options, base::WallTime now);
   // Nothing unless the certificate is recorded as revoked: nobody serves it again by mistake. An
   // error when there is a record that cannot be read: it may say so.
   base::Result<std::optional<Check>> find_revoked(const std::string& key_name,
                                                   const std::string& id) const;
-  // What a signer returned for the request of that key.
+  // What a signer returned for the request of that key. `pause`: as of renew.
   base::Result<ImportOutcome> import_signed(const std::string& chain, const std::string& key_name,
                                             const crypto::PrivateKey& key, std::string_view signer,
                                             const base::Clock& clock, const Pause& pause);

@@ -132,6 +132,25 @@ TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {
   EXPECT_SAYS(loaded.damaged.at(0).error.message, "chmod 600");
 }
 
+TEST_F(Store, KeyThatCannotBeReadMattersOnlyWhereNoOtherFits) {
+  make_request("a-loose");
+  make_request("b-damaged");
+  const std::string request = make_request("main");
+  ASSERT_EQ(::chmod((settings_.folder + "/a-loose/key.pem").c_str(), 0644), 0);
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/b-damaged/key.pem", "junk", 0600));
+  const auto outcome = open().import_certificate(chain(request), {}, kNow);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->active);
+  EXPECT_EQ(outcome->key_name, "main");
+  // Of a key that may be one of the others.
+  const auto refused =
+      open().import_certificate(chain(settings_.folder + "/a-loose/request.csr"), {}, kNow);
+  ASSERT_FALSE(refused);
+  EXPECT_SAYS(refused.error().message, "none of the keys that can be read here (main)");
+  EXPECT_SAYS(refused.error().message, "chmod 600 " + settings_.folder + "/a-loose/key.pem");
+  EXPECT_SAYS(refused.error().message, "/b-damaged/key.pem");
+}
+
 TEST_F(Store, OnlyOneProcessChangesAtATime) {
   settings_.patience = {};
   const std::string request = make_request();

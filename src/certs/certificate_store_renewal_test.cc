@@ -219,6 +219,16 @@ TEST_F(Store, CertificateThatIsLostIsRenewedWhileANameIsWithoutOne) {
   EXPECT_TRUE(outcome->active);
 }
 
+TEST_F(Store, RenewalReadsNoOtherKey) {
+  make_request("a-damaged");
+  make_request();
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/a-damaged/key.pem", "junk", 0600));
+  TestSigner signer(authority_, true);
+  const auto outcome = open().renew("main", signer, base::ManualClock(kNow));
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->key_name, "main");
+}
+
 TEST_F(Store, SignerThatAnswersForAnotherKeyIsRefused) {
   make_request();
   class Stranger final : public Signer {
