@@ -189,6 +189,21 @@ TEST_F(FillTest, AnotherGenerationEndsTheFill) {
   EXPECT_EQ(table.size(), 0U);
 }
 
+TEST_F(FillTest, WholeAnswerWithoutALengthGoesOnByItsStrongTag) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(fill);
+  fill.ask(request(), {0, 1});
+  send(0, 0, kSliceSize + 1000);
+  origin.at(0).sink->on_end(broken());
+  ASSERT_TRUE(origin.at(1).sink->on_head(head_without_length()));
+  send(1, 0, 2 * kSliceSize);
+  origin.at(1).sink->on_end({});
+  EXPECT_TRUE(slice(fill, 1, std::chrono::seconds(30)));
+  EXPECT_EQ(table.statistics().changes, 0U);
+}
+
 TEST_F(FillTest, WithoutReadersAFetchEndsAfterItsSlice) {
   std::optional<Fill::Reader> fill{reader()};
   ASSERT_TRUE((*fill)->open(request(), std::nullopt, judge));

@@ -38,9 +38,14 @@ Generation identify(const http::ResponseHead& response, IdentityRule rule, base:
 Part judge_part(const StoredResponse& stored, const http::ResponseHead& response,
                 http::ByteRange wanted, IdentityRule rule, base::WallTime now) {
   if (response.status != 200 && response.status != 206) return Part::NoBytes;
+  // An origin that sends everything, and no length with it, says by a strong tag all the same that
+  // it is the same bytes.
+  const std::optional<std::uint64_t> length = complete_length(response);
+  const bool is_sure_of_length =
+      length || (response.status == 200 && stored.generation.kind == GenerationKind::StrongEtag);
   if (stored.generation.kind == GenerationKind::SingleResponse ||
-      identify(response, rule, now) != stored.generation ||
-      complete_length(response) != stored.length || !stored.length ||
+      identify(response, rule, now) != stored.generation || !is_sure_of_length || !stored.length ||
+      (length && length != stored.length) ||
       response.field(FieldName::ContentEncoding) != stored.field(FieldName::ContentEncoding)) {
     return Part::OtherGeneration;
   }

@@ -31,7 +31,7 @@ Generation identify(const http::ResponseHead& response, IdentityRule rule, base:
 // generation.
 enum class Part {
   Belongs,          // 206: its bytes start at wanted.first and are of this generation
-  Whole,            // 200 of the same generation: the origin does not serve ranges
+  Whole,            // 200 of the same generation, with or without a length: no ranges there
   OtherGeneration,  // 200 or 206 of another representation, or nothing proves that it is the same
   NoBytes,          // any other status: an error, a redirect, ...
 };

@@ -77,8 +77,21 @@ TEST(Part, BelongsOnlyWhenProved) {
             Part::OtherGeneration);
   EXPECT_EQ(judge(200, tag + "Content-Length: 100\r\n"), Part::Whole);
   EXPECT_EQ(judge(200, "ETag: \"b\"\r\nContent-Length: 100\r\n"), Part::OtherGeneration);
+  EXPECT_EQ(judge(200, tag + "Content-Length: 101\r\n"), Part::OtherGeneration);
+  EXPECT_EQ(judge(200, tag + "Transfer-Encoding: chunked\r\n"), Part::Whole);
+  EXPECT_EQ(judge(200, "Transfer-Encoding: chunked\r\n"), Part::OtherGeneration);
   EXPECT_EQ(judge(403, tag), Part::NoBytes);
   EXPECT_EQ(judge(416, "Content-Range: bytes */100\r\n"), Part::NoBytes);
+}
+
+TEST(Part, LengthIsNeededBesideADate) {
+  const StoredResponse stored = stored_from("Content-Length: 100\r\n" + kModified + kDate);
+  const auto judge = [&](const std::string& fields) {
+    return judge_part(stored, head(200, kModified + kDate + fields), {.first = 10, .last = 19},
+                      IdentityRule::Standard, kNow);
+  };
+  EXPECT_EQ(judge("Content-Length: 100\r\n"), Part::Whole);
+  EXPECT_EQ(judge("Transfer-Encoding: chunked\r\n"), Part::OtherGeneration);
 }
 
 TEST(Part, NothingJoinsASingleResponse) {
