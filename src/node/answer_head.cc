@@ -178,7 +178,9 @@ std::string_view write_passed_head(std::span<char> buffer, const http::ResponseH
     }
     head.field(http::canonical_name(field.name), field.value);
   }
-  if (const std::string_view age = answer.field(http::FieldName::Age); !age.empty()) {
+  if (facts.age.count() > 0) {
+    head.field("Age", static_cast<std::uint64_t>(facts.age.count()));
+  } else if (const std::string_view age = answer.field(http::FieldName::Age); !age.empty()) {
     head.field("Age", age);
   }
   if (as_node) {

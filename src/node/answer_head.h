@@ -38,8 +38,8 @@ Selection select(const http::RequestHead& request, const StoredObject& stored, b
 bool can_send_parts(const StoredObject& stored, const Selection& selection, bool is_seekable);
 
 struct AnswerFacts {
-  std::string_view date;  // of now, for own answers
-  std::chrono::seconds age{0};
+  std::string_view date;        // of now, for own answers
+  std::chrono::seconds age{0};  // 0 for what is passed on: as the origin said
   cache::CacheStatus cache_status;
   std::string_view request_id;
   http::Appearance appearance = http::Appearance::AsOrigin;

@@ -350,6 +350,9 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       } else if (!reader) {
         co_await pass(work, "too-long-to-be-stored");
       } else {
+        if (!leads) {
+          work.joined_age = cache::current_age(fill->response(), delivery_.clock.wall());
+        }
         co_await deliver_pass(work, reader, true, reader.get());
       }
       co_return Answered::Yes;
@@ -462,6 +465,7 @@ cache::OriginRequest RequestPath::shared_request(const Work& work,
 AnswerFacts RequestPath::facts(const Work& work) const {
   AnswerFacts answer;
   answer.date = server::http_date_now();
+  answer.age = work.joined_age;
   answer.cache_status = work.status;
   answer.request_id = answer_id(work);
   answer.appearance = work.target.appearance;

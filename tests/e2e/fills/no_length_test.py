@@ -2,9 +2,11 @@
 that cannot do without a length wait for it, but never so long that they would leave the node."""
 
 import concurrent.futures
+import email.utils
 import os
 import socket
 import threading
+import time
 
 from support.bad_origin import Thing
 from support.larder import Node, origin_table
@@ -17,11 +19,12 @@ AGENT = ("--user-agent", "Microsoft-Delivery-Optimization-Lite/10.0.0.1")
 class Chunked:
     """`data` in chunks; `go_on` is waited for after the first `early` bytes."""
 
-    def __init__(self, size, early=None):
+    def __init__(self, size, early=None, **fields):
         self.data, self.early, self.go_on = os.urandom(size), size if early is None else early, threading.Event()
+        self.fields = {"cache_control": "max-age=3600", **fields}
 
     def __call__(self, request, connection):
-        connection.head(200, etag='"one"', transfer_encoding="chunked", cache_control="max-age=3600")
+        connection.head(200, etag='"one"', transfer_encoding="chunked", **self.fields)
         for at in range(0, len(self.data), MIB // 2):
             if at >= self.early:
                 self.go_on.wait(30)
@@ -47,7 +50,8 @@ def joined(body):
 
 
 def test_first_client_gets_it_chunked_and_the_next_one_exactly(bad_node, bad_origin):
-    thing = bad_origin.scripts["/chunked"] = Chunked(5 * MIB, early=2 * MIB)
+    date = email.utils.formatdate(time.time() - 300, usegmt=True)
+    thing = bad_origin.scripts["/chunked"] = Chunked(5 * MIB, early=2 * MIB, date=date)
     with concurrent.futures.ThreadPoolExecutor(1) as pool, \
             socket.create_connection((bad_node.address, bad_node.http_port), timeout=20) as client:
         client.sendall(b"GET /chunked HTTP/1.1\r\nHost: packages.test\r\nConnection: close\r\n\r\n")
@@ -61,6 +65,7 @@ def test_first_client_gets_it_chunked_and_the_next_one_exactly(bad_node, bad_ori
         thing.go_on.set()
         assert joined(receive_to_end(client, body)) == thing.data
         assert second.result().status == 200 and second.result().body == thing.data
+        assert b"\r\nAge:" not in head and int(second.result().headers["age"]) >= 300
     again = bad_node.get("/chunked")
     assert again.is_hit and again.headers["content-length"] == str(5 * MIB) and again.body == thing.data
     part = bad_node.get("/chunked", "--header", "Range: bytes=3000000-3000099")
