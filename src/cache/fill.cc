@@ -254,6 +254,15 @@ bool Fill::comes_locked(std::uint32_t index) const {
   });
 }
 
+// Whether all of it is there or comes by itself.
+bool Fill::can_have_locked(Want want) const {
+  const std::uint32_t last = std::min(want.last, object_->slice_count() - 1);
+  for (std::uint32_t index = want.at; index <= last; ++index) {
+    if (!comes_locked(index)) return false;
+  }
+  return true;
+}
+
 // What running fetches have still to bring.
 std::uint64_t Fill::bytes_left_locked() const {
   std::uint64_t slices = 0;
@@ -349,6 +358,15 @@ void Fill::promise(std::uint64_t id) {
 
 std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
     FillReaders::Reader& reader, std::uint32_t index, std::uint64_t have) {
+  if (!combinable_ && !stream_ && !reader.is_promised && !can_have_locked(reader.want)) {
+    if (!opens_) {
+      return base::fail(base::ErrorCode::DataLoss,
+                        "an object without a validator cannot be completed");
+    }
+    if (!error_.message.empty()) return std::unexpected(error_);
+    return base::fail(base::ErrorCode::FailedPrecondition,
+                      "what came first is stored nowhere, and cannot be asked for alone");
+  }
   if (object_->has_slice(index)) return nullptr;
   const auto found = buffers_.find(index);
   if (found != buffers_.end() && (found->second->is_fed || found->second->filled > have)) {
@@ -498,8 +516,8 @@ void Fill::saved(std::uint32_t index, const base::Status& status) {
     const std::lock_guard lock(mutex_);
     --unsaved_;
     if (!object_->is_removed()) table_.drives_refuse_ = !status && !object_->has_slice(index);
-    // Stored is stored, whoever did it.
-    if (status || object_->has_slice(index) || table_.memory_->is_scarce() ||
+    // Stored is stored, whoever did it. Scarce memory is not for what can be fetched again.
+    if (status || object_->has_slice(index) || (table_.memory_->is_scarce() && combinable_) ||
         !readers_.want(index)) {
       buffers_.erase(index);
     } else {

@@ -89,7 +89,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
     // Where slice `index` can be read behind its first `have` bytes: null means from the store.
     // Waits until there is something to read or a fetch is about to bring it. ResourceExhausted
     // when a cap on the origin forbids to begin (never for a reader that has bytes or a promise);
-    // DataLoss when the origin's object is another one by now.
+    // DataLoss when the origin's object is another one by now, or nobody wanted it to its end;
+    // FailedPrecondition, without a promise, when others have passed what nobody kept.
     net::Task<base::Result<std::shared_ptr<SliceBuffer>>> slice(std::uint32_t index,
                                                                 std::uint64_t have,
                                                                 base::SteadyTime deadline) const {
@@ -149,6 +150,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool comes_soon_locked(std::uint32_t index) const;
   bool comes_locked(std::uint32_t index) const;
   bool is_had_locked(std::uint32_t index) const;
+  bool can_have_locked(Want want) const;
   std::uint64_t bytes_left_locked() const;
   std::size_t fetches_left_locked() const;
   void plan_locked();

@@ -419,6 +419,7 @@ void Fill::Fetch::on_end(base::Status status) {
   std::shared_ptr<PassQueue> pass;
   std::shared_ptr<SharedStream> stream;
   bool broken = false;
+  bool is_torn = false;
   bool hopeless = false;
   {
     const std::lock_guard lock(fill_->mutex_);
@@ -442,8 +443,7 @@ void Fill::Fetch::on_end(base::Status status) {
       if (!status && fill_->error_.message.empty()) fill_->error_ = status.error();
     }
     // Nobody wanted the rest, and it cannot be added later: the next one would be cut there.
-    const bool is_torn =
-        is_over_ && !fill_->combinable_ && fill_->phase_ == Phase::Open && next_ <= last_;
+    is_torn = is_over_ && !fill_->combinable_ && fill_->phase_ == Phase::Open && next_ <= last_;
     hopeless = (broken && (unopened || !fill_->combinable_)) || is_torn;
     if (!hopeless) fill_->plan_locked();
     if (fill_->fetches_.empty()) {
@@ -461,7 +461,9 @@ void Fill::Fetch::on_end(base::Status status) {
     if (!fill_->table_.disk_.post(store)) settle_stream(false);
   }
   if (broken) ++fill_->table_.statistics_.failed_fetches;
-  if (hopeless) {
+  if (is_torn) {
+    fill_->give_up({base::ErrorCode::DataLoss, "nobody wanted the rest of it"});
+  } else if (hopeless) {
     fill_->give_up(status ? base::Error{base::ErrorCode::Unavailable, "the origin broke off"}
                           : status.error());
   }

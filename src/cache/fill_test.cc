@@ -97,6 +97,7 @@ TEST_F(FillTest, FetchThatHangsDoesNotKeepWhatIsMissingFromBeingAskedForAgain) {
 }
 
 TEST_F(FillTest, WhatNobodyWantsToTheEndAndCannotBeCompletedIsNotKept) {
+  std::shared_ptr<store::Object> object;
   {
     const Fill::Reader fill = reader();
     ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
@@ -105,11 +106,15 @@ TEST_F(FillTest, WhatNobodyWantsToTheEndAndCannotBeCompletedIsNotKept) {
     await_object(fill);
     fill.ask(request(), {0, 39});
     send(0, 0, kSliceSize);
+    object = fill->object();
   }
   const auto sink = origin.at(0).sink;
   const auto bytes = pattern(kSeed, kSliceSize, kSliceSize);
   while (sink->on_body(bytes) == OriginSink::Next::Pause) std::this_thread::yield();
+  // Before the fetch has ended.
+  const Fill::Reader late = table.complete(kKey, object, {}, IdentityRule::Standard);
   sink->on_end(broken());
+  EXPECT_EQ(late->error().code, base::ErrorCode::DataLoss) << "the origin is well: ask again";
   disk.reset();  // what it was told is done
   EXPECT_FALSE(store->contains(kKey)) << "the next one would be cut behind its slices";
 }
@@ -124,6 +129,45 @@ TEST_F(FillTest, AnswerWithoutAValidatorIsNeverContinued) {
   origin.at(0).sink->on_end(broken());
   EXPECT_EQ(origin.ranges().size(), 1U);
   EXPECT_EQ(table.size(), 0U) << "the next one opens anew";
+}
+
+// An answer that cannot be continued, of `slices` slices, of which the store takes none.
+class FillWithoutStore : public FillTest {
+ protected:
+  Fill::Reader begin(FillTable& in, std::uint32_t slices) {
+    Fill::Reader fill = in.open(kKey, IdentityRule::Standard);
+    EXPECT_TRUE(fill->open(request(), std::nullopt, judge));
+    EXPECT_TRUE(
+        origin.at(0).sink->on_head(head_of(200, std::nullopt, slices * kSliceSize, "W/\"one\"")));
+    await_object(fill);
+    fill.ask(request(), {0, slices - 1});
+    store->remove(*fill->object());
+    return fill;
+  }
+};
+
+TEST_F(FillWithoutStore, WhoComesWhenItsBeginningIsGoneIsToldBeforeAnythingIsPromised) {
+  const Fill::Reader fill = begin(table, 4);
+  send(0, 0, 2 * kSliceSize);
+  EXPECT_TRUE(slice(fill, 1, std::chrono::seconds(30)));
+  while (fill->has({0, 0})) std::this_thread::yield();  // the reader has passed it
+  const Fill::Reader late = table.complete(kKey, fill->object(), {}, IdentityRule::Standard);
+  late.ask(request(), {0, 3});
+  const auto got = slice(late, 0, std::chrono::seconds(30));
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, base::ErrorCode::FailedPrecondition);
+  const Fill::Reader behind = table.complete(kKey, fill->object(), {}, IdentityRule::Standard);
+  behind.ask(request(), {1, 3});
+  EXPECT_TRUE(slice(behind, 1, std::chrono::seconds(30)));
+}
+
+TEST_F(FillWithoutStore, ScarceMemoryKeepsWhatCannotBeFetchedAgain) {
+  FillTable small{origin, *store, *disk, clock, 4 * kSliceSize};
+  const Fill::Reader fill = begin(small, 4);
+  send(0, 0, 3 * kSliceSize);
+  disk.reset();  // all has been tried
+  EXPECT_TRUE(fill->has({0, 2}));
+  origin.end_all();
 }
 
 TEST_F(FillTest, RefusedRequestIsReplacedByAnotherReaders) {
