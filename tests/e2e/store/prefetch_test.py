@@ -122,7 +122,7 @@ def test_an_interrupt_ends_all_and_says_what_was_done(served, begin, tmp_path, e
     objects = make(6)
     objects.let_go["/1"].set()
     program = begin(objects.urls(), "--parallel", "2")
-    wait_until(lambda: "/2" in objects.asked)
+    wait_until(lambda: {"/0", "/2"} <= objects.asked)
     program.send_signal(end)
     assert program.wait(60) == 1
     assert [one["url"] for one in events(tmp_path) if one["event"] != "progress"] == [objects.urls()[1]]
