@@ -287,10 +287,18 @@ Status CertificateStore::enable(base::WallTime now) {
                 "there is no certificate to enable; import one first: larder cert import");
   }
   base::WallTime latest{};
+  std::string unreadable;
   for (const ActiveFile::Choice& choice : active.choices) {
-    const auto facts = read_facts(folder_, choice.key_name, choice.certificate_id, active);
-    if (!facts) return std::unexpected(facts.error());
-    latest = std::max(latest, facts->not_after);
+    if (const auto certificate = load(choice)) {
+      latest = std::max(latest, certificate->chain.front().not_after());
+    } else {
+      unreadable += (unreadable.empty() ? "" : "; ") + certificate.error().message;
+    }
+  }
+  if (!active.choices.empty() && latest == base::WallTime{}) {
+    return fail(ErrorCode::FailedPrecondition,
+                "no certificate that is chosen can be served: " + unreadable +
+                    "; put the file back, or import another certificate first");
   }
   if (!active.choices.empty() && latest < now) {
     return fail(ErrorCode::FailedPrecondition,
@@ -307,15 +315,15 @@ Status CertificateStore::enable(base::WallTime now) {
 
 Status CertificateStore::retire(std::string_view id, const RetireOptions& options,
                                 base::WallTime now) {
-  const auto facts = show(id);
-  if (!facts) return std::unexpected(facts.error());
   auto change = folder_.begin_change();
   if (!change) return std::unexpected(change.error());
   ActiveFile& active = change->active;
+  const auto named = find(id, active);
+  if (!named) return std::unexpected(named.error());
   // Put away in its record first: one that is only not served any more would be gone back to.
-  auto record = folder_.read_record(facts->key_name, facts->id);
+  auto record = folder_.read_record(named->key_name, named->certificate_id);
   if (!record && record.error().code == ErrorCode::NotFound) {
-    record = Record{.certificate_id = facts->id, .history = {}};
+    record = Record{.certificate_id = named->certificate_id, .history = {}};
     record->add(Record::Event::Imported, now, "the record was missing and is begun anew");
   }
   if (!record) return std::unexpected(record.error());
@@ -325,11 +333,12 @@ Status CertificateStore::retire(std::string_view id, const RetireOptions& option
   const bool note_retired = !record->is_put_away();
   if (note_revoked) record->add(Record::Event::Revoked, now, options.reason);
   if (note_retired) record->add(Record::Event::Retired, now, options.reason);
-  if (note_revoked || note_retired) {
-    LARDER_TRY(folder_.write_record(facts->key_name, *record));
+  // Its whole folder may be lost.
+  if ((note_revoked || note_retired) && file_exists(folder_.key_folder(named->key_name))) {
+    LARDER_TRY(folder_.write_record(named->key_name, *record));
   }
   if (std::erase_if(active.choices, [&](const ActiveFile::Choice& choice) {
-        return choice.certificate_id == facts->id;
+        return choice.certificate_id == named->certificate_id;
       }) == 0) {
     return {};
   }
@@ -355,6 +364,23 @@ Result<AuditChain> CertificateStore::audit() const {
 
 Result<Inventory> CertificateStore::list() const {
   return read_inventory(folder_);
+}
+
+Result<ActiveFile::Choice> CertificateStore::find(std::string_view id,
+                                                  const ActiveFile& active) const {
+  const auto facts = show(id);
+  if (facts) {
+    return ActiveFile::Choice{.key_name = facts->key_name, .certificate_id = facts->id};
+  }
+  const std::string digits = plain_digits(id);
+  if (facts.error().code != ErrorCode::NotFound || digits.size() < kShortIdLength) {
+    return std::unexpected(facts.error());
+  }
+  const auto lost = std::ranges::find_if(active.choices, [&](const ActiveFile::Choice& choice) {
+    return choice.certificate_id.starts_with(digits);
+  });
+  if (lost == active.choices.end()) return std::unexpected(facts.error());
+  return *lost;
 }
 
 Result<CertificateFacts> CertificateStore::show(std::string_view id) const {

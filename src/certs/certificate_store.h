@@ -123,12 +123,14 @@ class CertificateStore {
   // HTTPS ends; key, request and certificates stay. Also without a certificate: then it keeps the
   // site's own from being served.
   base::Status disable(const std::string& reason, base::WallTime now);
-  // FailedPrecondition when HTTPS is not disabled, or every chosen certificate has expired.
+  // What can be served is served again (load_active says what cannot). FailedPrecondition when that
+  // is none of what is chosen, or every one has expired, or when nothing is disabled nor chosen.
   base::Status enable(base::WallTime now);
   // Puts a certificate away, active or not, whatever is said to be the reason. `id` may be
   // shortened to 8 digits when that is clear. One that the CA has revoked is kept by the time of
-  // that instead of by its validity. A record that is missing is begun anew; one that cannot be
-  // read is an error, and nothing changes.
+  // that instead of by its validity. A chosen one whose file is lost or cannot be read is not
+  // chosen any more. A record that is missing is begun anew; one that cannot be read is an error,
+  // and nothing changes.
   struct RetireOptions {
     std::string reason = {};
     bool revoked = false;
@@ -149,6 +151,8 @@ class CertificateStore {
  private:
   explicit CertificateStore(StoreSettings settings);
 
+  // NotFound when none has that id, neither a certificate that can be read nor one that is chosen.
+  base::Result<ActiveFile::Choice> find(std::string_view id, const ActiveFile& active) const;
   // Nothing unless the certificate is recorded as revoked: nobody serves it again by mistake. An
   // error when there is a record that cannot be read: it may say so.
   base::Result<std::optional<Check>> find_revoked(const std::string& key_name,

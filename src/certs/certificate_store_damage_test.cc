@@ -151,6 +151,51 @@ TEST_F(Store, KeyThatCannotBeReadMattersOnlyWhereNoOtherFits) {
   EXPECT_SAYS(refused.error().message, "/b-damaged/key.pem");
 }
 
+TEST_F(Store, LostCertificateDoesNotKeepTheOthersFromBeingServedAgain) {
+  const auto first = open().import_certificate(chain(make_request()), {}, kNow)->id;
+  const auto second =
+      open()
+          .import_certificate(chain(make_request("rsa", crypto::KeyAlgorithm::Rsa2048)), {}, kNow)
+          ->id;
+  std::filesystem::remove(settings_.folder + "/main/" + first + ".crt");
+  ASSERT_TRUE(open().disable("", kNow));
+  const auto enabled = open().enable(kNow);
+  ASSERT_TRUE(enabled) << enabled.error().message;
+  const auto served = open().load_active().value();
+  ASSERT_EQ(served.certificates.size(), 1U);
+  EXPECT_EQ(served.certificates[0].choice.certificate_id, second);
+  ASSERT_EQ(served.damaged.size(), 1U);
+  // Nothing is left to serve.
+  ASSERT_TRUE(open().disable("", kNow));
+  std::filesystem::remove(settings_.folder + "/rsa/" + second + ".crt");
+  const auto refused = open().enable(kNow);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::FailedPrecondition);
+  EXPECT_SAYS(refused.error().message, first + ".crt");
+  EXPECT_SAYS(refused.error().message, second + ".crt");
+}
+
+TEST_F(Store, LostCertificateIsDroppedByRetiringIt) {
+  const auto first = open().import_certificate(chain(make_request()), {}, kNow)->id;
+  const auto second =
+      open()
+          .import_certificate(chain(make_request("rsa", crypto::KeyAlgorithm::Rsa2048)), {}, kNow)
+          ->id;
+  ASSERT_TRUE(
+      base::write_file_atomically(settings_.folder + "/main/" + first + ".crt", "junk", 0640));
+  ASSERT_TRUE(open().retire(first.substr(0, 16), {.reason = "lost"}, kNow));
+  EXPECT_TRUE(open().load_active()->damaged.empty());
+  const auto record =
+      parse_record(base::read_file(settings_.folder + "/main/" + first + ".json", 65536).value());
+  EXPECT_TRUE(record->is_put_away());
+  std::filesystem::remove_all(settings_.folder + "/rsa");
+  EXPECT_EQ(open().retire("0000000000000000", {}, kNow).error().code, ErrorCode::NotFound);
+  ASSERT_TRUE(open().retire(second.substr(0, 8), {}, kNow));
+  const auto active = open().load_active().value();
+  EXPECT_TRUE(active.damaged.empty());
+  EXPECT_FALSE(std::filesystem::exists(settings_.folder + "/rsa"));
+}
+
 TEST_F(Store, OnlyOneProcessChangesAtATime) {
   settings_.patience = {};
   const std::string request = make_request();

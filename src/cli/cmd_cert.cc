@@ -155,17 +155,28 @@ int rollback(const CertOptions& options) {
   return finish(*host, *outcome, options, what);
 }
 
-// A certificate that is to be served, and cannot be: the next start would show it.
-void add_unusable(const certs::CertificateStore& store, certs::Inventory& inventory) {
+// Certificates that are to be served, and cannot be: the next start would show it.
+struct Unusable {
+  std::string id;
+  std::string text;
+};
+std::vector<Unusable> unusable(const certs::CertificateStore& store) {
+  std::vector<Unusable> found;
   const auto active = store.load_active();
-  if (!active) return;
+  if (!active) return found;
   for (const certs::ActiveState::Damage& damage : active->damaged) {
     const std::string& id = damage.choice.certificate_id;
-    if (std::ranges::any_of(inventory.damaged,
-                            [&](const std::string& text) { return text.contains(id); }))
-      continue;
-    inventory.damaged.push_back(damage.choice.key_name + " " + id.substr(0, 16) +
-                                " cannot be served: " + damage.error.message);
+    found.push_back({id, damage.choice.key_name + " " + id.substr(0, 16) +
+                             " cannot be served: " + damage.error.message});
+  }
+  return found;
+}
+
+void add_unusable(const certs::CertificateStore& store, certs::Inventory& inventory) {
+  for (Unusable& each : unusable(store)) {
+    const bool is_told = std::ranges::any_of(
+        inventory.damaged, [&](const std::string& text) { return text.contains(each.id); });
+    if (!is_told) inventory.damaged.push_back(std::move(each.text));
   }
 }
 
@@ -276,10 +287,14 @@ int change(const CertOptions& options, const char* verb,
   const base::SystemClock clock;
   if (auto status = apply(host->store, clock.wall()); !status) return report(status.error(), what);
   if (const int code = tell_node(*host, options.json, "the change"); code != kOk) return code;
+  const std::vector<Unusable> left_out = unusable(host->store);
   if (options.json) {
-    print_json({{"done", verb}});
+    nlohmann::json facts{{"done", verb}, {"damaged", nlohmann::json::array()}};
+    for (const Unusable& each : left_out) facts["damaged"].push_back(each.text);
+    print_json(facts);
   } else {
     print_line(done);
+    for (const Unusable& each : left_out) print_line("damaged: " + printable(each.text));
     if (const auto left = host->store.list()) print_missing(*left, clock.wall());
   }
   return kOk;

@@ -46,7 +46,9 @@ void add_unusable(const Node::Parts& parts, std::vector<CertificateTrouble>& tro
     troubles.push_back({.kind = "certificate-unusable",
                         .text = "certificate " + each.choice.key_name + " (" + id.substr(0, 16) +
                                 ") is " + until_then + ": " + each.error.message +
-                                "; put the file back, or import a certificate of another key",
+                                "; put the file back, or import another certificate and then drop "
+                                "this one: larder cert retire " +
+                                id.substr(0, 16),
                         .about = {{"certificate", id}}});
   }
 }

@@ -143,6 +143,26 @@ def test_a_chosen_certificate_that_cannot_be_served_is_told_until_it_can(watched
     assert ready(node)["https"] == "pki"
 
 
+def test_a_certificate_that_is_lost_is_dropped_as_the_alert_says(watched, authority):
+    node = watched()
+    chain = node.serve_https(authority)
+    other = node.serve_https(authority, name="rsa", algorithm="rsa", size=2048)
+    lost = node.state / "certificates" / "delivery" / f"{fingerprint(chain)}.crt"
+    lost.unlink()
+    node.stop()
+    node = watched()
+    alert = wait_until(lambda: ready(node)["alerts"])[0]
+    node.cli("cert", "disable")
+    enabled = node.cli("cert", "enable", check=False).stderr
+    assert "the change is stored, but the node could not take over all: delivery" in enabled and str(lost) in enabled
+    assert served_certificate(node.address, node.https_port, NAME) == fingerprint(other)
+    advice = re.search(r"larder (cert retire [0-9a-f]+)$", alert)
+    node.cli(*advice[1].split())
+    wait_until(lambda: "certificate-unusable" not in json.dumps(watch(node)) and not any(
+        str(lost) in each for each in ready(node)["alerts"]))
+    assert "cannot be served" not in node.cli("cert", "list").stdout
+
+
 def test_a_connection_name_that_no_certificate_covers_is_told(watched, authority, receiver):
     node = watched()
     node.serve_https(authority)
