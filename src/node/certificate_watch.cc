@@ -64,6 +64,11 @@ std::string clients_text(std::size_t count) {
   return fmt::format("{} client{}", count, count == 1 ? "" : "s");
 }
 
+// Clients that close without a request.
+bool is_worth_telling(const ShownCertificate& shown, std::size_t silent_clients) {
+  return !shown.is_accepted && silent_clients >= HandshakeFailures::kEnoughSilent;
+}
+
 // Port probes do the same: so nothing is claimed.
 std::string silent_text(const ShownCertificate& shown, std::size_t clients) {
   return fmt::format(
@@ -243,8 +248,7 @@ void CertificateWatch::tell_silent_ends(const std::vector<ShownCertificate>& sho
   for (const ShownCertificate& each : shown) {
     const std::string id = each.chain.front().sha256_hex();
     const auto found = clients.find(id);
-    if (each.is_accepted || found == clients.end()) continue;
-    if (found->second < HandshakeFailures::kEnoughSilent) continue;
+    if (found == clients.end() || !is_worth_telling(each, found->second)) continue;
     if (!is_refusal_due(id + " silently", now)) continue;
     surroundings_.notifier->tell(
         {news_of("certificate-unused", silent_text(each, found->second), id)});
@@ -346,7 +350,7 @@ std::vector<std::string> CertificateWatch::refusal_alerts(base::WallTime now) co
     const std::string id = each.chain.front().sha256_hex();
     add_refusing(id, title(each));
     const auto found = silent.find(id);
-    if (!each.is_accepted && found != silent.end()) {
+    if (found != silent.end() && is_worth_telling(each, found->second)) {
       alerts.push_back(silent_text(each, found->second));
     }
   }
