@@ -38,6 +38,22 @@ Result<std::string> parse_webhook_url(std::string_view text) {
   return std::string(text);
 }
 
+Result<std::string> read_webhook_secret(const std::string& file) {
+  const std::string setting = "[node] alert_webhook_secret";
+  struct stat status{};
+  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
+    return base::fail(ErrorCode::PermissionDenied,
+                      setting + ": " + file + ": others may read or change it; chmod 0600 it");
+  }
+  auto secret = base::read_file(file, kSecretLimit);
+  if (!secret) return base::with_context(setting, secret.error());
+  while (secret->ends_with('\n') || secret->ends_with('\r')) secret->pop_back();
+  if (secret->empty()) {
+    return base::fail(ErrorCode::InvalidArgument, setting + ": " + file + " is empty");
+  }
+  return secret;
+}
+
 Result<client::HttpRequest> make_webhook_request(const WebhookSettings& settings,
                                                  const std::string& node, const Alert& alert,
                                                  base::WallTime now) {
@@ -60,19 +76,8 @@ Result<client::HttpRequest> make_webhook_request(const WebhookSettings& settings
     request.trust = std::move(*trust);
   }
   if (!settings.secret.empty()) {
-    struct stat status{};
-    if (::stat(settings.secret.c_str(), &status) == 0 &&
-        (status.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
-      return base::fail(ErrorCode::PermissionDenied,
-                        "[node] alert_webhook_secret: " + settings.secret +
-                            ": others may read or change it; chmod 0600 it");
-    }
-    auto secret = base::read_file(settings.secret, kSecretLimit);
+    const auto secret = read_webhook_secret(settings.secret);
     if (!secret) return std::unexpected(secret.error());
-    while (secret->ends_with('\n') || secret->ends_with('\r')) secret->pop_back();
-    if (secret->empty()) {
-      return base::fail(ErrorCode::InvalidArgument, settings.secret + " is empty");
-    }
     const auto signature = crypto::hmac_sha256(*secret, timestamp + "." + request.body);
     request.fields.emplace_back("X-Larder-Signature", "sha256=" + base::to_hex(signature));
   }

@@ -22,6 +22,9 @@ struct WebhookSettings {
 // https://host[:port][/path], without user information.
 base::Result<std::string> parse_webhook_url(std::string_view text);
 
+// What the file of that name holds, in one line. One that others may read or change is refused.
+base::Result<std::string> read_webhook_secret(const std::string& file);
+
 // POST of the alert as JSON, with what it is about as further members. With a secret,
 // X-Larder-Signature is "sha256=" and the HMAC of
 // "<X-Larder-Timestamp>.<body>": the receiver knows who speaks and when.

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/secret_input.h"
 #include "node/drive_advice.h"
+#include "node/setting_files.h"
 #include "node/settings.h"
 
 namespace larder::cli {

@@ -9,6 +9,7 @@
 #include "node/node_parts.h"
 #include "node/origin_pool_settings.h"
 #include "node/request_path.h"
+#include "node/setting_files.h"
 #include "server/router_handler.h"
 
 namespace larder::node {

@@ -416,30 +416,6 @@ std::vector<base::SettingChange> changes(const NodeSettings& before, const NodeS
   return found;
 }
 
-base::Status check_setting_files(const NodeSettings& settings) {
-  constexpr std::uint64_t kCertificateFileLimit = 4 << 20;
-  std::vector<std::string> files = settings.client_trust;
-  for (const OriginSettings& origin : settings.origins) {
-    if (!origin.ca_file.empty()) files.push_back(origin.ca_file);
-  }
-  if (!settings.origin_ca_file.empty()) files.push_back(settings.origin_ca_file);
-  for (const SignerSettings& signer : settings.signers) {
-    if (!signer.ca_file.empty()) files.push_back(signer.ca_file);
-    if (!signer.external_key_file.empty()) {
-      if (const auto key = read_external_key(signer.external_key_file); !key)
-        return std::unexpected(key.error());
-    }
-  }
-  if (!settings.alert_webhook_trust.empty()) files.push_back(settings.alert_webhook_trust);
-  if (!settings.alert_webhook_secret.empty()) files.push_back(settings.alert_webhook_secret);
-  for (const std::string& file : files) {
-    if (const auto text = base::read_file(file, kCertificateFileLimit); !text)
-      return std::unexpected(text.error());
-  }
-  if (const auto pool = origin_pool_settings(settings); !pool) return std::unexpected(pool.error());
-  return {};
-}
-
 std::vector<base::SettingsSectionFacts> describe_node_settings() {
   return {node_section().facts(), drive_section().facts(), signer_section().facts(),
           origin_section().facts()};

@@ -172,9 +172,6 @@ base::Result<NodeSettings> load_node_settings(const std::string& path);
 // it takes effect. Origins are told apart by their names.
 std::vector<base::SettingChange> changes(const NodeSettings& before, const NodeSettings& after);
 
-// What reading the settings alone cannot see: that the files they name can be read.
-base::Status check_setting_files(const NodeSettings& settings);
-
 // The facts of every setting, for the manual.
 std::vector<base::SettingsSectionFacts> describe_node_settings();
 
