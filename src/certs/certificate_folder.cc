@@ -119,7 +119,7 @@ Result<std::vector<std::string>> CertificateFolder::key_names() const {
     }
     names.push_back(name);
   }
-  if (error) return fail(ErrorCode::Internal, path_ + ": " + error.message());
+  if (error) return base::fail_errno(path_, error.value());
   std::ranges::sort(names);
   return names;
 }

@@ -124,6 +124,25 @@ TEST_F(Store, NewerOrDamagedActiveFileIsAnErrorNotAnEmptyState) {
   EXPECT_TRUE(open().import_certificate(chain(request), {}, kNow)->active);
 }
 
+TEST_F(Store, InventoryWithoutTheActiveFileShowsAllAndSaysNothingOfWhatIsServed) {
+  const std::string request = make_request();
+  const auto first = open().import_certificate(chain(request), {}, kNow)->id;
+  const auto second = open().import_certificate(chain(request), {}, kNow + kDay)->id;
+  ASSERT_TRUE(open().retire(first, {}, kNow + kDay));
+  ASSERT_TRUE(base::write_file_atomically(settings_.folder + "/active.json", "{", 0640));
+  EXPECT_FALSE(open().list());
+  const CertificateFolder folder(settings_.folder, {});
+  const auto inventory = read_inventory_without_choice(folder).value();
+  ASSERT_EQ(inventory.keys.size(), 1U);
+  ASSERT_EQ(inventory.keys[0].certificates.size(), 2U);
+  for (const CertificateFacts& facts : inventory.keys[0].certificates) {
+    EXPECT_EQ(facts.state,
+              facts.id == second ? CertificateState::Unknown : CertificateState::Retired);
+    EXPECT_EQ(kept_until(facts).has_value(), facts.id == first);
+  }
+  EXPECT_FALSE(open().purge(true, kNow + 10'000 * kDay)) << "nothing is decided by it";
+}
+
 TEST_F(Store, LooseKeyPermissionsStopLoadingWithTheMend) {
   ASSERT_TRUE(open().import_certificate(chain(make_request()), {}, kNow));
   ASSERT_EQ(::chmod((settings_.folder + "/main/key.pem").c_str(), 0644), 0);

@@ -1,6 +1,9 @@
 #include "certs/inventory.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "base/file.h"
 #include "crypto/certificate.h"
@@ -20,6 +23,8 @@ std::string_view name(CertificateState state) {
       return "inactive";
     case CertificateState::Retired:
       return "retired";
+    case CertificateState::Unknown:
+      break;
   }
   return "unknown";
 }
@@ -61,14 +66,19 @@ Result<CertificateFacts> read_facts(const CertificateFolder& folder, const std::
   return facts;
 }
 
-Result<Inventory> read_inventory(const CertificateFolder& folder) {
-  const auto active = folder.read_active();
-  if (!active) return std::unexpected(active.error());
+namespace {
+
+Result<Inventory> read_all(const CertificateFolder& folder, const ActiveFile& active) {
   const auto names = folder.key_names();
   if (!names) return std::unexpected(names.error());
-  Inventory inventory{.disabled = active->disabled, .keys = {}, .damaged = {}};
+  Inventory inventory{.disabled = active.disabled, .keys = {}, .damaged = {}};
   for (const std::string& key_name : *names) {
     KeyFacts key{.name = key_name, .request_path = {}, .request_subject = {}, .certificates = {}};
+    const std::string key_folder = folder.key_folder(key_name);
+    if (::access(key_folder.c_str(), R_OK | X_OK) != 0) {
+      key.has_damage = true;
+      inventory.damaged.push_back(base::fail_errno(key_folder, errno).error().message);
+    }
     const std::string request_path = folder.request_path(key_name);
     if (const auto text = base::read_file(request_path, kSmallFileLimit)) {
       key.request_path = request_path;
@@ -80,7 +90,7 @@ Result<Inventory> read_inventory(const CertificateFolder& folder) {
       }
     }
     for (const std::string& id : folder.certificate_ids(key_name)) {
-      auto facts = read_facts(folder, key_name, id, *active);
+      auto facts = read_facts(folder, key_name, id, active);
       if (facts) {
         key.certificates.push_back(std::move(*facts));
       } else {
@@ -95,6 +105,25 @@ Result<Inventory> read_inventory(const CertificateFolder& folder) {
       return imported(a) != imported(b) ? imported(a) > imported(b) : a.id < b.id;
     });
     inventory.keys.push_back(std::move(key));
+  }
+  return inventory;
+}
+
+}  // namespace
+
+Result<Inventory> read_inventory(const CertificateFolder& folder) {
+  const auto active = folder.read_active();
+  if (!active) return std::unexpected(active.error());
+  return read_all(folder, *active);
+}
+
+Result<Inventory> read_inventory_without_choice(const CertificateFolder& folder) {
+  auto inventory = read_all(folder, {});
+  if (!inventory) return inventory;
+  for (KeyFacts& key : inventory->keys) {
+    for (CertificateFacts& facts : key.certificates) {
+      if (facts.state == CertificateState::Inactive) facts.state = CertificateState::Unknown;
+    }
   }
   return inventory;
 }

@@ -17,6 +17,7 @@ enum class CertificateState {
   Disabled,  // would be served, but HTTPS is disabled
   Inactive,  // imported; not served (any more)
   Retired,   // put away by the administrator
+  Unknown,   // what is served cannot be read
 };
 std::string_view name(CertificateState state);  // "active"
 
@@ -55,6 +56,10 @@ struct Inventory {
 // Everything in the folder. A file that cannot be read is listed as damaged, the rest stays
 // visible.
 base::Result<Inventory> read_inventory(const CertificateFolder& folder);
+
+// The same without active.json, for when that cannot be read: for people to look at, never to
+// decide by. Nothing is Active, Disabled or Inactive.
+base::Result<Inventory> read_inventory_without_choice(const CertificateFolder& folder);
 
 // One certificate. `active` says which ones are served.
 base::Result<CertificateFacts> read_facts(const CertificateFolder& folder,

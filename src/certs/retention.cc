@@ -17,7 +17,8 @@ base::WallTime add_months(base::WallTime time, std::chrono::months months) {
 }  // namespace
 
 std::optional<base::WallTime> kept_until(const CertificateFacts& certificate) {
-  if (certificate.state == CertificateState::Active || certificate.history.empty()) {
+  using enum CertificateState;
+  if (certificate.state == Active || certificate.state == Unknown || certificate.history.empty()) {
     return std::nullopt;
   }
   base::WallTime end = certificate.not_after;

@@ -1,5 +1,8 @@
 #include "cli/cert_host.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -15,6 +18,8 @@ namespace larder::cli {
 using base::Result;
 
 namespace {
+
+constexpr const char* kWho = "; run this as root or as the node's user";
 
 Result<Host> open_files(const std::string& config) {
   const auto settings = node::load_node_settings(config_path(config));
@@ -37,9 +42,21 @@ Result<Host> open_files(const std::string& config) {
 Result<Host> open_host(const std::string& config) {
   base::configure_log({.level = base::LogLevel::Warning});  // a command prints what it did
   auto host = open_files(config);
-  if (!host && host.error().code == base::ErrorCode::PermissionDenied)
-    host.error().message += "; run this as root or as the node's user";
+  if (!host && host.error().code == base::ErrorCode::PermissionDenied) host.error().message += kWho;
   return host;
+}
+
+bool is_of_another_user(const Host& host) {
+  struct stat facts{};
+  if (::geteuid() == 0) return false;
+  return ::stat(host.folder.c_str(), &facts) != 0 || facts.st_uid != ::geteuid();
+}
+
+int report_files(const Host& host, base::Error error, std::string_view what,
+                 std::string_view next) {
+  if (error.code == base::ErrorCode::PermissionDenied && is_of_another_user(host))
+    error.message += kWho;
+  return report(error, what, next);
 }
 
 int tell_node(const Host& host, bool json, const std::string& what) {

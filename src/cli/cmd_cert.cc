@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "certs/certificate_store.h"
 #include "cli/cert_facts.h"
@@ -68,8 +69,8 @@ int request(const CertOptions& options) {
   const auto made = host->store.make_request(wanted, clock.wall());
   if (!made) {
     const bool exists = made.error().code == base::ErrorCode::AlreadyExists;
-    const int code = report(
-        made.error(), what,
+    const int code = report_files(
+        *host, made.error(), what,
         exists ? "have the request that is there signed again, or choose another --name" : "");
     return made.error().code == base::ErrorCode::InvalidArgument ? kWrongUsage : code;
   }
@@ -141,7 +142,7 @@ int import(const CertOptions& options) {
   const auto outcome = host->store.import_certificate(
       *content, {.password = *password, .partial = options.partial, .dry_run = options.dry_run},
       clock.wall());
-  if (!outcome) return report(outcome.error(), what);
+  if (!outcome) return report_files(*host, outcome.error(), what);
   return finish(*host, *outcome, options, what);
 }
 
@@ -151,7 +152,7 @@ int rollback(const CertOptions& options) {
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
   const auto outcome = host->store.rollback(options.name, clock.wall());
-  if (!outcome) return report(outcome.error(), what);
+  if (!outcome) return report_files(*host, outcome.error(), what);
   return finish(*host, *outcome, options, what);
 }
 
@@ -189,15 +190,31 @@ int list(const CertOptions& options) {
   auto host = open_host(options.config);
   if (!host) return report(host.error(), "cannot list certificates");
   auto inventory = host->store.list();
-  if (!inventory) return report(inventory.error(), "cannot list certificates");
+  std::optional<base::Error> unknown;  // why it is not known what is served
+  if (!inventory) {
+    unknown = inventory.error();
+    inventory = certs::read_inventory_without_choice(certs::CertificateFolder(host->folder, {}));
+  }
+  if (!inventory) return report_files(*host, *unknown, "cannot list certificates");
   add_unusable(host->store, *inventory);
   const base::SystemClock clock;
   nlohmann::json facts = facts_of(*inventory, clock.wall());
   facts["renewals"] = renewal_facts(host->folder, host->signed_names);
   facts["watch"] = watch_facts(host->socket);
+  facts["error"] = unknown ? nlohmann::json(unknown->message) : nlohmann::json();
+  const auto finish_list = [&] {
+    if (unknown) {
+      return report_files(*host, *unknown, "it cannot be read which certificates are to be served",
+                          "a node that runs goes on with those that it has; mend this before it "
+                          "is started anew");
+    }
+    if (inventory->damaged.empty() || !is_of_another_user(*host)) return kOk;
+    return report_files(*host, {base::ErrorCode::PermissionDenied, "not everything can be read"},
+                        "the list is not complete");
+  };
   if (options.json) {
     print_json(facts);
-    return kOk;
+    return finish_list();
   }
   print_table({{"NAME", "name"},
                {"STATE", "state"},
@@ -219,11 +236,11 @@ int list(const CertOptions& options) {
   }
   for (const auto& renewal : facts["renewals"]) print_line(describe_renewal(renewal));
   if (inventory->disabled) print_line("HTTPS is disabled; `larder cert enable` serves it again.");
-  print_missing(*inventory, clock.wall());
+  if (!unknown) print_missing(*inventory, clock.wall());
   for (const std::string& damaged : inventory->damaged)
     print_line("damaged: " + printable(damaged));
   print_watch(facts["watch"]);
-  return kOk;
+  return finish_list();
 }
 
 // The certificate with that id, else the one that is or would be served.
@@ -246,8 +263,8 @@ int show(const CertOptions& options) {
   if (!host) return report(host.error(), "cannot show the certificate");
   const auto certificate = find(host->store, options.id);
   if (!certificate)
-    return report(certificate.error(), "cannot show the certificate",
-                  "`larder cert list` shows all");
+    return report_files(*host, certificate.error(), "cannot show the certificate",
+                        "`larder cert list` shows all");
   const base::SystemClock clock;
   nlohmann::json facts = facts_of(*certificate, clock.wall());
   if (options.json) {
@@ -285,7 +302,8 @@ int change(const CertOptions& options, const char* verb,
   auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
-  if (auto status = apply(host->store, clock.wall()); !status) return report(status.error(), what);
+  if (auto status = apply(host->store, clock.wall()); !status)
+    return report_files(*host, status.error(), what);
   if (const int code = tell_node(*host, options.json, "the change"); code != kOk) return code;
   const std::vector<Unusable> left_out = unusable(host->store);
   if (options.json) {
@@ -344,7 +362,7 @@ int purge(const CertOptions& options) {
   if (!host) return report(host.error(), what);
   const base::SystemClock clock;
   const auto gone = host->store.purge(options.dry_run, clock.wall());
-  if (!gone) return report(gone.error(), what);
+  if (!gone) return report_files(*host, gone.error(), what);
   nlohmann::json list = nlohmann::json::array();
   for (const certs::Purge& each : *gone) {
     list.push_back({{"name", each.key_name}, {"sha256", each.id}, {"with_key", each.with_key}});
@@ -366,7 +384,7 @@ int audit(const CertOptions& options) {
   auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
   const auto chain = host->store.audit();
-  if (!chain) return report(chain.error(), what);
+  if (!chain) return report_files(*host, chain.error(), what);
   nlohmann::json entries = nlohmann::json::array();
   for (const certs::AuditEntry& entry : chain->entries) {
     entries.push_back({{"sequence", entry.sequence},

@@ -2,12 +2,17 @@
 
 import concurrent.futures
 import json
+import os
+import pathlib
+import pwd
+import shutil
 import stat
+import tempfile
 
 import pytest
 
 from support.curl import curl
-from support.larder import Node, origin_table
+from support.larder import PROGRAM, Node, origin_table
 from support.program import accepts, run
 from support.tls import alert, fingerprint, negotiated, s_client, served_certificate
 from support.wait import measure, wait_until
@@ -190,3 +195,57 @@ def test_client_without_a_server_name_is_served_by_address(tls_node, origin, aut
     answer = curl(f"https://127.0.0.1:{tls_node.https_port}/address.bin", "--cacert", authority.root,
                   "-H", "Host: packages.test")
     assert answer.body == data, answer.error
+
+
+def test_what_cannot_be_read_does_not_hide_the_rest(tmp_path, origin, authority):
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME]).start()
+    try:
+        chain = node.serve_https(authority)
+        active = node.state / "certificates" / "active.json"
+        active.write_text("{")
+        done = node.cli("cert", "list", check=False)
+        assert done.returncode == 1 and "unknown" in done.stdout and fingerprint(chain) in done.stdout
+        assert "it cannot be read which certificates are to be served" in done.stderr and str(active) in done.stderr
+        assert "move it away and import the certificate again" in done.stderr
+        listed = node.cli("cert", "list", "--json", check=False)
+        facts = json.loads(listed.stdout)
+        assert listed.returncode == 1 and str(active) in facts["error"]
+        assert [one["state"] for one in facts["certificates"]] == ["unknown"]
+        assert served_certificate(node.address, node.https_port, NAME) == fingerprint(chain), "the node goes on"
+        active.unlink()
+        node.import_certificate(chain)
+        assert json.loads(node.cli("cert", "list", "--json").stdout)["error"] is None
+    finally:
+        node.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_who_may_not_read_the_files_is_told_who_may():
+    with tempfile.TemporaryDirectory(prefix="larder-user-") as place:
+        folder = pathlib.Path(place)
+        folder.chmod(0o755)
+        node = Node(folder / "node", names=[NAME])
+        request = node.request_certificate()
+        program = folder / "larder"
+        shutil.copy(PROGRAM, program)
+        who = "run this as root or as the node's user"
+
+        def as_nobody(*arguments):
+            nobody = pwd.getpwnam("nobody")
+            return run("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups",
+                       program, "cert", *arguments, "--config", node.config, check=False)
+
+        def let_everybody_see(*paths):
+            for path in paths:
+                path.chmod(0o755 if path.is_dir() else 0o644)
+
+        let_everybody_see(folder / "node", node.config)
+        for verb in (("list",), ("disable",), ("show",)):
+            done = as_nobody(*verb)
+            assert done.returncode == 1 and "Permission denied" in done.stderr and who in done.stderr, (verb, done)
+        let_everybody_see(node.state, node.state / "certificates")
+        done = as_nobody("list")
+        assert done.returncode == 1 and f"damaged: {request.parent}: Permission denied" in done.stdout
+        assert "the list is not complete" in done.stderr and who in done.stderr
+        done = as_nobody("disable")
+        assert done.returncode == 1 and who in done.stderr, done
