@@ -1,5 +1,7 @@
 // The renewals of a node: with which signers, by which routes, and how they are counted.
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -138,13 +140,14 @@ void add_missing_certificates(const Node::Parts& parts, std::vector<CertificateT
     if (facts.failures < kFailuresTold) continue;
     const std::string& name = facts.certificate;
     if (!certs::waits_for_certificate(certs::renewal_target(*inventory, name))) continue;
-    troubles.push_back(
-        {.kind = "certificate-missing",
-         .text = "there is no certificate for " + name + ": its signer has failed " +
-                 std::to_string(facts.failures) + " times, the last time with: " + facts.error +
-                 "; `larder cert list` says when it is tried again, `larder cert renew " + name +
-                 "` tries at once",
-         .about = {{"name", name}}});
+    troubles.push_back({.kind = "certificate-missing",
+                        .text = fmt::format("there is no certificate for {0}: its signer has "
+                                            "failed {1} times, the last time with: "
+                                            "{2}; `larder cert list` says when it is tried again, "
+                                            "`larder cert renew {0}` tries at "
+                                            "once",
+                                            name, facts.failures, facts.error),
+                        .about = {{"name", name}}});
   }
 }
 
