@@ -358,14 +358,16 @@ void Fill::promise(std::uint64_t id) {
 
 std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
     FillReaders::Reader& reader, std::uint32_t index, std::uint64_t have) {
-  if (!combinable_ && !stream_ && !reader.is_promised && !can_have_locked(reader.want)) {
+  const bool has_to_come = !combinable_ && !stream_;  // nothing can be asked for by itself
+  if (has_to_come && !reader.is_promised &&
+      !(comes_soon_locked(index) && can_have_locked(reader.want))) {
     if (!opens_) {
       return base::fail(base::ErrorCode::DataLoss,
                         "an object without a validator cannot be completed");
     }
     if (!error_.message.empty()) return std::unexpected(error_);
     return base::fail(base::ErrorCode::FailedPrecondition,
-                      "what came first is stored nowhere, and cannot be asked for alone");
+                      "it was kept nowhere, or comes much later");
   }
   if (object_->has_slice(index)) return nullptr;
   const auto found = buffers_.find(index);
@@ -381,7 +383,8 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
                                                      : "the answer was not stored");
   }
   if (comes_soon_locked(index)) return std::nullopt;
-  if (!combinable_) {
+  if (has_to_come) {
+    if (comes_locked(index)) return std::nullopt;
     if (!opens_) {
       return base::fail(base::ErrorCode::DataLoss,
                         "an object without a validator cannot be completed");

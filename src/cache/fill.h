@@ -90,7 +90,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
     // Waits until there is something to read or a fetch is about to bring it. ResourceExhausted
     // when a cap on the origin forbids to begin (never for a reader that has bytes or a promise);
     // DataLoss when the origin's object is another one by now, or nobody wanted it to its end;
-    // FailedPrecondition, without a promise, when others have passed what nobody kept.
+    // FailedPrecondition, without a promise, when what cannot be asked for by itself was kept
+    // nowhere or comes much later.
     net::Task<base::Result<std::shared_ptr<SliceBuffer>>> slice(std::uint32_t index,
                                                                 std::uint64_t have,
                                                                 base::SteadyTime deadline) const {

@@ -161,6 +161,21 @@ TEST_F(FillWithoutStore, WhoComesWhenItsBeginningIsGoneIsToldBeforeAnythingIsPro
   EXPECT_TRUE(slice(behind, 1, std::chrono::seconds(30)));
 }
 
+TEST_F(FillTest, WhoAsksForAPartFarAheadThatCannotBeAskedForAloneDoesNotWait) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  const auto sink = origin.at(0).sink;
+  ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 40 * kSliceSize, "W/\"one\"")));
+  await_object(fill);
+  fill.ask(request(), {0, 39});
+  send(0, 0, 1024);
+  const Fill::Reader far = table.complete(kKey, fill->object(), {}, IdentityRule::Standard);
+  far.ask(request(), {30, 30});
+  const auto got = slice(far, 30, std::chrono::seconds(30));
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, base::ErrorCode::FailedPrecondition);
+}
+
 TEST_F(FillWithoutStore, ScarceMemoryKeepsWhatCannotBeFetchedAgain) {
   FillTable small{origin, *store, *disk, clock, 4 * kSliceSize};
   const Fill::Reader fill = begin(small, 4);
