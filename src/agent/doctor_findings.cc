@@ -314,7 +314,9 @@ Finding judge_way(const Fields& fields) {
                  "the answer does not come from a Larder node: it has no Cache-Status of one",
                  "is the address right, and is nothing else listening or answering in between?");
   }
-  return well("way", "the answer comes from the node directly");
+  return well("way",
+              "the answer is a Larder node's, and no proxy on the way has named itself (Via); one "
+              "that stays silent cannot be seen here");
 }
 
 Finding judge_clock(std::string_view date, base::WallTime now) {

@@ -121,6 +121,8 @@ TEST(Doctor, SeesInspection) {
 TEST(Doctor, SeesWhoStandsBetween) {
   const Fields direct{{"Via", "1.1 cdn"}, {"Via", "1.1 larder"}, {"Cache-Status", "larder; hit"}};
   EXPECT_EQ(judge_way(direct).verdict, Verdict::Ok);
+  EXPECT_NE(judge_way(direct).text.find("one that stays silent cannot be seen"), std::string::npos)
+      << "nothing that cannot be known";
   EXPECT_EQ(judge_way({{"Via", "1.1 larder, 1.1 squid"}, {"Cache-Status", "larder; hit"}}).verdict,
             Verdict::Wrong);
   EXPECT_EQ(judge_way({{"Server", "nginx"}}).verdict, Verdict::Wrong);
