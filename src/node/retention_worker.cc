@@ -26,10 +26,9 @@ std::chrono::milliseconds RetentionWorker::step() {
   if (now < next_ && next_ - now <= kInterval) return kTick;
   auto store = certs::CertificateStore::open(
       {.folder = folder_, .connection_names = {}, .client_trust = {}});
-  auto gone = store ? store->purge(true, now)
-                    : base::Result<std::vector<certs::Purge>>(std::unexpected(store.error()));
-  // Only then the lock, which commands of an administrator may be waiting for.
-  if (gone && !gone->empty()) gone = store->purge(false, now);
+  // Also when nothing is due: it takes away what a crash has left.
+  const auto gone = store ? store->purge(false, now)
+                          : base::Result<std::vector<certs::Purge>>(std::unexpected(store.error()));
   if (!gone) {
     base::log_error("certificates cannot be purged", {{"reason", gone.error().message}});
   }

@@ -1,4 +1,5 @@
-// Once a day, and at the start of the node: deletes certificates that were kept for long enough.
+// Once a day, and at the start of the node: deletes certificates that were kept for long enough,
+// and what a crash has left of writes.
 #pragma once
 
 #include <functional>

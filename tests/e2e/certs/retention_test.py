@@ -1,6 +1,7 @@
 """How long certificates and keys are kept, on the real program with a clock that the test moves (libfaketime)."""
 
 import json
+import os
 
 import pytest
 
@@ -82,6 +83,19 @@ def test_node_purges_by_itself_every_day(node, clock, authority):
     wait_until(lambda: set(listed(node, clock)) == {new["sha256"]})
     assert old["sha256"] in node.program.log.read_text()
     assert audit(node, clock)["entries"][0]["subject"]["sha1"] == old["sha1"]
+
+
+def test_node_takes_away_what_a_crash_left_though_nothing_is_due(node, clock, authority):
+    imported(node, clock, authority, node.request_certificate())
+    folder = node.state / "certificates" / "delivery"
+    left, fresh = folder / "key.pem.new-a1b2c3", folder / "key.pem.new-d4e5f6"
+    for file in (left, fresh):
+        file.write_text("half a key")
+    three_days_ago = clock.now - 3 * 86400
+    os.utime(left, (three_days_ago, three_days_ago))
+    node.start()
+    wait_until(lambda: not left.exists())
+    assert fresh.exists(), "of a write that may go on"
 
 
 def test_valid_certificate_that_is_only_disabled_stays(node, clock, authority):
