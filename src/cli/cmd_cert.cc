@@ -509,8 +509,11 @@ void add_cert_commands(Command& root) {
                "larder cert purge --dry-run", options, purge)
         .flag("--dry-run", options->dry_run, "Only say what would go.");
   }
-  add_simple(cert, "audit", "Show what was purged, and check that nobody has changed the record.",
-             "larder cert audit", std::make_shared<CertOptions>(), audit);
+  add_simple(
+      cert, "audit",
+      "Show what was purged, and check the record: a line changed or taken out before the last "
+      "is found. Its end proves nothing by itself: compare the last digest with the event log.",
+      "larder cert audit", std::make_shared<CertOptions>(), audit);
 }
 
 }  // namespace larder::cli
