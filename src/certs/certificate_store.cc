@@ -410,8 +410,11 @@ Result<CertificateFacts> CertificateStore::show(std::string_view id) const {
 Result<ActiveState> CertificateStore::load_active() const {
   const auto active = folder_.read_active();
   if (!active) return std::unexpected(active.error());
-  ActiveState state{.disabled = active->disabled, .certificates = {}, .damaged = {}};
-  if (active->disabled) return state;
+  ActiveState state{.disabled = active->disabled, .reason = {}, .certificates = {}, .damaged = {}};
+  if (active->disabled) {
+    state.reason = active->reason;
+    return state;
+  }
   for (const ActiveFile::Choice& choice : active->choices) {
     auto certificate = load(choice);
     if (certificate) {

@@ -82,6 +82,7 @@ struct ServingCertificate {
 };
 struct ActiveState {
   bool disabled = false;  // by the administrator: no other certificate may be served either
+  std::string reason;     // why it is, when it is
   std::vector<ServingCertificate> certificates;  // the latest first; none when disabled
   struct Damage {
     ActiveFile::Choice choice;

@@ -141,6 +141,17 @@ nlohmann::json rows_of(nlohmann::json certificates) {
   return certificates;
 }
 
+std::string describe_disabled(const certs::Inventory& inventory) {
+  for (const certs::KeyFacts& key : inventory.keys) {
+    if (std::ranges::find(key.certificates, certs::CertificateState::Disabled,
+                          &certs::CertificateFacts::state) != key.certificates.end()) {
+      return "HTTPS is disabled; `larder cert enable` serves it again.";
+    }
+  }
+  return "HTTPS is disabled, and no certificate is there to serve: `larder cert import` one, then "
+         "run `larder cert enable`.";
+}
+
 std::string describe_missing(const certs::Inventory& inventory, base::WallTime now) {
   bool is_missing = false;
   for (const certs::KeyFacts& key : inventory.keys) {

@@ -24,6 +24,8 @@ std::vector<std::pair<int, std::string>> check_exit_codes();
 
 // For the table that people read: the state says of what is served when no handshake proved it.
 nlohmann::json rows_of(nlohmann::json certificates);
+// The sentence that HTTPS is disabled, and what serves it again.
+std::string describe_disabled(const certs::Inventory& inventory);
 // The sentence that there are certificates and none is served, though nobody disabled HTTPS; else
 // empty. It says how to serve one again, by rollback only when there is one to go back to.
 std::string describe_missing(const certs::Inventory& inventory, base::WallTime now);

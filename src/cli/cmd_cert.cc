@@ -235,7 +235,7 @@ int list(const CertOptions& options) {
       print_line("waits for its certificate: " + printable(open["request"].get<std::string>()));
   }
   for (const auto& renewal : facts["renewals"]) print_line(describe_renewal(renewal));
-  if (inventory->disabled) print_line("HTTPS is disabled; `larder cert enable` serves it again.");
+  if (inventory->disabled) print_line(describe_disabled(*inventory));
   if (!unknown) print_missing(*inventory, clock.wall());
   for (const std::string& damaged : inventory->damaged)
     print_line("damaged: " + printable(damaged));
@@ -297,7 +297,7 @@ int show(const CertOptions& options) {
 // A change that only names what it is about.
 int change(const CertOptions& options, const char* verb,
            const std::function<base::Status(certs::CertificateStore&, base::WallTime)>& apply,
-           const std::string& done) {
+           const std::string& done, const std::string& done_without_certificate = {}) {
   const std::string what = std::string("cannot ") + verb;
   auto host = open_host(options.config);
   if (!host) return report(host.error(), what);
@@ -311,9 +311,11 @@ int change(const CertOptions& options, const char* verb,
     for (const Unusable& each : left_out) facts["damaged"].push_back(each.text);
     print_json(facts);
   } else {
-    print_line(done);
+    const auto left = host->store.list();
+    const bool is_missing = left && !describe_missing(*left, clock.wall()).empty();
+    print_line(is_missing && !done_without_certificate.empty() ? done_without_certificate : done);
     for (const Unusable& each : left_out) print_line("damaged: " + printable(each.text));
-    if (const auto left = host->store.list()) print_missing(*left, clock.wall());
+    if (left) print_missing(*left, clock.wall());
   }
   return kOk;
 }
@@ -331,7 +333,7 @@ int enable(const CertOptions& options) {
   return change(
       options, "enable",
       [](certs::CertificateStore& store, base::WallTime now) { return store.enable(now); },
-      "HTTPS is enabled.");
+      "HTTPS is enabled.", "HTTPS is not disabled any more, but nothing serves it.");
 }
 
 int retire(const CertOptions& options) {

@@ -262,13 +262,28 @@ void CertificateWatch::tell_revoked(const Revocation& revocation, const std::str
                                {news_of("certificate-revoked", text, revocation.id)});
 }
 
+bool CertificateWatch::withdraw(const Revocation& revocation, const WatchSettings& settings) {
+  if (!settings.disable_when_revoked || revocation.state != Revocation::State::Revoked) return true;
+  return surroundings_.withdraw(revocation.id,
+                                std::string(kWithdrawnReason) + revocation.source + " says");
+}
+
 void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& shown,
                                            const client::HttpExchange& exchange,
                                            base::WallTime now) {
   std::vector<std::string> ids;
   for (const ShownCertificate& each : shown) ids.push_back(each.chain.front().sha256_hex());
-  if (ids == looked_at_ && now < next_look_ && next_look_ <= now + kLookPause) return;
   const WatchSettings settings = surroundings_.settings();
+  if (ids == looked_at_ && now < next_look_ && next_look_ <= now + kLookPause) {
+    // The setting may be new, and counts for what is known.
+    std::vector<Revocation> known;
+    {
+      const std::lock_guard lock(mutex_);
+      known = revocations_;
+    }
+    for (const Revocation& each : known) withdraw(each, settings);
+    return;
+  }
   const auto trusted = client::read_trusted(settings.client_trust);
   base::WallTime next = now + kLookPause;
   auto staples = std::make_shared<net::Staples>();
@@ -291,10 +306,7 @@ void CertificateWatch::look_for_revocation(const std::vector<ShownCertificate>& 
                    fmt::format("{}: \"{}\" is revoked{}, {} says", title(shown[i]), look.subject,
                                look.reason.empty() ? "" : " (" + look.reason + ")", look.source));
       // Again at each look: nobody serves a revoked certificate against the setting.
-      if (settings.disable_when_revoked &&
-          !surroundings_.withdraw(ids[i], "revoked by its issuer, as " + look.source + " says")) {
-        next = std::min(next, now + kShortestLook);
-      }
+      if (!withdraw(revocation, settings)) next = std::min(next, now + kShortestLook);
     } else if (look.is_known) {
       revocation.state = Revocation::State::Good;
     }

@@ -63,6 +63,9 @@ struct WatchSurroundings {
   net::StapleBoard* staples = nullptr;  // what clients are handed; outlives the watch
 };
 
+// How the reasons begin for which certificates are withdrawn.
+inline constexpr std::string_view kWithdrawnReason = "revoked by its issuer, as ";
+
 class CertificateWatch {
  public:
   CertificateWatch(WatchSurroundings surroundings, const base::Clock& clock);
@@ -106,6 +109,8 @@ class CertificateWatch {
   std::vector<std::string> refusal_alerts(base::WallTime now) const;
   void look_for_revocation(const std::vector<ShownCertificate>& shown,
                            const client::HttpExchange& exchange, base::WallTime now);
+  // Out of service; false when one is to go, but cannot now.
+  bool withdraw(const Revocation& revocation, const WatchSettings& settings);
   void tell_revoked(const Revocation& revocation, const std::string& text);
 
   const WatchSurroundings surroundings_;

@@ -53,6 +53,18 @@ void add_unusable(const Node::Parts& parts, std::vector<CertificateTrouble>& tro
   }
 }
 
+// Nobody has decided it at that moment, and no certificate is shown that could be told of.
+void add_withdrawn(const Node::Parts& parts, std::vector<CertificateTrouble>& troubles) {
+  const auto active = parts.certificates->load_active();
+  if (!active || !active->disabled || !active->reason.starts_with(kWithdrawnReason)) return;
+  troubles.push_back({.kind = "https-disabled",
+                      .text = "HTTPS is disabled, because the only certificate is " +
+                              active->reason +
+                              ": import a new one with larder cert import, then run larder cert "
+                              "enable",
+                      .about = {}});
+}
+
 // After an import that left names out, or when the settings have changed since.
 void add_uncovered(const Node::Parts& parts, std::vector<CertificateTrouble>& troubles) {
   if (parts.serving.choice().delivery == CertificateSource::None) return;
@@ -187,6 +199,7 @@ void open_watch(Node::Parts& parts) {
   surroundings.troubles = [&parts] {
     std::vector<CertificateTrouble> troubles;
     add_unusable(parts, troubles);
+    add_withdrawn(parts, troubles);
     add_missing_certificates(parts, troubles);
     add_uncovered(parts, troubles);
     return troubles;

@@ -391,7 +391,9 @@ def test_revoked_by_list_disables_where_that_is_wanted(watched, authority, issue
     assert curl(f"https://127.0.0.1:{node.https_port}/", "--insecure").exit_code == 35
     wait_until(lambda: "then run larder cert enable" in node.program.log.read_text())
     assert node.is_ready()
-    wait_until(lambda: [one["kind"] for one in receiver.alerts] == ["certificate-revoked"])
+    wait_until(lambda: sorted(one["kind"] for one in receiver.alerts) == ["certificate-revoked", "https-disabled"])
+    assert ready(node)["alerts"] == [one["text"] for one in receiver.alerts if one["kind"] == "https-disabled"]
+    assert "no certificate is there to serve: `larder cert import` one" in node.cli("cert", "list").stdout
 
     # What the log says to do.
     good = authority.sign(node.request_certificate("next"), extensions=issuer.extensions(ocsp=False))
@@ -399,6 +401,26 @@ def test_revoked_by_list_disables_where_that_is_wanted(watched, authority, issue
     node.import_certificate(good)
     node.cli("cert", "enable")
     assert served_certificate(node.address, node.https_port, NAME) == fingerprint(good)
+
+
+def test_the_setting_counts_at_once_for_what_is_known_to_be_revoked(watched, authority, issuer):
+    node = watched(disable_when_revoked=False)
+    chain = authority.sign(node.request_certificate(), extensions=issuer.extensions(ocsp=False))
+    issuer.record(chain, revoked="261101000000Z")
+    node.import_certificate(chain)
+    wait_until(lambda: revocation(node).get("state") == "revoked")
+    assert node.metric("larder_certificate_days_left") is not None, "served all the same"
+    written = node.config.read_text()
+    assert "disable_when_revoked = false" in written
+    node.config.write_text(written.replace("disable_when_revoked = false", "disable_when_revoked = true"))
+    node.cli("node", "reload")
+    wait_until(lambda: "then run larder cert enable" in node.program.log.read_text())
+    assert json.loads(node.cli("cert", "list", "--json").stdout)["certificates"][0]["state"] == "retired"
+    wait_until(lambda: any("HTTPS is disabled, because the only certificate is revoked" in text
+                           for text in ready(node)["alerts"]))
+    said = node.cli("cert", "enable").stdout
+    assert "HTTPS is not disabled any more, but nothing serves it." in said and "No certificate is active" in said
+    assert "HTTPS is enabled" not in said
 
 
 @pytest.mark.parametrize("has_record", [True, False])
