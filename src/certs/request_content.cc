@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
+
 namespace larder::certs {
 
 using base::ErrorCode;
@@ -18,6 +20,23 @@ crypto::AlternativeNames names_from(const std::vector<std::string>& texts) {
     (crypto::parse_address(text) ? names.addresses : names.dns).push_back(text);
   }
   return names;
+}
+
+// As clients compare them: addresses by their value, DNS names in any case and by wildcard too.
+bool holds(const crypto::AlternativeNames& names, const std::string& name) {
+  if (const auto wanted = crypto::parse_address(name)) {
+    return std::ranges::any_of(names.addresses, [&](const std::string& text) {
+      const auto address = crypto::parse_address(text);
+      return address && *address == *wanted;
+    });
+  }
+  const std::string wanted = base::to_lower(name);
+  const auto dot = wanted.find('.');
+  const std::string wildcard = dot == std::string::npos ? wanted : "*" + wanted.substr(dot);
+  return std::ranges::any_of(names.dns, [&](const std::string& text) {
+    const std::string held = base::to_lower(text);
+    return held == wanted || held == wildcard;
+  });
 }
 
 bool is_empty(const crypto::DistinguishedName& subject) {
@@ -51,8 +70,7 @@ std::vector<std::string> request_warnings(crypto::KeyAlgorithm algorithm,
                        " certificates; use ec or rsa for them");
   }
   for (const std::string& name : connection_names) {
-    const auto& kind = crypto::parse_address(name) ? names.addresses : names.dns;
-    if (std::ranges::find(kind, name) == kind.end()) {
+    if (!holds(names, name)) {
       warnings.push_back("clients connect by " + name +
                          ", which is not among the request's alternative names; a certificate "
                          "without it will be refused at import");
@@ -66,11 +84,7 @@ Status check_request_names(const crypto::CertificateRequest& request,
                            const std::vector<std::string>& connection_names) {
   const crypto::AlternativeNames names = request.alternative_names();
   for (const std::string& name : connection_names) {
-    const auto& kind = crypto::parse_address(name) ? names.addresses : names.dns;
-    const auto parent = name.find('.');
-    const bool wildcard = parent != std::string::npos &&
-                          std::ranges::find(kind, "*" + name.substr(parent)) != kind.end();
-    if (std::ranges::find(kind, name) == kind.end() && !wildcard) {
+    if (!holds(names, name)) {
       return fail(ErrorCode::FailedPrecondition,
                   "clients connect by " + name +
                       ", which the request leaves out; make a new request under another name");

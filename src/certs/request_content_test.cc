@@ -33,5 +33,35 @@ TEST(RequestContent, SubjectIsTheFirstDnsNameUnlessOneWasAskedFor) {
       << "a common name has 64 characters at most";
 }
 
+TEST(RequestContent, NamesAreComparedAsClientsDo) {
+  const auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  const crypto::AlternativeNames names{.dns = {"*.Example.org"}, .addresses = {"::1", "10.0.0.5"}};
+  const auto request = crypto::CertificateRequest::create(key, {}, names).value();
+  const auto misses = [&](const std::string& name) {
+    const bool warns = !request_warnings(crypto::KeyAlgorithm::EcP256, names, {name}).empty();
+    EXPECT_EQ(warns, !check_request_names(request, {name})) << name;
+    return warns;
+  };
+  EXPECT_FALSE(misses("0:0:0:0:0:0:0:1"));
+  EXPECT_FALSE(misses("10.0.0.5"));
+  EXPECT_FALSE(misses("node1.example.ORG"));
+  EXPECT_TRUE(misses("::2"));
+  EXPECT_TRUE(misses("example.org"));
+  EXPECT_TRUE(misses("a.b.example.org"));
+  // The own request of a node.
+  const Names connection{"0:0:0:0:0:0:0:1"};
+  const auto own = request_content({}, connection);
+  EXPECT_TRUE(check_request_names(
+      crypto::CertificateRequest::create(key, own.subject, own.names).value(), connection));
+}
+
+TEST(RequestContent, WhatIsNoDnsNameOrCountryIsRefused) {
+  const auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
+  EXPECT_FALSE(crypto::CertificateRequest::create(key, {}, {.dns = {"127.0.0.1"}}));
+  EXPECT_FALSE(crypto::CertificateRequest::create(key, {.country = "D1"}, {}));
+  EXPECT_TRUE(
+      crypto::CertificateRequest::create(key, {.country = "DE"}, {.dns = {"1.0.0.example"}}));
+}
+
 }  // namespace
 }  // namespace larder::certs

@@ -48,7 +48,11 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 Status check_dns_name(std::string_view name, bool wildcard_allowed) {
-  if (is_dns_name(name, wildcard_allowed)) return {};
+  if (is_dns_name(name, wildcard_allowed)) {
+    if (!parse_address(name)) return {};
+    // Clients look for it among the addresses only.
+    return fail(ErrorCode::InvalidArgument, quoted(name) + " is an IP address, not a DNS name");
+  }
   return fail(ErrorCode::InvalidArgument, quoted(name) + " is not a DNS name");
 }
 

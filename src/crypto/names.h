@@ -36,7 +36,8 @@ struct AlternativeNames {
 };
 
 // Letters, digits, hyphens and dots, labels of 1 to 63, at most 253 in all, no trailing dot; a
-// first label "*" only when `wildcard_allowed`. Names in other alphabets come as punycode.
+// first label "*" only when `wildcard_allowed`; no IPv4 address. Names in other alphabets come as
+// punycode.
 base::Status check_dns_name(std::string_view name, bool wildcard_allowed);
 
 // 4 or 16 bytes in network order.

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "base/encoding.h"
@@ -207,7 +208,9 @@ std::string common_name_of(const X509_NAME* name) {
 Result<NameHandle> make_name(const DistinguishedName& name) {
   NameHandle result(X509_NAME_new());
   if (!result) return fail_openssl(ErrorCode::Internal, "cannot build a subject");
-  if (!name.country.empty() && name.country.size() != 2) {
+  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+  if (!name.country.empty() &&
+      (name.country.size() != 2 || !std::ranges::all_of(name.country, is_letter))) {
     return fail(ErrorCode::InvalidArgument, "the subject's country is two letters, like DE");
   }
   LARDER_TRY(add_attribute(result.get(), NID_countryName, name.country, 2));
