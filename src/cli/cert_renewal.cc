@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "certs/renewal_record.h"
+#include "cli/cert_host.h"
 #include "cli/control.h"
 #include "cli/output.h"
 
@@ -50,7 +51,9 @@ nlohmann::json renewal_facts(const std::string& certificates_folder,
       facts["signer"] = record->signer;
       facts["failures"] = record->attempts.failures;
       facts["reason"] = record->reason;
-      facts["next"] = base::to_rfc3339(record->next);
+      facts["running"] = record->is_running;
+      // Not known while the first attempt runs.
+      if (record->next != base::WallTime{}) facts["next"] = base::to_rfc3339(record->next);
       if (record->attempts.last) facts["last"] = base::to_rfc3339(*record->attempts.last);
     }
     list.push_back(std::move(facts));
@@ -61,12 +64,16 @@ nlohmann::json renewal_facts(const std::string& certificates_folder,
 std::string describe_renewal(const nlohmann::json& facts) {
   const std::string name = printable(facts.value("name", ""));
   const std::string next = facts.value("next", "");
+  const std::string signer = printable(facts.value("signer", ""));
+  if (facts.value("running", false)) {
+    return name + ": is renewed by " + signer + " now, since " + facts.value("last", "");
+  }
   if (next.empty()) return name + ": the node has not looked at its renewal yet";
   const auto failures = facts.value("failures", std::int64_t{0});
   const std::string reason = printable(facts.value("reason", ""));
   if (failures == 0 && !reason.empty())
     return name + ": is not renewed: " + reason + "; `larder cert renew " + name + "` does it";
-  if (failures == 0) return name + ": is renewed by " + facts.value("signer", "") + " on " + next;
+  if (failures == 0) return name + ": is renewed by " + signer + " on " + next;
   return name + ": renewal failed " + std::to_string(failures) + " times, last on " +
          facts.value("last", "") + ": " + reason + "; tried again on " + next;
 }
@@ -82,8 +89,14 @@ int renew_certificate(const std::string& config, const std::string& key_name, bo
   const auto outcome = wait_for(*control, key_name, *number);
   if (!outcome) return report(outcome.error(), what);
   if (!outcome->empty()) return report({base::ErrorCode::Unavailable, printable(*outcome)}, what);
+  const auto host = open_host(config);
+  const auto inventory = host ? host->store.list() : Result<certs::Inventory>(certs::Inventory{});
+  const bool is_disabled = inventory && inventory->disabled;
   if (json) {
-    print_json({{"name", key_name}, {"renewed", true}});
+    print_json({{"name", key_name}, {"renewed", true}, {"disabled", is_disabled}});
+  } else if (is_disabled) {
+    print_line(printable(key_name) +
+               ": renewed, but HTTPS is disabled; `larder cert enable` serves it");
   } else {
     print_line(printable(key_name) + ": renewed and in effect; `larder cert list` shows it");
   }
