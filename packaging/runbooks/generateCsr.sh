@@ -67,8 +67,8 @@ esac
   wrong_usage "at least one of -sanDns, -sanIp, -sanUri, -sanEmail, -sanRid, -sanDirName and -sanOtherName is required."
 csr_name=${csr_name%.csr}
 key_name=${csr_name,,}
-[[ $key_name =~ ^[a-z0-9][a-z0-9_-]{0,62}$ ]] ||
-  wrong_usage "-csrName has letters, digits, - and _, begins with a letter or digit, and is at most 63 long."
+[[ $key_name =~ ^[a-z0-9][a-z0-9._-]{0,63}$ ]] ||
+  wrong_usage "-csrName has letters, digits, ., - and _, begins with a letter or digit, and is at most 64 long."
 
 help=$("$larder_program" cert request --help 2>&1) || wrong_usage "cannot run $larder_program: is Larder installed?"
 for ((i = 0; i < ${#names[@]}; i += 2)); do

@@ -128,4 +128,24 @@ Result<Inventory> read_inventory_without_choice(const CertificateFolder& folder)
   return inventory;
 }
 
+const CertificateFacts* last_imported(const Inventory& inventory) {
+  const CertificateFacts* latest = nullptr;
+  base::WallTime latest_at{};
+  for (const KeyFacts& key : inventory.keys) {
+    for (const CertificateFacts& facts : key.certificates) {
+      if (facts.state != CertificateState::Active && facts.state != CertificateState::Disabled) {
+        continue;
+      }
+      base::WallTime imported{};
+      for (const Record::Entry& entry : facts.history) {
+        if (entry.event == Record::Event::Imported) imported = entry.at;
+      }
+      if (latest != nullptr && imported <= latest_at) continue;
+      latest = &facts;
+      latest_at = imported;
+    }
+  }
+  return latest;
+}
+
 }  // namespace larder::certs

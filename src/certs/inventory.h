@@ -61,6 +61,9 @@ base::Result<Inventory> read_inventory(const CertificateFolder& folder);
 // decide by. Nothing is Active, Disabled or Inactive.
 base::Result<Inventory> read_inventory_without_choice(const CertificateFolder& folder);
 
+// Of those that are served, or would be, the one that was imported last; null when there is none.
+const CertificateFacts* last_imported(const Inventory& inventory);
+
 // One certificate. `active` says which ones are served.
 base::Result<CertificateFacts> read_facts(const CertificateFolder& folder,
                                           const std::string& key_name, const std::string& id,

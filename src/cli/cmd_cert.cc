@@ -243,18 +243,13 @@ int list(const CertOptions& options) {
   return finish_list();
 }
 
-// The certificate with that id, else the one that is or would be served.
+// The certificate with that id, else of those that are or would be served the one imported last.
 Result<certs::CertificateFacts> find(const certs::CertificateStore& store, const std::string& id) {
   if (!id.empty()) return store.show(id);
   const auto inventory = store.list();
   if (!inventory) return std::unexpected(inventory.error());
-  for (const certs::KeyFacts& key : inventory->keys) {
-    for (const certs::CertificateFacts& certificate : key.certificates) {
-      if (certificate.state == certs::CertificateState::Active ||
-          certificate.state == certs::CertificateState::Disabled)
-        return certificate;
-    }
-  }
+  const certs::CertificateFacts* const latest = certs::last_imported(*inventory);
+  if (latest != nullptr) return *latest;
   return base::fail(base::ErrorCode::NotFound, "no certificate is active");
 }
 
@@ -481,7 +476,7 @@ void add_cert_commands(Command& root) {
              "larder cert list", std::make_shared<CertOptions>(), list);
   {
     auto options = std::make_shared<CertOptions>();
-    add_simple(cert, "show", "Show one certificate; without an id the active one.",
+    add_simple(cert, "show", "Show one certificate; without an id the active one imported last.",
                "larder cert show --json", options, show)
         .positional("ID", options->id, "First 8 or more digits of its SHA-256 or SHA-1.",
                     Need::Optional);

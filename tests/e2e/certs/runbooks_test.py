@@ -90,6 +90,18 @@ def test_from_request_to_https_and_back(runbooks, authority, origin):
     wait_until(lambda: served_certificate(node.address, node.https_port, NAME) == fingerprint(again))
 
 
+def test_details_are_those_of_what_was_imported_last(runbooks, authority):
+    chains = {}
+    for name, algo in (("z.rsa", ("-algo", "RSA", "-keySizeOrCurve", "2048")),
+                       ("a.ec", ("-algo", "EC", "-keySizeOrCurve", "prime256v1"))):
+        runbooks.request(algo=algo, name=name)
+        chains[name] = authority.sign(runbooks.certificate(f"{name}.csr"))
+    for name in ("a.ec", "z.rsa", "a.ec"):
+        shutil.copy(chains[name], runbooks.certificate(f"{name}.crt"))
+        runbooks("importCert.sh", "-certName", f"{name}.crt")
+        assert f"Thumbprint (SHA-256): {fingerprint(chains[name])}" in runbooks("ShowCertDetails.sh").stdout
+
+
 @pytest.mark.parametrize("algo, text", [
     (("--algorithm", "rsa", "-keySize", "2048"), "2048 bit"),
     (("-algo", "EC", "--keySizeOrCurve", "secp384r1"), "secp384r1"),
