@@ -150,9 +150,9 @@ Result<HeldKey> CertificateFolder::find_key_of(const std::vector<Certificate>& c
       }
       continue;
     }
-    for (std::size_t i = 0; i < certificates.size(); ++i) {
-      if (!certificates[i].matches(*key)) continue;
-      return HeldKey{.name = name, .key = *key, .leaf = i};
+    if (std::ranges::any_of(certificates,
+                            [&](const Certificate& each) { return each.matches(*key); })) {
+      return HeldKey{.name = name, .key = *key};
     }
     held += (held.empty() ? "" : ", ") + name;
   }

@@ -28,7 +28,6 @@ using Pause = std::function<bool(std::chrono::milliseconds)>;
 struct HeldKey {
   std::string name;
   crypto::PrivateKey key;
-  std::size_t leaf = 0;  // which of the certificates belongs to it
 };
 
 class CertificateFolder {

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "certs/chain_completion.h"
+#include "certs/chain_order.h"
 #include "certs/import_checks.h"
 #include "certs/import_forms.h"
 #include "certs/purge.h"
@@ -131,10 +132,10 @@ Result<ImportOutcome> CertificateStore::import_certificate(std::string_view cont
                     .message = key.error().message});
   }
   if (!key) return std::unexpected(key.error());
-  const Candidate candidate{
-      .chain = order_chain(handed->certificates[key->leaf], handed->certificates),
-      .others = handed->certificates};
-  auto outcome = activate(*key, candidate, Source::Import, options, now);
+  const auto candidate =
+      make_candidate(*choose_leaf(handed->certificates, key->key, now), handed->certificates, now);
+  if (!candidate) return std::unexpected(candidate.error());
+  auto outcome = activate(*key, *candidate, Source::Import, options, now);
   if (outcome && handed->holds_key) {
     outcome->report.checks.insert(
         outcome->report.checks.begin(),
@@ -144,6 +145,14 @@ Result<ImportOutcome> CertificateStore::import_certificate(std::string_view cont
                     "that is sent around in files should be replaced"});
   }
   return outcome;
+}
+
+Result<CertificateStore::Candidate> CertificateStore::make_candidate(
+    const Certificate& leaf, const std::vector<Certificate>& certificates,
+    base::WallTime now) const {
+  const auto trust = crypto::TrustStore::from_files(settings_.client_trust);
+  if (!trust) return base::with_context("client_trust", trust.error());
+  return Candidate{.chain = order_chain(leaf, certificates, *trust, now), .others = certificates};
 }
 
 Result<ImportOutcome> CertificateStore::activate(const HeldKey& key, const Candidate& candidate,

@@ -168,6 +168,9 @@ class CertificateStore {
     std::vector<crypto::Certificate> chain;
     std::vector<crypto::Certificate> others;  // that came along
   };
+  base::Result<Candidate> make_candidate(const crypto::Certificate& leaf,
+                                         const std::vector<crypto::Certificate>& certificates,
+                                         base::WallTime now) const;
   base::Result<ImportOutcome> activate(const HeldKey& key, const Candidate& candidate,
                                        Source source, const ImportOptions& options,
                                        base::WallTime now);

@@ -240,5 +240,33 @@ TEST_F(Store, RevokedCertificateIsNotImportedAgain) {
   }
 }
 
+TEST_F(Store, OfSeveralLeavesAndIssuersWhatClientsCanUseIsServed) {
+  const std::string request = make_request();
+  const auto ends = [](int days) {
+    return [days](crypto::CertificateTemplate& content) { content.not_after = kNow + days * kDay; };
+  };
+  const std::string leaf = authority_.sign(request);
+  std::vector<std::string> parts{authority_.sign(request,
+                                                 [](auto& content) {
+                                                   content.not_before = kNow - 9 * kDay;
+                                                   content.not_after = kNow - kDay;
+                                                 }),
+                                 authority_.issuing_pem(ends(-1)),
+                                 authority_.sign(request, ends(20)), authority_.issuing_pem(),
+                                 leaf};
+  for (std::size_t turn = 0; turn < parts.size(); ++turn) {
+    std::ranges::rotate(parts, parts.begin() + 1);
+    std::string file;
+    for (const std::string& part : parts) file += part;
+    const auto outcome = open().import_certificate(file, {}, kNow).value();
+    ASSERT_TRUE(outcome.active) << outcome.report.failures();
+    EXPECT_TRUE(outcome.report.proven);
+    const auto served = open().load_active()->certificates.at(0).chain;
+    ASSERT_EQ(served.size(), 2U);
+    EXPECT_EQ(served[0].to_pem(), leaf);
+    EXPECT_EQ(served[1].to_pem(), authority_.issuing_pem());
+  }
+}
+
 }  // namespace
 }  // namespace larder::certs

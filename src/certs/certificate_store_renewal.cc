@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "certs/certificate_store.h"
 #include "certs/chain_end.h"
-#include "certs/import_checks.h"
+#include "certs/chain_order.h"
 #include "certs/import_forms.h"
 #include "certs/request_content.h"
 #include "crypto/request.h"
@@ -68,20 +68,19 @@ Result<ImportOutcome> CertificateStore::import_signed(
     return fail(ErrorCode::InvalidArgument, std::string(signer) + ": " + answer.error().message);
   }
   // A certificate of another key held here would be imported too, and be the wrong one.
-  const auto leaf = std::ranges::find_if(
-      answer->certificates, [&](const Certificate& each) { return each.matches(key); });
-  if (leaf == answer->certificates.end()) {
+  const Certificate* const leaf = choose_leaf(answer->certificates, key, clock.wall());
+  if (leaf == nullptr) {
     return fail(ErrorCode::InvalidArgument, std::string(signer) +
                                                 ": the answer holds no certificate for the key " +
                                                 key_name + ": another request was signed");
   }
-  const Candidate candidate{.chain = order_chain(*leaf, answer->certificates),
-                            .others = answer->certificates};
-  LARDER_TRY(check_newer(candidate.chain, key_name, clock.wall()));
+  const auto candidate = make_candidate(*leaf, answer->certificates, clock.wall());
+  if (!candidate) return std::unexpected(candidate.error());
+  LARDER_TRY(check_newer(candidate->chain, key_name, clock.wall()));
   const auto held = folder_.lock(pause);
   if (!held) return std::unexpected(held.error());
   auto outcome =
-      activate({.name = key_name, .key = key}, candidate, Source::Import, {}, clock.wall());
+      activate({.name = key_name, .key = key}, *candidate, Source::Import, {}, clock.wall());
   if (outcome && !outcome->report.passed()) {
     return fail(ErrorCode::InvalidArgument, outcome->report.failures());
   }

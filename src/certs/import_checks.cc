@@ -212,24 +212,6 @@ Check check_handshake(std::span<const Certificate> chain, const crypto::PrivateK
 
 }  // namespace
 
-std::vector<Certificate> order_chain(const Certificate& leaf, std::span<const Certificate> others) {
-  std::vector<Certificate> chain{leaf};
-  for (std::size_t step = 0; step < others.size() && !chain.back().is_self_signed(); ++step) {
-    const auto fits = [&](const Certificate& candidate) {
-      return !(candidate == chain.back()) && candidate.is_issuer_of(chain.back());
-    };
-    auto issuer = std::ranges::find_if(others, [&](const Certificate& candidate) {
-      return fits(candidate) && chain.back().was_signed_by(candidate);
-    });
-    // A forged signature is to be told, not a missing certificate.
-    if (issuer == others.end()) issuer = std::ranges::find_if(others, fits);
-    if (issuer == others.end() || std::ranges::find(chain, *issuer) != chain.end()) break;
-    chain.push_back(*issuer);
-  }
-  if (chain.size() > 1 && chain.back().is_self_signed()) chain.pop_back();
-  return chain;
-}
-
 CheckReport check_chain(std::span<const Certificate> chain, const crypto::PrivateKey& key,
                         const crypto::TrustStore& trust, const ExpectedNames& expected,
                         base::WallTime now, std::span<const Certificate> others) {

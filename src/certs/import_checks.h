@@ -13,12 +13,6 @@
 
 namespace larder::certs {
 
-// The leaf and those of the others that lead on from it, in order, without the root at the end:
-// clients have the root, or the chain does not help them. Of several of one name the one whose key
-// made the signature.
-std::vector<crypto::Certificate> order_chain(const crypto::Certificate& leaf,
-                                             std::span<const crypto::Certificate> others);
-
 // What clients connect to, and who answers.
 struct ExpectedNames {
   std::span<const std::string> names = {};

@@ -15,45 +15,8 @@ using crypto::testing::kDay;
 using crypto::testing::kNow;
 using crypto::testing::make_leaf;
 using crypto::testing::make_root;
-using crypto::testing::Pair;
 
 #define EXPECT_SAYS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
-
-TEST(OrderChain, ForeignCertificatesAreLeftOut) {
-  const auto root = make_root();
-  const auto stranger = make_root();
-  const auto leaf = make_leaf(root);
-  const std::vector<crypto::Certificate> all{stranger.certificate, root.certificate,
-                                             leaf.certificate};
-  const auto chain = order_chain(leaf.certificate, all);
-  ASSERT_EQ(chain.size(), 1U);
-  EXPECT_EQ(chain[0], leaf.certificate);
-}
-
-TEST(OrderChain, OfTwoIssuersOfOneNameTheOneThatSignedIsTaken) {
-  const auto root = make_root();
-  const auto namesake = make_root();
-  const auto ca = [&](const Pair& issuer) {
-    auto template_of_ca = content(true);
-    template_of_ca.subject.common_name = "Issuing";
-    auto key = crypto::PrivateKey::generate(crypto::KeyAlgorithm::EcP256).value();
-    auto certificate =
-        crypto::issue(template_of_ca, key.public_key(), issuer.certificate, issuer.key).value();
-    return Pair{std::move(key), std::move(certificate)};
-  };
-  const auto issuing = ca(root);
-  const auto other = ca(namesake);
-  const auto leaf = make_leaf(issuing);
-  EXPECT_TRUE(leaf.certificate.was_signed_by(issuing.certificate));
-  EXPECT_FALSE(leaf.certificate.was_signed_by(other.certificate));
-  EXPECT_FALSE(leaf.certificate.was_signed_by(root.certificate));
-  for (const auto& all : {std::vector{other.certificate, issuing.certificate},
-                          std::vector{issuing.certificate, other.certificate}}) {
-    const auto chain = order_chain(leaf.certificate, all);
-    ASSERT_EQ(chain.size(), 2U);
-    EXPECT_EQ(chain[1], issuing.certificate);
-  }
-}
 
 TEST(CheckChain, SelfSignedAndWeakCertificatesAreRefused) {
   const auto root = make_root();

@@ -130,6 +130,32 @@ def test_pkcs12_gives_its_certificates_and_never_its_key(host, authority, tmp_pa
     assert key.read_bytes() == before
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("form", ["pem", "p7b", "pfx"])
+def test_order_of_leaves_and_issuers_does_not_matter(tmp_path, origin, form, order):
+    """Of the same request signed twice, and of the issuing CA before and after its renewal, the one that lasts."""
+    renewed = Authority(tmp_path / "ca", intermediate_days=5)
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], names=[NAME], client_trust=[str(renewed.root)])
+    request = node.request_certificate()
+    parts = [pem_parts(renewed.sign(request, days=days))[0] for days in (4, 60)]
+    parts.append(renewed.intermediate.read_text())
+    renewed.renew_intermediate()
+    parts.append(renewed.intermediate.read_text())
+    chain, file, password = tmp_path / "all.pem", tmp_path / f"all.{form}", tmp_path / "password"
+    chain.write_text("".join(parts[::order]))
+    password.write_text("p\u00e4ss")
+    if form == "pem":
+        chain.rename(file)
+    elif form == "p7b":
+        as_p7b("DER")(chain, file)
+    else:
+        pfx(chain, None, file)
+    printed = node.cli("cert", "import", file, "--password-file", password).stdout
+    assert "expires soon" not in printed and "ends before the certificate itself" not in printed
+    stored = node.state / "certificates" / "delivery" / f"{fingerprint(renewed.folder / 'leaf-2.pem')}.crt"
+    assert pem_parts(stored) == [parts[1], parts[3]]
+
+
 def test_pkcs12_of_a_foreign_key_leaves_nothing_behind(host, authority, tmp_path):
     issued = authority.issue("stranger.test", f"DNS:{NAME}")
     pfx(issued.chain, issued.key, tmp_path / "foreign.pfx")
