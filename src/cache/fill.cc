@@ -46,9 +46,11 @@ Fill::Fill(FillTable& table, store::Key key, std::shared_ptr<store::Object> obje
 }
 
 void Fill::release(std::uint64_t id) {
+  std::vector<Origin::FetchId> resume;
   {
     const std::lock_guard lock(mutex_);
     readers_.remove(id);
+    const std::size_t kept = lost_.size();
     drop_passed_locked();
     // One that waits for memory would wait although nobody needs what it brings.
     for (const std::shared_ptr<Fetch>& fetch : fetches_) {
@@ -57,7 +59,10 @@ void Fill::release(std::uint64_t id) {
       fetch->is_over_ = true;
       table_.origin_.cancel(fetch->id_);
     }
+    // So would one behind what was kept for this reader.
+    if (lost_.size() < kept) resume = resumable_locked();
   }
+  for (const Origin::FetchId fetch : resume) table_.origin_.resume(fetch);
   table_.forget_if_idle(*this);
 }
 

@@ -1,6 +1,7 @@
 // What a fill fetches, and how it goes on when a fetch ends before its time.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -144,6 +145,12 @@ class FillWithoutStore : public FillTest {
     store->remove(*fill->object());
     return fill;
   }
+  // Until the disk thread has tried all that it was given.
+  void await_disk() {
+    std::atomic<bool> is_done = false;
+    while (!disk->post([&] { is_done = true; })) std::this_thread::yield();
+    while (!is_done) std::this_thread::yield();
+  }
 };
 
 TEST_F(FillWithoutStore, WhoComesWhenItsBeginningIsGoneIsToldBeforeAnythingIsPromised) {
@@ -176,11 +183,31 @@ TEST_F(FillTest, WhoAsksForAPartFarAheadThatCannotBeAskedForAloneDoesNotWait) {
   EXPECT_EQ(got.error().code, base::ErrorCode::FailedPrecondition);
 }
 
+TEST_F(FillWithoutStore, FetchThatWaitsForAReaderEndsWhenItLeaves) {
+  std::optional<Fill::Reader> fill{begin(table, 40)};
+  const auto sink = origin.at(0).sink;
+  std::uint64_t sent = 0;
+  const auto send_until_paused = [&] {
+    for (;;) {
+      const OriginSink::Next next = sink->on_body(pattern(kSeed, sent, 16 * 1024));
+      if (next != OriginSink::Next::Continue) return next;
+      sent += 16 * 1024;
+    }
+  };
+  ASSERT_EQ(send_until_paused(), OriginSink::Next::Pause);
+  await_disk();
+  ASSERT_EQ(send_until_paused(), OriginSink::Next::Pause) << "it is kept for the reader";
+  const int resumed = origin.at(0).resumed;
+  fill.reset();
+  EXPECT_EQ(origin.at(0).resumed, resumed + 1);
+  EXPECT_EQ(send_until_paused(), OriginSink::Next::Abort);
+}
+
 TEST_F(FillWithoutStore, ScarceMemoryKeepsWhatCannotBeFetchedAgain) {
   FillTable small{origin, *store, *disk, clock, 4 * kSliceSize};
   const Fill::Reader fill = begin(small, 4);
   send(0, 0, 3 * kSliceSize);
-  disk.reset();  // all has been tried
+  await_disk();
   EXPECT_TRUE(fill->has({0, 2}));
   origin.end_all();
 }

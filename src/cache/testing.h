@@ -37,6 +37,7 @@ class FakeOrigin final : public Origin {
   struct Asked {
     OriginRequest request;
     std::shared_ptr<OriginSink> sink;
+    int resumed = 0;
     bool was_cancelled = false;
 
     std::string field(std::string_view name) const {
@@ -52,7 +53,10 @@ class FakeOrigin final : public Origin {
     asked_.push_back({std::move(request), std::move(sink)});
     return asked_.size();
   }
-  void resume(FetchId) override {}
+  void resume(FetchId id) override {
+    const std::lock_guard lock(mutex_);
+    ++asked_[id - 1].resumed;
+  }
   void cancel(FetchId id) override {
     {
       const std::lock_guard lock(mutex_);
