@@ -266,8 +266,11 @@ int choose_context(SSL* session, int* alert, void* argument) {
   const auto& parts = *static_cast<const TlsContext::Parts*>(argument);
   std::shared_ptr<const TlsContext> chosen;
   if (asks_for_challenge(session)) chosen = parts.challenges->find(server_name_of(session));
-  // Nobody comes back to what ends with its handshake.
-  if (chosen) SSL_set_num_tickets(session, 0);
+  // Nobody comes back to what ends with its handshake, which may outlive what it was chosen from.
+  if (chosen) {
+    SSL_set_num_tickets(session, 0);
+    SSL_set_options(session, SSL_OP_NO_TICKET);
+  }
   if (!chosen) chosen = parts.others;
   if (!chosen) {
     *alert = SSL_AD_HANDSHAKE_FAILURE;
@@ -360,15 +363,14 @@ void* TlsContext::native() const {
   return parts_->context;
 }
 
-const ShownIdentity* TlsContext::shown_in(const void* session) {
+const ShownIdentity* TlsContext::shown_in(const void* session) const {
   const auto* const ssl = static_cast<const SSL*>(session);
   if (SSL_session_reused(ssl) == 1) return nullptr;
   const X509* const leaf = SSL_get_certificate(ssl);
-  // Of the context that took the connection over, where one did.
-  const auto* const parts = static_cast<const Parts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-  if (leaf == nullptr || parts == nullptr) return nullptr;
-  for (std::size_t i = 0; i < parts->identities.size(); ++i) {
-    if (parts->identities[i].chain.front().native() == leaf) return &parts->shown[i];
+  if (leaf == nullptr) return nullptr;
+  const Parts& parts = parts_->others ? *parts_->others->parts_ : *parts_;
+  for (std::size_t i = 0; i < parts.identities.size(); ++i) {
+    if (parts.identities[i].chain.front().native() == leaf) return &parts.shown[i];
   }
   return nullptr;
 }

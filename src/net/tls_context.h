@@ -52,9 +52,10 @@ class TlsContext {
 
   void* native() const;  // SSL_CTX*, for src/net only
 
-  // What the client of this SSL* was shown; null when nothing was, as where it came back with a
-  // ticket. Lives as long as the context that made the session. For src/net only.
-  static const ShownIdentity* shown_in(const void* session);
+  // What the client of this SSL* of this context was shown; null when nothing was, as where it came
+  // back with a ticket, and for the answer to a challenge. Lives as long as the context. For
+  // src/net only.
+  const ShownIdentity* shown_in(const void* session) const;
 
   struct Parts;
 

@@ -166,7 +166,7 @@ class ServerTlsStream final : public TlsStream {
           if (!co_await socket_.writable(deadline)) co_return "timed out";
         }
         if (!reason.empty()) {
-          shown_ = TlsContext::shown_in(ssl_);
+          shown_ = context_->shown_in(ssl_);
           co_return reason;
         }
         if (error == SSL_ERROR_NONE) {
@@ -216,7 +216,7 @@ class ServerTlsStream final : public TlsStream {
   static constexpr std::uint8_t kUserCanceled = 90;  // no error: close_notify follows
 
   void finish_handshake(std::optional<std::uint64_t> tickets) {
-    shown_ = TlsContext::shown_in(ssl_);
+    shown_ = context_->shown_in(ssl_);
     if (X509* certificate = SSL_get1_peer_certificate(ssl_); certificate != nullptr) {
       unsigned char* der = nullptr;
       const int length = i2d_X509(certificate, &der);
