@@ -58,7 +58,8 @@ Plan plan_for_leaf(const Lifetime& current, WallTime now,
   if (suggested) {
     const WallTime drawn =
         suggested->start + (suggested->end - suggested->start) / 256 * current.draw;
-    plan = {std::min(drawn, current.emergency_time()),
+    // Of the certificate itself: what its chain needs is planned with a pause of its own.
+    plan = {std::min(drawn, last_tenth(current.not_before, current.not_after)),
             "whoever signed the certificate suggests it"};
   }
   if (now >= current.not_after) plan.reason = "the certificate has ended";

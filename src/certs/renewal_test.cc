@@ -155,6 +155,22 @@ TEST(Renewal, TheSameIntermediateAgainIsNoLoop) {
   EXPECT_GE(std::ssize(renewed) - in_time, 9) << "afterwards daily: clients refuse it";
 }
 
+TEST(Renewal, TheSameIntermediateAgainIsNoLoopWhereATimeIsSuggestedEither) {
+  const auto chain_end = kStart - kDay;
+  Lifetime current = with_chain(kStart, chain_end);
+  RenewalAttempts attempts;
+  std::vector<base::WallTime> renewed;
+  for (auto now = kStart; now < kStart + 5 * kDay; now += minutes(10)) {
+    const RenewalWindow suggested{current.not_before + 50 * kDay, current.not_before + 51 * kDay};
+    if (!decide_renewal(current, attempts, now, suggested).due) continue;
+    renewed.push_back(now);
+    current = with_chain(now, chain_end);
+    attempts.last = now;
+  }
+  ASSERT_GE(renewed.size(), 3U);
+  for (std::size_t i = 1; i < renewed.size(); ++i) EXPECT_GE(renewed[i] - renewed[i - 1], kDay);
+}
+
 TEST(Renewal, ForTheChainsSakeWaitsADayAfterTheLastOne) {
   // The certificate was made long before it was got.
   const auto now = kStart + 25 * kDay;
