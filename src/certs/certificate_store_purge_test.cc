@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "certs/testing.h"
@@ -33,13 +34,39 @@ TEST_F(Store, PurgeThatWasCutShortIsMadeGood) {
   const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
   ASSERT_TRUE(open().retire(id, {}, kNow + kDay));
   const auto late = kNow + 800 * kDay;
-  const std::string key = settings_.folder + "/main/key.pem";
+  const std::string main = settings_.folder + "/main";
+  const std::string before = settings_.folder + "-before";
+  std::filesystem::copy(main, before);
+  EXPECT_EQ(open().purge(false, late)->size(), 1U);
+  EXPECT_FALSE(std::filesystem::exists(main));
   // After the key went, and after the certificate went.
-  std::filesystem::remove(key);
-  EXPECT_EQ(open().purge(true, late)->size(), 1U);
-  std::filesystem::remove(settings_.folder + "/main/" + id + ".crt");
+  std::filesystem::remove(before + "/key.pem");
+  std::filesystem::remove(before + "/request.csr");
+  std::filesystem::copy(before, main);
+  EXPECT_EQ(open().purge(false, late)->size(), 1U);
+  EXPECT_FALSE(std::filesystem::exists(main));
+  std::filesystem::remove(before + "/" + id + ".crt");
+  std::filesystem::copy(before, main);
   EXPECT_TRUE(open().purge(false, late)->empty());
-  EXPECT_FALSE(std::filesystem::exists(settings_.folder + "/main"));
+  EXPECT_FALSE(std::filesystem::exists(main));
+  std::filesystem::remove_all(before);
+}
+
+TEST_F(Store, PurgeKeepsTheRecordOfACertificateThatWasLost) {
+  const auto id = open().import_certificate(chain(make_request()), {}, kNow)->id;
+  ASSERT_TRUE(open().retire(id, {}, kNow + kDay));
+  const std::string main = settings_.folder + "/main";
+  std::filesystem::rename(main + "/" + id + ".crt", settings_.folder + "-lost.crt");
+  std::filesystem::rename(main + "/key.pem", settings_.folder + "-lost.pem");
+  ASSERT_TRUE(open().purge(false, kNow + 2 * kDay));
+  EXPECT_TRUE(std::filesystem::exists(main + "/" + id + ".json"));
+  std::filesystem::rename(settings_.folder + "-lost.crt", main + "/" + id + ".crt");
+  std::filesystem::rename(settings_.folder + "-lost.pem", main + "/key.pem");
+  const auto found = open().show(id);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(std::ranges::any_of(found->history, [](const Record::Entry& entry) {
+    return entry.event == Record::Event::Retired;
+  }));
 }
 
 TEST_F(Store, PurgeRemovesWhatWritesHaveLeftThatWereCutShort) {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -81,15 +82,35 @@ Status remove_temporary_files(const std::string& path) {
   return {};
 }
 
+// Certificates and names of keys whose purge was written down.
+Result<std::set<std::string>> read_purged(const CertificateFolder& folder) {
+  const auto chain = read_audit_log(folder.audit_path());
+  if (!chain) return std::unexpected(chain.error());
+  std::set<std::string> purged;
+  for (const AuditEntry& entry : chain->entries) {
+    const auto subject = base::parse_json(entry.subject);
+    if (!subject) continue;
+    const char* const member = entry.event == "key-purged" ? "key" : "certificate";
+    if (auto named = base::json_string(*subject, member)) purged.insert(std::move(*named));
+  }
+  return purged;
+}
+
 // What a crash has left of a purge: records of certificates that are gone, and folders without a
-// key.
+// key. What was lost in another way stays: its record says whether it was revoked.
 Status remove_leftovers(const CertificateFolder& folder, const std::string& key_name) {
   const std::vector<std::string> ids = folder.certificate_ids(key_name);
-  for (const std::string& id : folder.record_ids(key_name)) {
-    if (std::ranges::find(ids, id) != ids.end()) continue;
-    LARDER_TRY(remove_file(folder.record_path(key_name, id)));
+  std::vector<std::string> records = folder.record_ids(key_name);
+  std::erase_if(records, [&](const auto& id) { return std::ranges::find(ids, id) != ids.end(); });
+  const bool lacks_key = ids.empty() && !file_exists(folder.key_path(key_name)) &&
+                         !file_exists(folder.request_path(key_name));
+  if (records.empty() && !lacks_key) return {};
+  const auto purged = read_purged(folder);
+  if (!purged) return std::unexpected(purged.error());
+  for (const std::string& id : records) {
+    if (purged->contains(id)) LARDER_TRY(remove_file(folder.record_path(key_name, id)));
   }
-  if (!ids.empty() || file_exists(folder.key_path(key_name))) return {};
+  if (!lacks_key || !purged->contains(key_name)) return {};
   return remove_folder(folder, key_name);
 }
 
