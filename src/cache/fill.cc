@@ -262,8 +262,14 @@ bool Fill::comes_locked(std::uint32_t index) const {
 // Whether all of it is there or comes by itself.
 bool Fill::can_have_locked(Want want) const {
   const std::uint32_t last = std::min(want.last, object_->slice_count() - 1);
-  for (std::uint32_t index = want.at; index <= last; ++index) {
-    if (!comes_locked(index)) return false;
+  for (std::uint64_t index = want.at; index <= last; ++index) {
+    const auto number = static_cast<std::uint32_t>(index);
+    if (is_had_locked(number)) continue;
+    const auto brings = std::ranges::find_if(fetches_, [number](const auto& fetch) {
+      return !fetch->is_over_ && number >= fetch->next_ && number <= fetch->last_;
+    });
+    if (brings == fetches_.end()) return false;
+    index = (*brings)->last_;
   }
   return true;
 }

@@ -440,7 +440,14 @@ void Fill::Fetch::on_end(base::Status status) {
       base::random_bytes(random);
       fill_->retries_.failed(asked_, std::chrono::steady_clock::now(),
                              std::bit_cast<std::uint32_t>(random));
-      if (!status && fill_->error_.message.empty()) fill_->error_ = status.error();
+      if (!status && fill_->error_.message.empty()) {
+        // One that was taken over ends with FailedPrecondition, which readers are told of something
+        // else.
+        const bool is_taken_over = status.error().code == base::ErrorCode::FailedPrecondition;
+        fill_->error_ = is_taken_over
+                            ? base::Error{base::ErrorCode::Unavailable, "the origin stalled"}
+                            : status.error();
+      }
     }
     // Nobody wanted the rest, and it cannot be added later: the next one would be cut there.
     is_torn = is_over_ && !fill_->combinable_ && fill_->phase_ == Phase::Open && next_ <= last_;

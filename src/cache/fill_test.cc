@@ -1,7 +1,6 @@
 // What a fill fetches, and how it goes on when a fetch ends before its time.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -141,15 +140,10 @@ class FillWithoutStore : public FillTest {
     EXPECT_TRUE(
         origin.at(0).sink->on_head(head_of(200, std::nullopt, slices * kSliceSize, "W/\"one\"")));
     await_object(fill);
+    await_disk();  // it is not paused for that any more
     fill.ask(request(), {0, slices - 1});
     store->remove(*fill->object());
     return fill;
-  }
-  // Until the disk thread has tried all that it was given.
-  void await_disk() {
-    std::atomic<bool> is_done = false;
-    while (!disk->post([&] { is_done = true; })) std::this_thread::yield();
-    while (!is_done) std::this_thread::yield();
   }
 };
 
@@ -314,6 +308,7 @@ TEST_F(FillTest, FetchThatWaitsForMemoryIsEndedWhenNobodyNeedsItAnyMore) {
   ASSERT_TRUE((*fill)->open(request(), std::nullopt, judge));
   ASSERT_TRUE(origin.at(1).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
   await_object(*fill);
+  await_disk();  // it is not paused for that any more
   fill->ask(request(), {0, 1});
   const auto bytes = pattern(kSeed, 0, 1024);
   std::optional<Fill::Reader> second{

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -151,6 +152,12 @@ class FillTest : public ::testing::Test {
     while (!fill->object() && std::chrono::steady_clock::now() < deadline)
       std::this_thread::yield();
     ASSERT_TRUE(fill->object());
+  }
+  // Until the disk thread has done all that it was given.
+  void await_disk() {
+    std::atomic<bool> is_done = false;
+    while (!disk->post([&] { is_done = true; })) std::this_thread::yield();
+    while (!is_done) std::this_thread::yield();
   }
   void send(std::size_t fetch, std::uint64_t offset, std::uint64_t length) {
     const auto sink = origin.at(fetch).sink;
