@@ -21,6 +21,14 @@ def larder(*arguments, check=True, input=None, namespace=None, environment=None,
                timeout=timeout)
 
 
+def is_address(name):
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _toml(value):
     """A TOML value: strings, whole numbers, booleans and lists are written as JSON writes them."""
     return json.dumps(value)
@@ -121,8 +129,9 @@ class Node:
     def request_certificate(self, name="delivery", algorithm="ec", size="P-256", common_name=None, dns=None,
                             addresses=()):
         """Returns the path of the CSR."""
-        options = ["--name", name, "--algorithm", algorithm, "--common-name", common_name or self.names[0],
-                   "--san-dns", ",".join(dns or self.names)]
+        options = ["--name", name, "--algorithm", algorithm, "--common-name", common_name or self.names[0]]
+        if dns := dns or [each for each in self.names if not is_address(each)]:
+            options += ["--san-dns", ",".join(dns)]
         if size:
             options += ["--size-or-curve", str(size)]
         if addresses:
