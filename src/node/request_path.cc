@@ -320,7 +320,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       work.exchange.outcome.reason = "stale-origin-unreachable";
       co_return co_await deliver(work, std::move(stale), std::nullopt);
     }
-    if (phase && error.code == base::ErrorCode::DataLoss) co_return Answered::TryAgain;
+    // It had opened: others have lost what it brought, or it is another object by now.
+    if (error.code == base::ErrorCode::DataLoss && fill->object()) co_return Answered::TryAgain;
     co_await fail(work, error);
     co_return Answered::Yes;
   }
