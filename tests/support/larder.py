@@ -21,14 +21,6 @@ def larder(*arguments, check=True, input=None, namespace=None, environment=None,
                timeout=timeout)
 
 
-def is_address(name):
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
 def _toml(value):
     """A TOML value: strings, whole numbers, booleans and lists are written as JSON writes them."""
     return json.dumps(value)
