@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "certs/import_checks.h"
+#include "certs/chain_order.h"
 #include "require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -22,7 +22,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   require(!read->certificates.empty() && read->certificates.size() <= 16);
-  const auto chain = certs::order_chain(read->certificates.front(), read->certificates);
+  static const auto no_roots = crypto::TrustStore::from_certificates({});
+  require(no_roots.has_value());
+  const auto chain = certs::order_chain(read->certificates.front(), read->certificates, *no_roots,
+                                        base::from_unix_seconds(1795300000));
   require(chain.front() == read->certificates.front());
   const auto again = certs::read_certificates(crypto::to_pem(read->certificates));
   require(again && again->certificates == read->certificates && !again->holds_key);
