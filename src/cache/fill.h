@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -74,8 +75,11 @@ class Fill : public std::enable_shared_from_this<Fill> {
     Reader(std::shared_ptr<Fill> fill, std::uint64_t id) : fill_(std::move(fill)), id_(id) {}
     Reader(Reader&& other) noexcept = default;
     Reader& operator=(Reader&& other) = delete;
-    ~Reader() {
-      if (fill_) fill_->release(id_);
+    ~Reader() { leave(); }
+    // Needs it no more; only destroyed afterwards. What goes on without the fill for long must not
+    // keep what nobody else wants.
+    void leave() {
+      if (fill_) std::exchange(fill_, nullptr)->release(id_);
     }
     Fill* operator->() const { return fill_.get(); }
 

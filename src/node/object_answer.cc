@@ -172,6 +172,7 @@ net::Task<std::optional<RequestPath::Answered>> RequestPath::await_first(Work& w
       co_await fill.slice(index, range.first - index * kSliceSize, first_byte_deadline(work));
   if (first) co_return std::nullopt;
   if (first.error().code == base::ErrorCode::FailedPrecondition) {
+    fill.leave();
     co_await pass(work, "not-kept-or-much-later");
     co_return Answered::Yes;
   }

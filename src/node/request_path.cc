@@ -335,6 +335,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       if (!leads && !cache::matches_vary(stored->response, head, work.target.policy.fill)) {
         // By now it is known by what the answers differ.
         if (work.attempt < 2) co_return Answered::TryAgain;
+        fill.leave();
         co_await pass(work, "another-variant-is-being-filled");
         co_return Answered::Yes;
       }

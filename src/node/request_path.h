@@ -60,8 +60,8 @@ class RequestPath final : public server::Handler {
     // What is stored must not be used before the origin has confirmed it.
     bool must_validate = false;
     cache::CacheStatus status;
-    std::chrono::seconds joined_age{
-        0};  // of an answer that is passed on to several, when it was joined
+    // Of an answer that is passed on to several, when this one joined.
+    std::chrono::seconds joined_age{0};
     DeliveryPace pace;
     bool head_sent = false;
     // The object came for this request: its bytes are no hits, wherever they are read.

@@ -146,3 +146,24 @@ def test_parts_of_a_long_object_without_a_validator_are_asked_for_once(bad_node,
     assert [request.range for request in bad_origin.of("/loose-long")] == [(0, MIB - 1), *asked]
     assert bad_node.get("/loose-long").body == thing.data
     assert part_of(bad_node, "/loose-long", 5, 104).is_hit
+
+
+def test_part_far_ahead_of_a_download_that_cannot_be_asked_for_in_parts_comes_at_once(bad_node, bad_origin):
+    thing, go_on = Thing(40 * MIB, etag='W/"one"'), threading.Event()
+
+    def script(request, connection):
+        data = thing.begin(request, connection)
+        connection.send(data[:MIB])
+        if request.range is None:
+            go_on.wait(30)
+        connection.send(data[MIB:])
+    bad_origin.scripts["/far"] = script
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        before = bad_node.metric("larder_origin_bytes_total") or 0
+        whole = pool.submit(bad_node.get, "/far")
+        wait_until(lambda: (bad_node.metric("larder_origin_bytes_total") or 0) > before, what="it has begun")
+        part = bad_node.get("/far", "--range", f"{30 * MIB}-{30 * MIB + 99}")
+        assert (part.status, part.body) == (206, thing.data[30 * MIB:30 * MIB + 100])
+        assert not go_on.is_set()
+        go_on.set()
+        assert whole.result().body == thing.data
