@@ -12,23 +12,16 @@ namespace larder::cache::testing {
 namespace {
 
 TEST_F(FillTest, PlainRequestIsLeftToRun) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 20 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request(), {0, 19});
+  const Fill::Reader fill = filling(head_of(200, std::nullopt, 20 * kSliceSize), {0, 19});
   send(0, 0, 20 * kSliceSize);
   origin.at(0).sink->on_end({});
   EXPECT_EQ(origin.ranges(), std::vector<std::string>{""});
 }
 
 TEST_F(FillTest, OriginThatServesRangesIsAskedForSeveralAtOnce) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request("/x", true), std::nullopt, judge));
+  const Fill::Reader fill =
+      filling(head_of(206, {{0, 4194303}}, 40 * kSliceSize), {0, 39}, request("/x", true));
   EXPECT_EQ(origin.at(0).field("Range"), "bytes=0-4194303");
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 4194303}}, 40 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request("/x", true), {0, 39});
   send(0, 0, 2 * kSliceSize);
   const auto ranges = origin.ranges();
   ASSERT_GE(ranges.size(), 3U) << "the window has room for two slices more";
@@ -38,22 +31,15 @@ TEST_F(FillTest, OriginThatServesRangesIsAskedForSeveralAtOnce) {
 }
 
 TEST_F(FillTest, NothingBehindWhatReadersAskedForIsFetched) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request(), SliceRange{0, 1}, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 2097151}}, 40 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request(), {0, 1});
+  const Fill::Reader fill =
+      filling(head_of(206, {{0, 2097151}}, 40 * kSliceSize), {0, 1}, request(), SliceRange{0, 1});
   send(0, 0, 2 * kSliceSize);
   origin.at(0).sink->on_end({});
   EXPECT_EQ(origin.ranges(), std::vector<std::string>{"bytes=0-2097151"});
 }
 
 TEST_F(FillTest, BrokenFetchIsTakenOverAtItsByte) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request(), {0, 1});
+  const Fill::Reader fill = filling(head_of(200, std::nullopt, 2 * kSliceSize), {0, 1});
   send(0, 0, 100 * 1024);
   origin.at(0).sink->on_end(broken());
   EXPECT_EQ(origin.at(1).field("Range").substr(0, 13), "bytes=102400-");
@@ -61,11 +47,8 @@ TEST_F(FillTest, BrokenFetchIsTakenOverAtItsByte) {
 }
 
 TEST_F(FillTest, HiccupThatBreaksAllFetchesIsOneFailure) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request("/x", true), std::nullopt, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 4194303}}, 40 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request("/x", true), {0, 39});
+  const Fill::Reader fill =
+      filling(head_of(206, {{0, 4194303}}, 40 * kSliceSize), {0, 39}, request("/x", true));
   send(0, 0, 2 * kSliceSize);
   std::size_t ended = 0;
   std::size_t asked = origin.ranges().size();
@@ -82,11 +65,8 @@ TEST_F(FillTest, HiccupThatBreaksAllFetchesIsOneFailure) {
 }
 
 TEST_F(FillTest, FetchThatHangsDoesNotKeepWhatIsMissingFromBeingAskedForAgain) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request("/x", true), std::nullopt, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(206, {{0, 4194303}}, 40 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request("/x", true), {0, 39});
+  const Fill::Reader fill =
+      filling(head_of(206, {{0, 4194303}}, 40 * kSliceSize), {0, 39}, request("/x", true));
   send(0, 0, 2 * kSliceSize);
   ASSERT_GE(origin.ranges().size(), 3U) << "others are under way, and bring nothing from now on";
   origin.at(0).sink->on_end(broken());
@@ -99,12 +79,9 @@ TEST_F(FillTest, FetchThatHangsDoesNotKeepWhatIsMissingFromBeingAskedForAgain) {
 TEST_F(FillTest, WhatNobodyWantsToTheEndAndCannotBeCompletedIsNotKept) {
   std::shared_ptr<store::Object> object;
   {
-    const Fill::Reader fill = reader();
-    ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+    const Fill::Reader fill =
+        filling(head_of(200, std::nullopt, 40 * kSliceSize, "W/\"one\""), {0, 39});
     const auto sink = origin.at(0).sink;
-    ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 40 * kSliceSize, "W/\"one\"")));
-    await_object(fill);
-    fill.ask(request(), {0, 39});
     send(0, 0, kSliceSize);
     object = fill->object();
   }
@@ -120,11 +97,8 @@ TEST_F(FillTest, WhatNobodyWantsToTheEndAndCannotBeCompletedIsNotKept) {
 }
 
 TEST_F(FillTest, AnswerWithoutAValidatorIsNeverContinued) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize, "W/\"one\"")));
-  await_object(fill);
-  fill.ask(request(), {0, 1});
+  const Fill::Reader fill =
+      filling(head_of(200, std::nullopt, 2 * kSliceSize, "W/\"one\""), {0, 1});
   send(0, 0, 100 * 1024);
   origin.at(0).sink->on_end(broken());
   EXPECT_EQ(origin.ranges().size(), 1U);
@@ -163,12 +137,9 @@ TEST_F(FillWithoutStore, WhoComesWhenItsBeginningIsGoneIsToldBeforeAnythingIsPro
 }
 
 TEST_F(FillTest, WhoAsksForAPartFarAheadThatCannotBeAskedForAloneDoesNotWait) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  const Fill::Reader fill =
+      filling(head_of(200, std::nullopt, 40 * kSliceSize, "W/\"one\""), {0, 39});
   const auto sink = origin.at(0).sink;
-  ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 40 * kSliceSize, "W/\"one\"")));
-  await_object(fill);
-  fill.ask(request(), {0, 39});
   send(0, 0, 1024);
   const Fill::Reader far = table.complete(kKey, fill->object(), {}, IdentityRule::Standard);
   far.ask(request(), {30, 30});
@@ -255,11 +226,7 @@ TEST_F(FillTest, ObjectThatEveryReadersRequestFindsGoneIsGone) {
 }
 
 TEST_F(FillTest, AnotherGenerationEndsTheFill) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request(), {0, 1});
+  const Fill::Reader fill = filling(head_of(200, std::nullopt, 2 * kSliceSize), {0, 1});
   send(0, 0, 100 * 1024);
   origin.at(0).sink->on_end(broken());
   const auto range = head_of(206, {{102400, 2 * kSliceSize - 1}}, 2 * kSliceSize, "\"two\"");
@@ -270,11 +237,7 @@ TEST_F(FillTest, AnotherGenerationEndsTheFill) {
 }
 
 TEST_F(FillTest, WholeAnswerWithoutALengthGoesOnByItsStrongTag) {
-  const Fill::Reader fill = reader();
-  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
-  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
-  await_object(fill);
-  fill.ask(request(), {0, 1});
+  const Fill::Reader fill = filling(head_of(200, std::nullopt, 2 * kSliceSize), {0, 1});
   send(0, 0, kSliceSize + 1000);
   origin.at(0).sink->on_end(broken());
   ASSERT_TRUE(origin.at(1).sink->on_head(head_without_length()));

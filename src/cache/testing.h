@@ -146,6 +146,18 @@ class FillTest : public ::testing::Test {
     return made;
   }
   Fill::Reader reader() { return table.open(kKey, IdentityRule::Standard); }
+  // A reader of `slices`, of a fill that was opened by `asked` for the slices `first` (nothing: the
+  // whole), and whose answer has begun with `head`.
+  Fill::Reader filling(const http::ResponseHead& head, SliceRange slices,
+                       const OriginRequest& asked = request(),
+                       std::optional<SliceRange> first = std::nullopt) {
+    Fill::Reader fill = reader();
+    EXPECT_TRUE(fill->open(asked, first, judge));
+    EXPECT_TRUE(origin.at(0).sink->on_head(head));
+    await_object(fill);
+    fill.ask(asked, slices);
+    return fill;
+  }
   // The generation is made on a disk thread.
   static void await_object(const Fill::Reader& fill) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
