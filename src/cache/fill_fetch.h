@@ -39,6 +39,10 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   bool enter_slice_locked(std::size_t coming);
   bool skips_locked();
   bool has_ended_locked() const;
+  // Whether that slice is still to come by it.
+  bool brings_locked(std::uint32_t index) const {
+    return !is_over_ && index >= next_ && index <= last_;
+  }
   bool finish_slice();
 
   const std::shared_ptr<Fill> fill_;
