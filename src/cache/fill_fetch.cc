@@ -249,10 +249,11 @@ bool Fill::Fetch::go_on_whole_locked() {
 // A status without bytes. The error, when it ends the whole fill.
 base::Error Fill::Fetch::refuse_locked(int status) {
   if (fill_->phase_ != Phase::Open) return {};
-  fill_->error_ = {base::ErrorCode::Unavailable,
+  const bool is_passing = http::is_passing_trouble(status);
+  fill_->error_ = {is_passing ? base::ErrorCode::ResourceExhausted : base::ErrorCode::Unavailable,
                    "the origin answered " + std::to_string(status) + " in the middle"};
   // A failure of the origin.
-  if (status < 400 || status > 499 || http::is_passing_trouble(status)) return {};
+  if (status < 400 || status > 499 || is_passing) return {};
   // The signature of this request may have expired or be wrong, and another reader's may be good:
   // what one of them is told says nothing of the object.
   is_over_ = true;

@@ -434,10 +434,11 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::str
   AnswerFacts answer = facts(work);
   answer.cache_status.forwarded = cache::Forwarded::Miss;
   answer.cache_status.detail = is_late ? "origin-timeout" : "origin-failed";
-  const std::string text = write_own_answer(
-      status,
-      status == 503 ? "the node is overloaded, ask the origin" : "the origin cannot be used now",
-      answer, lines);
+  const std::string text =
+      write_own_answer(status,
+                       status == 503 ? "not now: try again later, or ask the origin"
+                                     : "the origin cannot be used now",
+                       answer, lines);
   net::Outgoing out;
   out.head = text;
   co_await work.exchange.send(std::move(out));

@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from support.bad_origin import Thing
 from support.larder import Node, origin_table
 from support.wait import wait_until
@@ -45,3 +47,20 @@ def test_gap_is_filled_between_what_is_there(bad_node, bad_origin):
     spans = sorted(request.range for request in bad_origin.of("/gap")[asked:])
     assert all(2 * MIB <= first and (last < 8 * MIB or first >= 10 * MIB) for first, last in spans), spans
     assert sum(last - first + 1 for first, last in spans) == 8 * MIB
+
+
+@pytest.mark.parametrize("status, told", [(429, 503), (500, 502)])
+def test_trouble_that_passes_is_told_as_such_when_a_part_is_missing(bad_node, bad_origin, status, told):
+    path = f"/rest-{status}"
+    thing, is_well = Thing(4 * MIB), threading.Event()
+    is_well.set()
+
+    def script(request, connection):
+        if is_well.is_set():
+            return thing(request, connection)
+        connection.head(status, "Not Now", content_length=0)
+    bad_origin.scripts[path] = script
+    assert bad_node.get(path, "--range", f"0-{MIB - 1}").body == thing.data[:MIB]
+    is_well.clear()
+    assert bad_node.get(path, "--range", f"{2 * MIB}-{3 * MIB - 1}").status == told
+    assert bad_node.get(path, "--range", f"0-{MIB - 1}").is_hit, "what is here is served"
