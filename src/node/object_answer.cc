@@ -76,13 +76,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     if (const auto instead = co_await await_first(work, *stored, *fill, range)) co_return *instead;
   }
   if (has_body && !fill) {
-    // An overloaded drive is told before anything is promised.
-    const std::uint64_t length = std::min(range.length(), kWindow);
-    const base::Status prepared = co_await prepare(*stored->object, range.first, length);
-    if (!prepared && prepared.error().code == base::ErrorCode::ResourceExhausted) {
-      co_await fail(work, prepared.error());
-      co_return Answered::Yes;
-    }
+    if (const auto instead = co_await prepare_first(work, *stored, range)) co_return *instead;
   }
   const std::string written(
       write_stored_head(head_buffer(), *stored, selection, stored_facts(work, *stored)));
@@ -116,6 +110,11 @@ net::Task<RequestPath::Answered> RequestPath::deliver_parts(
     }
   }
   fill.reset();  // it would go on to ask for the whole
+  if (!fills.front()) {
+    if (const auto instead = co_await prepare_first(work, *stored, parts.front())) {
+      co_return *instead;
+    }
+  }
   if (first_missing) {
     const auto instead =
         co_await await_first(work, *stored, *fills[*first_missing], parts[*first_missing]);
@@ -160,6 +159,18 @@ cache::Fill::Reader RequestPath::join_fill(Work& work, const StoredObject& store
     work.status.forwarded = cache::Forwarded::Partial;
   work.exchange.outcome.cache = "miss";
   return fill;
+}
+
+net::Task<std::optional<RequestPath::Answered>> RequestPath::prepare_first(
+    Work& work, const StoredObject& stored, http::ByteRange range) {
+  store::Object& object = *stored.object;
+  const std::uint64_t length = std::min(range.length(), kWindow);
+  const base::Status prepared = co_await prepare(object, range.first, length);
+  if (prepared) co_return std::nullopt;
+  const bool is_lost = object.is_removed() || !object.has_range(range.first, length);
+  if (is_lost && work.attempt < 2) co_return Answered::TryAgain;
+  co_await fail(work, prepared.error());
+  co_return Answered::Yes;
 }
 
 net::Task<std::optional<RequestPath::Answered>> RequestPath::await_first(Work& work,
@@ -238,8 +249,8 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
   const std::uint64_t length = stop - at;
   if (const base::Status prepared = co_await prepare(object, at, length); !prepared) {
     base::log_warning("stored bytes cannot be used", {{"reason", prepared.error().message}});
-    // A slice that was dropped is fetched again; anything else cannot be repaired here.
-    co_return !object.has_slice(static_cast<std::uint32_t>(at / kSliceSize));
+    // What was dropped is fetched again; anything else cannot be repaired here.
+    co_return !object.has_range(at, length);
   }
   net::Outgoing out;
   out.file = object.fd();

@@ -96,6 +96,10 @@ class RequestPath final : public server::Handler {
                                     std::optional<cache::Fill::Reader> fill);
   cache::Fill::Reader join_fill(Work& work, const StoredObject& stored,
                                 std::span<const http::ByteRange> ranges);
+  // Has the stored bytes that are sent first ready: nothing may be promised before. What was
+  // answered instead, when they cannot be had.
+  net::Task<std::optional<Answered>> prepare_first(Work& work, const StoredObject& stored,
+                                                   http::ByteRange range);
   // Asks for the bytes and waits for the first of them: nothing may be promised before. What was
   // answered instead, when they cannot be had.
   net::Task<std::optional<Answered>> await_first(Work& work, const StoredObject& stored,

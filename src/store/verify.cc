@@ -23,9 +23,16 @@ base::Status Store::Parts::verify(Object& object, std::uint32_t slice) {
   const auto found = checksum_at(object.fd(), object.file_offset_of(slice * kSliceSize),
                                  object.slice_length(slice));
   if (!found) {
-    // A slice that cannot be read cannot safely be written again in its place either.
+    // A slice that cannot be read cannot safely be written again in its place either; whoever has
+    // promised it fetches it.
     base::Error error = found.error().to_error(drive.path());
-    if (error.code != ErrorCode::Unavailable) retire(generation);
+    if (error.code != ErrorCode::Unavailable) {
+      retire(generation);
+      if (object.state_->claim(slice)) {
+        object.state_->stored.clear(slice);
+        object.state_->unclaim(slice);
+      }
+    }
     return std::unexpected(drive.read_failed(std::move(error)));
   }
   if (*found == *expected) {

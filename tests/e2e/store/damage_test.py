@@ -50,6 +50,32 @@ def test_flipped_bits_in_a_segment_are_never_served(filled, origin):
         assert node.get(path).body == data[path] and node.get(path).is_hit
 
 
+def test_flipped_bits_of_a_large_object_are_fetched_again_in_the_middle_of_an_answer(tmp_path, origin):
+    """A slice that is sent first, one behind it, and one that only a later part of the answer comes to."""
+    node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+    data = origin.write("damage/large.bin", 20 * MIB)
+    assert node.get("/damage/large.bin").body == data
+    node.wait_until_stored()
+    [path] = [path for path in (node.folder / "cache/objects").rglob("*") if path.is_file()]
+    for wrong in ([0], [3], [2, 11, 19]):
+        node.kill()
+        content = path.read_bytes()
+        with open(path, "r+b") as file:
+            for index in wrong:
+                at = content.find(data[index * MIB + 1000:index * MIB + 1100])
+                file.seek(at)
+                file.write(bytes([content[at] ^ 4]))
+        node.start()
+        asked = len(origin.requests("/damage/large.bin"))
+        answer = node.get("/damage/large.bin")
+        assert (answer.exit_code, answer.status, answer.body == data) == (0, 200, True), wrong
+        assert node.metric("larder_cache_lost_slices_total") == len(wrong)
+        assert len(origin.requests("/damage/large.bin")) - asked <= len(wrong)
+        node.wait_until_stored()
+        assert node.get("/damage/large.bin").is_hit
+    node.stop()
+
+
 def test_every_bit_of_a_segment_flipped_is_never_served(filled):
     """Heads and the segment's own header, too."""
     node, data = filled
