@@ -14,6 +14,8 @@ from support.wait import wait_until
 
 MIB = 1 << 20
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
+needs_fuse = pytest.mark.skipif(not os.path.exists("/dev/fuse") or importlib.util.find_spec("fusepy") is None,
+                                reason="needs /dev/fuse and python3-fusepy")
 
 
 def make_node(folder, origin, drives):
@@ -172,8 +174,7 @@ def test_what_others_take_on_the_disk_is_given_up_and_comes_back(tmp_path, origi
 
 
 @needs_root
-@pytest.mark.skipif(not os.path.exists("/dev/fuse") or importlib.util.find_spec("fusepy") is None,
-                    reason="needs /dev/fuse and python3-fusepy")
+@needs_fuse
 def test_a_drive_with_io_errors_costs_nothing_but_its_bytes(tmp_path, origin):
     with FailingDrive(tmp_path / "bad") as bad:
         node = make_node(tmp_path, origin, [(bad.path, "1GB")]).start()
@@ -204,6 +205,29 @@ def test_a_drive_with_io_errors_costs_nothing_but_its_bytes(tmp_path, origin):
                 assert (answer.exit_code, answer.status, answer.body == expected) == (0, 200, True), path
             bad.work()
             assert all(node.get(path).body == expected for path, expected in data.items())
+        finally:
+            node.stop()
+
+
+@needs_root
+@needs_fuse
+def test_a_drive_that_fails_in_the_middle_of_an_answer_is_replaced_by_the_origin(tmp_path, origin):
+    with FailingDrive(tmp_path / "bad") as bad:
+        node = make_node(tmp_path, origin, [(bad.path, "1GB")]).start()
+        try:
+            data = origin.write("io/large.bin", 20 * MIB)
+            assert node.get("/io/large.bin").body == data
+            node.wait_until_stored()
+            node.kill()
+            subprocess.run(["sh", "-c", "echo 3 >/proc/sys/vm/drop_caches"], check=False)
+            node.start()
+            first = node.get("/io/large.bin", "--range", f"0-{8 * MIB - 1}")
+            assert first.is_hit and first.body == data[:8 * MIB]
+            bad.fail("read", "write")
+            answer = node.get("/io/large.bin")
+            assert (answer.exit_code, answer.status, answer.body == data) == (0, 200, True)
+            bad.work()
+            assert node.get("/io/large.bin").body == data
         finally:
             node.stop()
 
