@@ -192,23 +192,27 @@ base::Status Drive::settle(const Index& index) {
 }
 
 base::Status Drive::sweep_large(const std::atomic<bool>& stop) {
-  std::vector<std::uint64_t> ids = std::exchange(kept_files_, {});
-  std::ranges::sort(ids);
+  std::ranges::sort(kept_files_);
   std::error_code error;
   fs::recursive_directory_iterator entries(path_ + "/objects", error);
   for (const auto end = fs::recursive_directory_iterator(); !error && entries != end && !stop;
        entries.increment(error)) {
     if (entries->is_directory(error)) continue;
     const auto id = parse_file_number(entries->path().filename().string());
-    if (id && !std::ranges::binary_search(ids, *id)) ::unlink(entries->path().c_str());
+    if (id && !std::ranges::binary_search(kept_files_, *id)) ::unlink(entries->path().c_str());
   }
   if (error) return base::fail_errno("cannot list " + path_ + "/objects", error.value());
   return {};
 }
 
 base::Status Drive::sweep(const std::atomic<bool>& stop) {
+  const std::lock_guard one_at_a_time(sweep_mutex_);
+  if (is_swept_) return {};
+  // The lists stay until all went well: what they do not name is freed.
   LARDER_TRY(sweep_large(stop));
-  LARDER_TRY(segments_->sweep(std::exchange(kept_pieces_, {}), stop));
+  LARDER_TRY(segments_->sweep(kept_pieces_, stop));
+  kept_files_ = std::vector<std::uint64_t>();
+  kept_pieces_ = std::vector<SegmentSet::Piece>();
   is_swept_ = true;
   return {};
 }

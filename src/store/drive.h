@@ -76,7 +76,8 @@ class Drive {
   base::Status settle(const Index& index);
   // Frees what belonged to no generation when settle was called. The drive takes no new objects
   // before that, because such bytes are not in the account. Blocking, for seconds with a million
-  // files. What is removed meanwhile is left to free_released: somebody may be reading it.
+  // files. What is removed meanwhile is left to free_released: somebody may be reading it. After a
+  // failure it may be called again.
   base::Status sweep(const std::atomic<bool>& stop);
   bool is_swept() const { return is_swept_; }
 
@@ -190,7 +191,9 @@ class Drive {
   std::unique_ptr<Evictor> evictor_;
   std::uint32_t number_ = 0;  // in the index
   std::atomic<bool> is_swept_ = false;
-  // Between settle and sweep: what is not to be freed.
+  std::mutex sweep_mutex_;  // held through a sweep
+  // Between settle and the end of a sweep that succeeded: what is not to be freed. Guarded by
+  // sweep_mutex_ after settle.
   std::vector<std::uint64_t> kept_files_;
   std::vector<SegmentSet::Piece> kept_pieces_;
   std::mutex upkeep_mutex_;

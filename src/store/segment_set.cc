@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "base/log.h"
 #include "store/layout.h"
 
 namespace larder::store {
@@ -73,29 +74,14 @@ base::Status SegmentSet::load(const Contents& contents) {
   return {};
 }
 
-base::Status SegmentSet::sweep(std::vector<Piece> live, const std::atomic<bool>& stop) {
-  const auto files = list_segments(folder_ + "/segments");
-  if (!files) return std::unexpected(files.error());
-  std::ranges::sort(live, {}, [](const Piece& piece) {
-    return std::uint64_t{piece.segment} << 32 | piece.block;
-  });
-  for (const auto& [segment, path] : *files) {
-    if (stop) return {};
-    const auto in_it = std::ranges::equal_range(live, segment, {}, &Piece::segment);
-    LARDER_TRY(sweep_one(path, in_it));
-  }
-  return {};
-}
+namespace {
 
-base::Status SegmentSet::sweep_one(const std::string& name, std::span<const Piece> live) const {
-  if (live.empty()) {
-    ::unlink(name.c_str());
-    return {};
-  }
-  const auto fd = open_at(name, O_RDWR);
-  if (!fd) return std::unexpected(fd.error().to_error(name));
+// Frees what is in none of the pieces, of which there is at least one.
+IoResult<void> free_gaps(const std::string& path, std::span<const SegmentSet::Piece> live) {
+  const auto fd = open_at(path, O_RDWR);
+  if (!fd) return std::unexpected(fd.error());
   const auto size = file_size(fd->get());
-  if (!size) return std::unexpected(size.error().to_error(name));
+  if (!size) return std::unexpected(size.error());
   // Gaps that still hold data: written without a record, or removed by a process that died before
   // it could free them.
   std::uint64_t gap = kBlockSize;
@@ -107,12 +93,37 @@ base::Status SegmentSet::sweep_one(const std::string& name, std::span<const Piec
       static_cast<void>(punch(fd->get(), gap, end - gap));
     }
   };
-  for (const Piece& piece : live) {
+  for (const SegmentSet::Piece& piece : live) {
     const std::uint64_t begin = piece.block * kBlockSize;
     close_gap(begin);
     gap = std::max(gap, begin + piece.blocks * kBlockSize);
   }
   close_gap(round_up(*size, kBlockSize));
+  return {};
+}
+
+}  // namespace
+
+base::Status SegmentSet::sweep(std::span<Piece> live, const std::atomic<bool>& stop) {
+  const auto files = list_segments(folder_ + "/segments");
+  if (!files) return std::unexpected(files.error());
+  std::ranges::sort(live, {}, [](const Piece& piece) {
+    return std::uint64_t{piece.segment} << 32 | piece.block;
+  });
+  for (const auto& [segment, path] : *files) {
+    if (stop) return {};
+    const auto in_it = std::ranges::equal_range(live, segment, {}, &Piece::segment);
+    if (in_it.empty()) {
+      ::unlink(path.c_str());
+      continue;
+    }
+    const auto freed = free_gaps(path, in_it);
+    // One that is gone was emptied since the folder was listed.
+    if (!freed && freed.error().number != ENOENT) {
+      base::log_warning("a segment was not looked through for space to free",
+                        {{"reason", freed.error().to_error(path).message}});
+    }
+  }
   return {};
 }
 

@@ -34,13 +34,14 @@ class SegmentSet {
   using Contents = std::unordered_map<std::uint32_t, Content>;
   base::Status load(const Contents& contents);
   // Unlinks segments without live objects and punches out what is in none of `live`, the places of
-  // all packed generations. Before the first allocate.
+  // all packed generations, which it sorts. A segment that cannot be opened is left as it is.
+  // Before the first allocate; after a failure it may be called again.
   struct Piece {
     std::uint32_t segment = 0;
     std::uint32_t block = 0;
     std::uint32_t blocks = 0;
   };
-  base::Status sweep(std::vector<Piece> live, const std::atomic<bool>& stop);
+  base::Status sweep(std::span<Piece> live, const std::atomic<bool>& stop);
 
   struct Place {
     std::uint32_t segment = 0;
@@ -67,7 +68,6 @@ class SegmentSet {
   };
   std::string path_of(std::uint32_t segment) const;
   base::Result<std::shared_ptr<OpenFile>> open_locked(std::uint32_t segment);
-  base::Status sweep_one(const std::string& name, std::span<const Piece> live) const;
   base::Status start_segment(Place& place);
   std::uint64_t drop(std::uint32_t segment);
 
