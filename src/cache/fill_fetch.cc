@@ -316,12 +316,13 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
 // Makes sure that the bytes of slice next_, and of the one after it when `coming` bytes reach that
 // far, have somewhere to go. False: not now.
 bool Fill::Fetch::enter_slice_locked(std::size_t coming) {
-  const auto reserve = [this](std::uint32_t index) -> std::shared_ptr<SliceBuffer> {
+  using Use = FillMemory::Use;
+  const auto reserve = [this](std::uint32_t index, Use use) -> std::shared_ptr<SliceBuffer> {
     const std::uint64_t length = fill_->object_->slice_length(index);
     if (static_cast<std::size_t>(fill_->unsaved_) + fill_->lost_.size() >= kMostUnsaved) {
       return nullptr;
     }
-    lacks_memory_ = !fill_->table_.memory_->take(length, id_);
+    lacks_memory_ = !fill_->table_.memory_->take(length, id_, use);
     if (lacks_memory_) return nullptr;
     return std::make_shared<SliceBuffer>(length, fill_->table_.memory_);
   };
@@ -333,7 +334,7 @@ bool Fill::Fetch::enter_slice_locked(std::size_t coming) {
     } else if (found == fill_->buffers_.end()) {
       buffer_ = spare_ && spare_->length == fill_->object_->slice_length(next_)
                     ? std::exchange(spare_, nullptr)
-                    : reserve(next_);
+                    : reserve(next_, Use::Slice);
       if (!buffer_) return false;
       fill_->buffers_[next_] = buffer_;
     } else if (found->second->is_complete() || found->second->is_fed) {
@@ -347,7 +348,7 @@ bool Fill::Fetch::enter_slice_locked(std::size_t coming) {
   }
   const std::uint64_t length = fill_->object_->slice_length(next_);
   if (position_ + coming > length && next_ < last_ && !spare_ && !fill_->is_had_locked(next_ + 1)) {
-    spare_ = reserve(next_ + 1);
+    spare_ = reserve(next_ + 1, buffer_ ? Use::Spare : Use::Slice);
     return spare_ != nullptr;
   }
   return true;
@@ -422,9 +423,11 @@ void Fill::Fetch::on_end(base::Status status) {
   bool broken = false;
   bool is_torn = false;
   bool hopeless = false;
+  std::optional<Origin::FetchId> waited_as;
   {
     const std::lock_guard lock(fill_->mutex_);
     std::erase(fill_->fetches_, self);
+    if (lacks_memory_ || stream_) waited_as = id_;
     pass = pass_;
     stream = stream_;
     spare_ = nullptr;
@@ -461,6 +464,7 @@ void Fill::Fetch::on_end(base::Status status) {
       }
     }
   }
+  if (waited_as) fill_->table_.memory_->leave(*waited_as);
   if (pass) pass->end(status);
   if (stream) {
     stream->end(status);

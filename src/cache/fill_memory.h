@@ -16,17 +16,25 @@ class FillMemory {
  public:
   enum class Use {
     Slice,
+    // The slice that a fetch goes on in, for one that it holds until then. A part of the limit is
+    // for these alone: fetches that hold all of the rest and each need one more would wait for each
+    // other. It comes back soon, with the slice before.
+    Spare,
     // Answers without a length take at most half together, so that they never stop the others; and
     // those that are kept to be stored leave a part of that half to those that are only passed on.
     KeptStream,
     PassedStream,
   };
 
+  // Requires: `limit` is two slices at least, for fetches that get from one to the next.
   FillMemory(Origin& origin, std::uint64_t limit) : origin_(&origin), limit_(limit) {}
 
-  // False when there is no room: that fetch is resumed when there is some. (A kept stream need not
-  // wait, it is passed on; nobody is resumed for it.)
+  // False when there is no room: that fetch is resumed when there is some, one that waits for a
+  // spare slice first. (A kept stream need not wait, it is passed on; nobody is resumed for it.)
   bool take(std::uint64_t bytes, Origin::FetchId waiting, Use use = Use::Slice);
+  // That fetch has ended and waits no more; the next one gets its turn.
+  void leave(Origin::FetchId waiting);
+  // A spare slice is given back as any other.
   void give_back(std::uint64_t bytes, Use use = Use::Slice);
   // More than half is taken: nothing is kept that can be fetched again.
   bool is_scarce() const { return used_.load(std::memory_order_relaxed) > limit_ / 2; }
@@ -40,7 +48,9 @@ class FillMemory {
     std::uint64_t bytes;
     Use use;
   };
-  bool fits(std::uint64_t bytes, Use use) const;
+  // Called with mutex_ held.
+  bool fits_locked(std::uint64_t bytes, Use use, std::uint64_t promised) const;
+  void resume_locked();
 
   Origin* origin_;  // guarded by mutex_; null after close
   const std::uint64_t limit_;

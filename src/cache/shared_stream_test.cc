@@ -116,7 +116,8 @@ TEST_F(SharedStreamTest, EndlessOnesLeaveHalfOfTheMemoryToOthers) {
     EXPECT_EQ(put(sources.back(), 100 * kMiB), Next::Pause) << "nobody reads";
   }
   EXPECT_LE(memory->used(), kLimit / 2);
-  EXPECT_TRUE(memory->take(kLimit / 2, 99)) << "for slices";
+  EXPECT_TRUE(memory->take(kLimit / 16 * 7, 99)) << "for slices";
+  EXPECT_TRUE(memory->take(kLimit / 16, 99, FillMemory::Use::Spare)) << "for the slices after them";
   memory->give_back(kLimit / 2);
 }
 
@@ -336,19 +337,6 @@ TEST_F(SpooledStreamTest, OneThatIsLongerThanItsShareIsPassedOn) {
   }
   EXPECT_TRUE(source.stream->is_passed_on());
   EXPECT_EQ(source.stream->join(), nullptr);
-}
-
-TEST(FillMemory, WhoWaitsIsResumedWhenWhatItWantsFits) {
-  FakeOrigin origin;
-  FillMemory memory(origin, 8 * kMiB);
-  ASSERT_TRUE(memory.take(4 * kMiB, 1, FillMemory::Use::PassedStream));
-  EXPECT_FALSE(memory.take(kMiB, 2, FillMemory::Use::PassedStream)) << "more than half";
-  ASSERT_TRUE(memory.take(4 * kMiB, 3));
-  EXPECT_FALSE(memory.take(kMiB, 4));
-  memory.give_back(kMiB);
-  EXPECT_EQ(origin.resumed, std::vector<Origin::FetchId>{4}) << "the streams have their half still";
-  memory.give_back(kMiB, FillMemory::Use::PassedStream);
-  EXPECT_EQ(origin.resumed, (std::vector<Origin::FetchId>{4, 2}));
 }
 
 }  // namespace
