@@ -49,6 +49,7 @@ net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
       // It has taken the place of what was stored, and nothing can be added to a part of it.
       const std::uint32_t last = fill->object()->slice_count() - 1;
       fill.ask(request, {0, last});
+      fill.promise();  // a reader without one does not wait for what comes much later
       const auto ended =
           co_await fill.slice(last, 0, std::chrono::steady_clock::now() + kWholePatience);
       if (!ended) base::log_debug("a new answer was not kept", {{"reason", ended.error().message}});

@@ -74,7 +74,7 @@ def test_background_revalidation_by_304_makes_it_fresh_again(rules_node, rules_o
 
 
 def test_background_revalidation_keeps_all_of_a_new_answer_that_cannot_be_completed_later(rules_node, rules_origin, script):
-    old, new = os.urandom(12 << 20), os.urandom(12 << 20)
+    old, new = os.urandom(24 << 20), os.urandom(24 << 20)
     script["/whole"] = [(200, [("Cache-Control", "max-age=1, stale-while-revalidate=600")], old), (200, [FRESH], new)]
     assert rules_node.get("/whole").body == old
     wait_until(lambda: int(rules_node.get("/whole", "--head").headers["age"]) >= 1, what="stale")
