@@ -8,6 +8,18 @@
 
 namespace larder::node {
 
+namespace {
+
+// Of all loops together, beside the store's open objects: a process may have 32,768 mappings of
+// objects.
+constexpr std::uint64_t kMostMapped = 16384;
+
+std::uint64_t share_of(const NodeSettings& settings, std::uint64_t all) {
+  return all / static_cast<std::uint64_t>(std::max(1, settings.threads));
+}
+
+}  // namespace
+
 // Four times a second: evicted objects are let go.
 class LoopState::Sweep final : public net::Timed {
  public:
@@ -30,10 +42,10 @@ class LoopState::Sweep final : public net::Timed {
 };
 
 LoopState::LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy,
-                     std::uint64_t hot_memory, store::Store& store,
-                     std::shared_ptr<Counters> loop_counters, RequestCounterSet& details,
-                     std::shared_ptr<server::AccessLog> log)
-    : hot(hot_memory, store),
+                     store::Store& store, std::shared_ptr<Counters> loop_counters,
+                     RequestCounterSet& details, std::shared_ptr<server::AccessLog> log)
+    : hot(share_of(first_policy->settings, first_policy->settings.hot_memory),
+          share_of(first_policy->settings, kMostMapped), store),
       counters(std::move(loop_counters)),
       details_(details),
       loop_(loop),
@@ -211,10 +223,8 @@ std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {
   std::shared_ptr<LoopState>& state = loops_[&loop];
   if (!state) {
     const std::shared_ptr<const Policy> now = policy.get();
-    const std::uint64_t memory =
-        now->settings.hot_memory / static_cast<std::uint64_t>(std::max(1, now->settings.threads));
-    state = std::make_shared<LoopState>(loop, now, memory, store, counters.add_thread(),
-                                        counters.requests, access_log_);
+    state = std::make_shared<LoopState>(loop, now, store, counters.add_thread(), counters.requests,
+                                        access_log_);
   }
   return state;
 }

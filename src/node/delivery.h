@@ -34,9 +34,9 @@ namespace larder::node {
 // What belongs to one loop thread and is only touched there.
 class LoopState {
  public:
-  LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy, std::uint64_t hot_memory,
-            store::Store& store, std::shared_ptr<Counters> loop_counters,
-            RequestCounterSet& details, std::shared_ptr<server::AccessLog> log);
+  LoopState(net::Loop& loop, std::shared_ptr<const Policy> first_policy, store::Store& store,
+            std::shared_ptr<Counters> loop_counters, RequestCounterSet& details,
+            std::shared_ptr<server::AccessLog> log);
   ~LoopState();
 
   // For requests and lines from now on. `log`: null for none.

@@ -1,5 +1,7 @@
 #include "node/stored_object.h"
 
+#include <iterator>
+
 #include "base/encoding.h"
 #include "http/date.h"
 #include "http/reference.h"
@@ -9,9 +11,13 @@ namespace larder::node {
 
 namespace {
 
-// Beside descriptors and mappings: an entry keeps its object open.
 constexpr std::size_t kMostEntries = 4096;
 constexpr std::uint64_t kEntryCost = 1024;
+
+// Those of at most a slice share a segment's.
+bool has_own_mapping(const store::Object& object) {
+  return object.length() > store::kSliceSize;
+}
 
 std::string write_lines(const cache::StoredResponse& response, http::Appearance appearance,
                         bool with_type = true) {
@@ -95,9 +101,7 @@ std::shared_ptr<const StoredObject> HotObjects::get(std::shared_ptr<store::Objec
       recent_.splice(recent_.begin(), recent_, found->second);
       return stored;
     }
-    used_ -= found->second->cost;
-    recent_.erase(found->second);
-    by_id_.erase(found);
+    forget(found->second);
   }
   const std::uint64_t id = object->id();
   auto stored = prepare_object(std::move(object), store_);
@@ -106,27 +110,31 @@ std::shared_ptr<const StoredObject> HotObjects::get(std::shared_ptr<store::Objec
   recent_.push_front({*stored, cost});
   by_id_[id] = recent_.begin();
   used_ += cost;
+  if (has_own_mapping(*(*stored)->object)) ++mapped_;
   trim();
   return std::move(*stored);
 }
 
 void HotObjects::trim() {
-  while (recent_.size() > 1 && (used_ > memory_ || recent_.size() > kMostEntries)) {
-    used_ -= recent_.back().cost;
-    by_id_.erase(recent_.back().stored->object->id());
-    recent_.pop_back();
+  while (recent_.size() > 1 &&
+         (used_ > memory_ || recent_.size() > kMostEntries || mapped_ > most_mapped_)) {
+    forget(std::prev(recent_.end()));
   }
+}
+
+void HotObjects::forget(std::list<Entry>::iterator entry) {
+  const store::Object& object = *entry->stored->object;
+  used_ -= entry->cost;
+  if (has_own_mapping(object)) --mapped_;
+  by_id_.erase(object.id());
+  recent_.erase(entry);
 }
 
 void HotObjects::drop_removed() {
   for (auto entry = recent_.begin(); entry != recent_.end();) {
-    if (entry->stored->object->is_removed()) {
-      used_ -= entry->cost;
-      by_id_.erase(entry->stored->object->id());
-      entry = recent_.erase(entry);
-    } else {
-      ++entry;
-    }
+    const auto next = std::next(entry);
+    if (entry->stored->object->is_removed()) forget(entry);
+    entry = next;
   }
 }
 

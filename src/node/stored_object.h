@@ -51,8 +51,10 @@ bool mapped_read_failed(const void* owner);
 // Least recently used goes first. Not thread-safe.
 class HotObjects {
  public:
-  // The store outlives it.
-  HotObjects(std::uint64_t memory, store::Store& store) : memory_(memory), store_(store) {}
+  // `most_mapped`: of those entries that keep a descriptor and a mapping of their own, as objects
+  // of more than a slice do. The store outlives it.
+  HotObjects(std::uint64_t memory, std::size_t most_mapped, store::Store& store)
+      : memory_(memory), most_mapped_(most_mapped), store_(store) {}
 
   // The prepared form of exactly this generation and metadata; prepares it when it is not there.
   // Null when its metadata cannot be read.
@@ -66,10 +68,13 @@ class HotObjects {
     std::uint64_t cost = 0;
   };
   void trim();
+  void forget(std::list<Entry>::iterator entry);
 
   std::uint64_t memory_;
+  std::size_t most_mapped_;
   store::Store& store_;
   std::uint64_t used_ = 0;
+  std::size_t mapped_ = 0;
   std::list<Entry> recent_;  // latest first
   std::unordered_map<std::uint64_t, std::list<Entry>::iterator> by_id_;
 };
