@@ -79,6 +79,9 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
     if (resume) stream.origin_.resume(*resume);
     if (ended || !piece.empty()) co_return piece;
     if (!co_await stream.changed_.wait(seen, deadline)) {
+      // A drive that takes its time to store it is no reason to cut who has had it all.
+      const std::lock_guard lock(stream.mutex_);
+      if (stream.ended_ && stream.status_ && at_ == stream.end_locked()) co_return piece;
       co_return base::fail(base::ErrorCode::DeadlineExceeded, "the origin stalled");
     }
   }

@@ -92,8 +92,8 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
                        base::SteadyTime now);
   bool burst();
   void end(base::Status status);
-  // It is stored, or will not be: readers get to its end only now, so that the next request of who
-  // has it all finds it.
+  // It is stored, or will not be: readers get to its end only now, or when they can wait no longer,
+  // so that the next request of who has it all finds it.
   void settle();
   bool is_passed_on() const;
 

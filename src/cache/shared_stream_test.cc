@@ -107,6 +107,32 @@ TEST_F(SharedStreamTest, ReadersGetTheBytesInOrder) {
   EXPECT_EQ(source.stream->copy(kPiece, 2), "bb");
 }
 
+TEST_F(SharedStreamTest, WhoHasItAllAndCanWaitNoLongerForTheDriveGetsToTheEnd) {
+  Source source = open();
+  const auto reader = source.stream->join();
+  const auto other = source.stream->join();
+  ASSERT_EQ(put(source, kPiece), Next::Continue);
+  EXPECT_EQ(read(*reader), piece_at(0));
+  const auto early = read(*reader);
+  ASSERT_FALSE(early) << "more may come";
+  EXPECT_EQ(early.error().code, base::ErrorCode::DeadlineExceeded);
+  source.stream->end({});
+  EXPECT_EQ(read(*reader), "");
+  EXPECT_EQ(read(*other), piece_at(0)) << "not before it has had it all";
+  EXPECT_EQ(read(*other), "");
+}
+
+TEST_F(SharedStreamTest, WhatBreaksOffHasNoEnd) {
+  Source source = open();
+  const auto reader = source.stream->join();
+  ASSERT_EQ(put(source, kPiece), Next::Continue);
+  source.stream->end(base::fail(base::ErrorCode::Unavailable, "broken"));
+  EXPECT_EQ(read(*reader), piece_at(0));
+  const auto end = read(*reader);
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().code, base::ErrorCode::Unavailable);
+}
+
 TEST_F(SharedStreamTest, EndlessOnesLeaveHalfOfTheMemoryToOthers) {
   std::vector<Source> sources;
   std::vector<std::shared_ptr<SharedStream::Reader>> readers;
