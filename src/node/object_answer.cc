@@ -256,8 +256,11 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
   out.file = object.fd();
   out.file_offset = object.file_offset_of(at);
   out.file_length = length;
-  out.mapped = object.window(at, length).data();
-  out.mapped_failed = mapped_read_failed;
+  // Where a page was lost under the mapping, the file itself is read: it was just prepared so.
+  if (!object.has_faulted()) {
+    out.mapped = object.window(at, length).data();
+    out.mapped_failed = mapped_read_failed;
+  }
   out.owner = std::shared_ptr<const void>(stored.shared_from_this());
   if (!co_await work.exchange.send(std::move(out))) co_return false;
   (work.filled_now ? work.exchange.outcome.body_from_origin

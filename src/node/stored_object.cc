@@ -5,7 +5,6 @@
 #include "base/encoding.h"
 #include "http/date.h"
 #include "http/reference.h"
-#include "store/mapped_guard.h"
 
 namespace larder::node {
 
@@ -61,7 +60,10 @@ base::Result<std::shared_ptr<const StoredObject>> prepare_object(
   if (length <= kSmallBody && object->is_ready(0, length)) {
     const std::span<const std::uint8_t> window = object->window(0, length);
     stored->body.assign(base::as_text(window));
-    if (store::take_mapped_fault()) stored->body.clear();
+    if (object->has_faulted()) {
+      stored->body.clear();
+      store.report_fault(*object);
+    }
   }
   stored->object = std::move(object);
   return stored;
@@ -87,8 +89,8 @@ void rewrite_lines(StoredObject& stored) {
 }
 
 bool mapped_read_failed(const void* owner) {
-  if (!store::take_mapped_fault()) return false;
   const auto& stored = *static_cast<const StoredObject*>(owner);
+  if (!stored.object->has_faulted()) return false;
   stored.store->report_fault(*stored.object);
   return true;
 }

@@ -74,7 +74,7 @@ bool Object::is_ready(std::uint64_t offset, std::uint64_t length) const {
   for (auto index = static_cast<std::uint32_t>(offset / kSliceSize); index <= last; ++index) {
     if (!state_->verified.test(index)) return false;
   }
-  return is_resident(offset, length);
+  return !has_faulted() && is_resident(offset, length);
 }
 
 bool Object::is_resident(std::uint64_t offset, std::uint64_t length) const {
@@ -107,6 +107,10 @@ std::uint64_t Object::file_offset_of(std::uint64_t offset) const {
 
 std::span<const std::uint8_t> Object::window(std::uint64_t offset, std::uint64_t length) const {
   return {file_->region().data() + file_offset_of(offset), length};
+}
+
+bool Object::has_faulted() const {
+  return file_->region().has_lost(file_offset_of(0), length());
 }
 
 }  // namespace larder::store

@@ -63,8 +63,9 @@ class Object {
   // True when every byte of the range is stored. The range lies inside the object.
   bool has_range(std::uint64_t offset, std::uint64_t length) const;
 
-  // True when the range is stored, its checksums were verified and its pages are in memory: sending
-  // it does not block. Otherwise call Store::prepare on a thread that may block.
+  // True when the range is stored, its checksums were verified and its pages are in memory, and the
+  // drive never failed under a window: sending it does not block. Otherwise call Store::prepare on
+  // a thread that may block.
   bool is_ready(std::uint64_t offset, std::uint64_t length) const;
   // True when the pages of the range are in memory (mincore); says nothing of checksums.
   bool is_resident(std::uint64_t offset, std::uint64_t length) const;
@@ -75,9 +76,12 @@ class Object {
   std::uint64_t file_offset_of(std::uint64_t offset) const;
 
   // For sealing: the range as memory, valid while the object is held. Reading it may raise SIGBUS,
-  // which becomes zeros and a flag: call take_mapped_fault() (mapped_guard.h) after the bytes were
-  // used and before they are sent; if it was set, call Store::report_fault and cut the connection.
+  // which becomes zeros for all threads: ask has_faulted() after the bytes were used and before
+  // they are sent; if it is true, call Store::report_fault and cut the connection.
   std::span<const std::uint8_t> window(std::uint64_t offset, std::uint64_t length) const;
+  // True when a window may have shown zeros instead of the object's bytes, to any thread; for as
+  // long as the object is held. Its file can still be read.
+  bool has_faulted() const;
 
  private:
   friend class Store;

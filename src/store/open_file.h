@@ -15,6 +15,8 @@ class OpenFile {
       : fd_(std::move(fd)), region_(std::move(region)) {}
   int fd() const { return fd_.get(); }
   const MappedRegion& region() const { return region_; }
+  // True when a page anywhere in the mapping is lost.
+  bool has_faulted() const { return region_.has_lost(0, region_.length()); }
 
   // Maps `length` bytes of the file, which may still be shorter.
   static base::Result<std::shared_ptr<OpenFile>> make(base::UniqueFd fd, std::size_t length) {

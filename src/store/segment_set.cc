@@ -132,7 +132,8 @@ base::Result<std::shared_ptr<OpenFile>> SegmentSet::open_locked(std::uint32_t se
   if (entry == segments_.end()) {
     return base::fail(base::ErrorCode::NotFound, "no segment " + path_of(segment));
   }
-  if (auto file = entry->second.file.lock()) return file;
+  // Under a new mapping the file is read again.
+  if (auto file = entry->second.file.lock(); file && !file->has_faulted()) return file;
   auto fd = open_at(path_of(segment), O_RDWR);
   if (!fd) return std::unexpected(fd.error().to_error(path_of(segment)));
   std::string header(kBlockSize, '\0');
@@ -186,6 +187,7 @@ base::Status SegmentSet::start_segment(Place& place) {
 base::Result<SegmentSet::Place> SegmentSet::allocate(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   Place place;
+  if (active_file_ && active_file_->has_faulted()) active_file_.reset();
   if (active_ != 0 && !active_file_) {
     auto file = open_locked(active_);
     // A segment that cannot be opened any more is left alone; a new one is started instead.

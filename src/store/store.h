@@ -209,7 +209,7 @@ class Store {
   // prepare, then copies the range out. Blocking.
   base::Status read(Object& object, std::uint64_t offset, std::span<std::uint8_t> out);
 
-  // After take_mapped_fault(): the drive failed under a window of this object. The generation is
+  // When object.has_faulted(): the drive failed under a window of this object. The generation is
   // removed and the drive counted as failing.
   void report_fault(Object& object);
 

@@ -11,7 +11,6 @@
 
 #include "base/file.h"
 #include "base/unique_fd.h"
-#include "store/mapped_guard.h"
 #include "store/testing.h"
 
 namespace larder::store {
@@ -163,7 +162,7 @@ TEST(Store, GivesADescriptorAndAWindowOfTheSameBytes) {
                       static_cast<off_t>(object->file_offset_of(offset))),
               static_cast<ssize_t>(count));
     EXPECT_EQ(read, expected);
-    EXPECT_FALSE(take_mapped_fault());
+    EXPECT_FALSE(object->has_faulted());
   }
 }
 
@@ -346,12 +345,54 @@ TEST(Store, AFaultUnderAWindowRemovesTheObject) {
   const auto object = put(*store, 1, kLarge);
   ASSERT_EQ(::truncate(only_file_below(folder.path() + "/objects").c_str(), 8192), 0);
   const auto window = object->window(kSliceSize, 4096);
+  EXPECT_FALSE(object->has_faulted());
   volatile std::uint8_t byte = window[0];
   EXPECT_EQ(byte, 0);
-  ASSERT_TRUE(take_mapped_fault());
+  ASSERT_TRUE(object->has_faulted());
   store->report_fault(*object);
   EXPECT_FALSE(store->contains(key_of(1)));
   EXPECT_EQ(store->statistics().read_errors, 1U);
+}
+
+TEST(Store, AFaultOfOneThreadMakesTheObjectUnreadyForAll) {
+  const TemporaryFolder folder;
+  auto store = open_store(folder.path());
+  const auto object = put(*store, 1, kLarge);
+  ASSERT_TRUE(object->is_ready(0, kLarge));
+  const std::string path = only_file_below(folder.path() + "/objects");
+  const auto size = fs::file_size(path);
+  const std::string content = *base::read_file(path, size);
+  ASSERT_EQ(::truncate(path.c_str(), 8192), 0);
+  std::thread([&] {
+    volatile std::uint8_t byte = object->window(kSliceSize, 1)[0];
+    EXPECT_EQ(byte, 0);
+  }).join();
+  // The drive recovers: the pages are in memory again, but for the zeros in the mapping.
+  std::ofstream(path, std::ios::binary) << content;
+  ASSERT_TRUE(object->is_resident(0, kLarge));
+  EXPECT_TRUE(object->has_faulted());
+  EXPECT_FALSE(object->is_ready(kSliceSize, 4096));
+  EXPECT_TRUE(store->prepare(*object, 0, kLarge)) << "the file can be read";
+}
+
+TEST(Store, AFaultInASegmentIsOfTheObjectThatLiesThere) {
+  const TemporaryFolder folder;
+  auto store = open_store(folder.path());
+  const auto good = put(*store, 1, 100'000);
+  const auto bad = put(*store, 2, 100'000);
+  const std::string path = only_file_below(folder.path() + "/segments");
+  ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(bad->file_offset_of(0))), 0);
+  volatile std::uint8_t byte = bad->window(50'000, 1)[0];
+  EXPECT_EQ(byte, 0);
+  EXPECT_TRUE(bad->has_faulted());
+  EXPECT_FALSE(good->has_faulted());
+  EXPECT_TRUE(good->is_ready(0, 100'000));
+  // Others that come to lie there have a mapping without it.
+  const auto next = put(*store, 3, 100'000);
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(next->is_ready(0, 100'000));
+  EXPECT_NE(next->window(0, 1).data() - next->file_offset_of(0),
+            good->window(0, 1).data() - good->file_offset_of(0));
 }
 
 TEST(Store, ADriveIsUsedByOneStoreAtATime) {
