@@ -1,5 +1,6 @@
 #include "net/socket.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include <utility>
@@ -32,6 +33,11 @@ void Socket::on_events(unsigned events) {
   const unsigned wanted = (wait_->direction_ == Direction::Read ? EPOLLIN | EPOLLRDHUP : EPOLLOUT) |
                           static_cast<unsigned>(EPOLLERR | EPOLLHUP);
   if ((events & wanted) != 0) resume(true);
+}
+
+bool Socket::is_hung_up() const {
+  struct pollfd state{.fd = fd_.get(), .events = 0, .revents = 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void Socket::expire() {

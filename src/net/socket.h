@@ -58,6 +58,10 @@ class Socket final : private Timed, private Loop::Target {
   // Ends the wait that is running and every later one with false, at the loop's next tick.
   void cancel();
 
+  // The peer has reset the connection, or was not heard of for too long: nothing can be sent any
+  // more. One that has only ended its own direction is still there.
+  bool is_hung_up() const;
+
   // Before each read: what arrived up to now is about to be seen.
   void forget_missed_read() { missed_read_ = false; }
 

@@ -154,7 +154,7 @@ net::Task<void> ContentPath::deliver(server::Exchange& exchange, content::OpenFi
     part.file_length = window;
     part.owner = owned;
     if (!read || !co_await exchange.send(std::move(part))) {
-      exchange.outcome.complete = false;
+      exchange.outcome.cut();
       exchange.close_connection();
       co_return;
     }

@@ -21,6 +21,7 @@ constexpr std::array<Name, static_cast<std::size_t>(Counter::Count)> kNames{{
      "Requests refused with 4xx, or with 504 where only a hit was allowed"},
     {"larder_errors_total", "Requests that failed with 5xx"},
     {"larder_cut_total", "Answers that could not be completed"},
+    {"larder_client_left_total", "Answers whose client left, or was too slow, before their end"},
     {"larder_hit_bytes_total", "Body bytes sent from the store"},
     {"larder_miss_bytes_total", "Body bytes sent as they came from an origin"},
     {"larder_content_bytes_total", "Body bytes of guarded content sent"},

@@ -23,6 +23,7 @@ enum class Counter : std::size_t {
   Refusals,      // 4xx of our own, and 504 to only-if-cached
   Errors,        // 5xx of our own
   Cut,           // answers that could not be completed
+  ClientLeft,    // answers that clients did not take to their end
   BytesHit,      // body bytes from the store
   BytesMiss,     // body bytes that were on their way from an origin
   BytesContent,  // body bytes of guarded content

@@ -106,7 +106,9 @@ server::AccessRecord describe(const server::Exchange& exchange, std::string_view
   record.has_query = exchange.head().has_query;
   record.status = outcome.status;
   record.bytes = bytes;
-  record.cache = outcome.complete ? outcome.cache : "cut";
+  record.cache = outcome.ending == server::Ending::Complete ? outcome.cache
+                 : outcome.ending == server::Ending::Cut    ? "cut"
+                                                            : "left";
   record.reason = outcome.reason;
   record.request_id = {outcome.request_id.data(), outcome.request_id.size()};
   record.from_store = outcome.body_from_store;
@@ -163,7 +165,7 @@ void LoopState::count_request(const server::Exchange& exchange, Kind kind, base:
   OriginCounts& origin = counts.origins[outcome.origin];
   origin.requests.add();
   if (kind == Kind::Hit) origin.hits.add();
-  if (outcome.cache == "error" || !outcome.complete) origin.errors.add();
+  if (outcome.cache == "error" || outcome.ending == server::Ending::Cut) origin.errors.add();
   origin.bytes_from_store.add(outcome.body_from_store);
   origin.bytes_from_origin.add(outcome.body_from_origin);
 }
@@ -180,7 +182,8 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
   if (kind == Kind::Miss) counters->add(Counter::Misses);
   if (kind == Kind::Pass) counters->add(Counter::Passes);
   if (kind == Kind::Other) count_other(outcome);
-  if (!outcome.complete) counters->add(Counter::Cut);
+  if (outcome.ending == server::Ending::Cut) counters->add(Counter::Cut);
+  if (outcome.ending == server::Ending::ClientLeft) counters->add(Counter::ClientLeft);
   const base::SteadyTime end = std::chrono::steady_clock::now();
   count_request(exchange, kind, end);
   if (log_ == nullptr) return;

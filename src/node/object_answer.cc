@@ -230,7 +230,7 @@ net::Task<bool> RequestPath::deliver_range(Work& work, const StoredObject& store
     // How long stored bytes took is the client's affair.
     if (is_stored) work.pace.begin(std::chrono::steady_clock::now(), is_agent);
     if (!going_on) {
-      work.exchange.outcome.complete = false;
+      work.exchange.outcome.cut();
       work.exchange.close_connection();
       co_return false;
     }

@@ -414,7 +414,7 @@ net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view rea
 // for 15 minutes.
 net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::string_view lines) {
   if (work.head_sent) {
-    work.exchange.outcome.complete = false;
+    work.exchange.outcome.cut();
     work.exchange.close_connection();
     co_return;
   }

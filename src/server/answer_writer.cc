@@ -62,13 +62,14 @@ class Progress {
 }  // namespace
 
 bool AnswerWriter::fail(const net::Outgoing& rest) {
-  broken_ = true;
+  // What fails later fails because of the first.
+  if (!std::exchange(broken_, true)) client_left_ = client_left_ || stream_.socket().is_hung_up();
   unsent_ = rest.size() + stream_.unsent();
   return false;
 }
 
 void AnswerWriter::take_back_unsent(Outcome& outcome) const {
-  outcome.complete = false;
+  outcome.ending = ending();
   outcome.bytes -= std::min(outcome.bytes, unsent_);
   outcome.body_from_store -= std::min(outcome.body_from_store, unsent_);
 }
@@ -98,6 +99,7 @@ net::Task<bool> AnswerWriter::write_at_once(net::Outgoing out) {
       continue;
     } else {
       rules_.counts->slow_readers.fetch_add(1, std::memory_order_relaxed);
+      client_left_ = true;
     }
     // Too slow, or cancelled. What the kernel still holds for such a client goes with the
     // connection.

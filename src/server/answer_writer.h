@@ -28,9 +28,10 @@ class AnswerWriter {
 
   // An answer could not be sent whole: there is nobody to wait for, and every write fails.
   bool is_broken() const { return broken_; }
-  void break_off() { broken_ = true; }
   // As a write of which `rest` could not be sent: false.
   bool fail(const net::Outgoing& rest);
+  // Of an answer that could not be sent whole: whether that was the client's doing.
+  Ending ending() const { return client_left_ ? Ending::ClientLeft : Ending::Cut; }
   // Bytes that the last write did not bring to the kernel.
   std::uint64_t unsent() const { return unsent_; }
   // Of an answer that was counted as sent whole.
@@ -47,6 +48,7 @@ class AnswerWriter {
   EgressClient* egress_;
   FairShare share_;
   bool broken_ = false;
+  bool client_left_ = false;
   std::uint64_t unsent_ = 0;
 };
 

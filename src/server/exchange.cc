@@ -28,7 +28,7 @@ net::Task<bool> Exchange::send(net::Outgoing out) {
   const bool sent = co_await connection_.writer_.write(std::move(out));
   outcome.bytes += sent ? size : size - std::min(size, connection_.writer_.unsent());
   if (!sent) {
-    outcome.complete = false;
+    outcome.ending = connection_.writer_.ending();
     keep_alive_ = false;
   }
   co_return sent;
@@ -54,9 +54,9 @@ void Exchange::try_send_interim(std::string_view head) {
       break;
   }
   // Half of it is on its way: nothing can follow any more.
-  outcome.complete = false;
+  connection_.writer_.fail(out);
+  outcome.ending = connection_.writer_.ending();
   keep_alive_ = false;
-  connection_.writer_.break_off();
   connection_.abort();
 }
 

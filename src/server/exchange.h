@@ -19,6 +19,13 @@
 
 namespace larder::server {
 
+// How an answer ended.
+enum class Ending : std::uint8_t {
+  Complete,
+  ClientLeft,  // the client closed the connection, or took its bytes too slowly
+  Cut,         // what was to follow could not be had, or the server stops
+};
+
 // What the access log and the metrics get to know of a request. Views point to static text.
 struct Outcome {
   int status = 0;
@@ -29,7 +36,12 @@ struct Outcome {
   std::uint64_t body_from_origin = 0;
   std::array<char, 32> request_id{};  // hexadecimal; zeros when the handler gives none
   std::uint32_t origin = UINT32_MAX;  // a number of the handler's for the origin; none
-  bool complete = true;               // false when the client left or the answer had to be cut
+  Ending ending = Ending::Complete;
+
+  // The answer cannot be completed; unless its client has left before.
+  void cut() {
+    if (ending == Ending::Complete) ending = Ending::Cut;
+  }
 };
 
 class Connection;

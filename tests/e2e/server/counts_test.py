@@ -1,0 +1,116 @@
+"""What metrics and the access log tell of requests is true, so that alerts fire for what is wrong and for nothing else."""
+
+import contextlib
+import json
+import socket
+import ssl
+
+import pytest
+
+from support.larder import Node, origin_table
+from support.misbehaving_origin import MisbehavingOrigin
+from support.wait import wait_until
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def node(folder, origin):
+    node = Node(folder / "node", origins=[origin_table(origin)], names=["node1.larder.test", "127.0.0.1"],
+                access_log_json=True).start()
+    yield node
+    node.stop()
+
+
+def log_lines(node, url_ending, count=1):
+    """Of the access log, which is written after a second."""
+    def found():
+        text = (node.state / "log/access.log").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        lines = [line for line in lines if line["url"].endswith(url_ending)]
+        return lines if len(lines) >= count else None
+
+    return wait_until(found, what=f"{count} lines of {url_ending}")
+
+
+@contextlib.contextmanager
+def growth(node, *names):
+    """How much each of these metrics grows."""
+    before = {name: node.metric(name) or 0 for name in names}
+    yield lambda: {name: (node.metric(name) or 0) - before[name] for name in names}
+
+
+ENDINGS = ("larder_client_left_total", "larder_cut_total", "larder_errors_total", "larder_origin_errors_total")
+
+
+def get(path):
+    return f"GET {path} HTTP/1.1\r\nHost: packages.test\r\n\r\n".encode()
+
+
+def leave(connection, path, after):
+    """Asks for it and closes after so many bytes."""
+    connection.sendall(get(path))
+    received = 0
+    while received < after:
+        piece = connection.recv(65536)
+        assert piece
+        received += len(piece)
+    connection.close()
+    return received
+
+
+def stored(node, origin, name, size):
+    body = origin.write(name, size)
+    assert node.get(f"/fresh/{name}").body == body
+    node.wait_until_stored()
+    return body
+
+
+def test_clients_that_leave_are_no_errors_of_the_origin_and_no_cuts(node, origin):
+    stored(node, origin, "paused.bin", 20 * MIB)
+    with growth(node, *ENDINGS) as grown:
+        for _ in range(5):
+            leave(socket.create_connection((node.address, node.http_port)), "/fresh/paused.bin", 10_000)
+        wait_until(lambda: grown()["larder_client_left_total"] + grown()["larder_cut_total"] == 5, what="five ends")
+        assert grown() == dict(zip(ENDINGS, (5, 0, 0, 0), strict=True))
+    assert [line["cache"] for line in log_lines(node, "/paused.bin", 6)] == ["miss"] + ["left"] * 5
+
+
+def test_so_are_those_that_leave_over_https(node, origin, authority):
+    node.serve_https(authority, dns=["node1.larder.test"], addresses=["127.0.0.1"])
+    stored(node, origin, "paused-tls.bin", 20 * MIB)
+    context = ssl.create_default_context(cafile=authority.root)
+    with growth(node, *ENDINGS) as grown:
+        plain = socket.create_connection((node.address, node.https_port))
+        leave(context.wrap_socket(plain, server_hostname="127.0.0.1"), "/fresh/paused-tls.bin", 10_000)
+        wait_until(lambda: grown()["larder_client_left_total"] + grown()["larder_cut_total"] == 1, what="one end")
+        assert grown() == dict(zip(ENDINGS, (1, 0, 0, 0), strict=True))
+
+
+def test_an_origin_that_breaks_off_is_a_cut_and_its_error(tmp_path):
+    def breaks_off(request, connection):
+        connection.head(200, content_length=3 * MIB, cache_control="no-store")
+        connection.send(b"x" * MIB)
+        connection.close()
+
+    with MisbehavingOrigin() as origin:
+        origin.scripts["/broken.bin"] = breaks_off
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        try:
+            node.get("/broken.bin")
+            wait_until(lambda: node.metric("larder_cut_total") == 1, what="the cut")
+            assert [node.metric(name) for name in ENDINGS] == [0, 1, 0, 1]
+        finally:
+            node.stop()
+
+
+def test_a_client_that_reads_too_slowly_has_left(tmp_path, origin):
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], write_timeout="1s").start()
+    try:
+        stored(node, origin, "unread.bin", 20 * MIB)
+        with socket.create_connection((node.address, node.http_port)) as silent:
+            silent.sendall(get("/fresh/unread.bin"))
+            wait_until(lambda: node.metric("larder_client_left_total") == 1, what="the end")
+        assert [node.metric(name) for name in ENDINGS] == [1, 0, 0, 0]
+    finally:
+        node.stop()
