@@ -320,6 +320,11 @@ base::Result<std::shared_ptr<OpenFile>> Drive::create_large(const Generation& ge
   if (::ftruncate(fd->get(), static_cast<off_t>(end)) != 0) {
     const int number = errno;
     ::unlink(path.c_str());
+    if (number == EFBIG) {
+      return base::fail(
+          base::ErrorCode::InvalidArgument,
+          "the file system below " + path_ + " has no files of " + std::to_string(end) + " bytes");
+    }
     return base::fail_errno("cannot make " + path, number);
   }
   auto file = OpenFile::make(std::move(*fd), end);
@@ -358,7 +363,10 @@ void Drive::compaction_ended(bool succeeded) {
 }
 
 base::Error Drive::write_failed(base::Error error) {
-  if (error.code == base::ErrorCode::Unavailable) return error;
+  if (error.code == base::ErrorCode::Unavailable ||
+      error.code == base::ErrorCode::InvalidArgument) {
+    return error;
+  }
   ++counters_.write_errors;
   {
     const std::lock_guard lock(errors_mutex_);

@@ -134,6 +134,7 @@ class Drive {
   Evictor& evictor() { return *evictor_; }
 
   // --- files (blocking) ---
+  // InvalidArgument when the file system has no files of that length.
   base::Result<std::shared_ptr<OpenFile>> create_large(const Generation& generation);
   base::Result<std::shared_ptr<OpenFile>> open_data(const Generation& generation);
   SegmentSet& segments() { return *segments_; }
@@ -148,10 +149,9 @@ class Drive {
 
   // --- failures ---
   // Counts a failed write or read; a drive that is broken takes no new objects until a trial write
-  // succeeds. Where
-  // the file system has no space (ResourceExhausted), the drive becomes smaller instead, so that
-  // it evicts. Unavailable is a shortage of the process (descriptors, memory), which says nothing
-  // of the drive.
+  // succeeds. Where the file system has no space (ResourceExhausted), the drive becomes smaller
+  // instead, so that it evicts. Unavailable is a shortage of the process (descriptors, memory), and
+  // InvalidArgument an object that can never be stored: they say nothing of the drive.
   base::Error write_failed(base::Error error);
   base::Error read_failed(base::Error error);
   bool is_failing() const { return is_failing_; }

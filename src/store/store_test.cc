@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -142,6 +144,37 @@ TEST(Store, RefusesWhatIsNotAWholeSlice) {
   EXPECT_EQ(store->write_slice(**object, 4, pattern(1, 0, 100)).error().code,
             base::ErrorCode::InvalidArgument);
   EXPECT_FALSE(store->create(key_of(2), std::vector<std::uint8_t>(kMetadataLimit + 1), 5));
+}
+
+// The file system's limit, for a time; of the process, so for files of all threads.
+class LongestFile {
+ public:
+  explicit LongestFile(rlim_t length) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{.rlim_cur = length, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~LongestFile() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    static_cast<void>(::signal(SIGXFSZ, signal_));
+  }
+
+ private:
+  rlimit before_{};
+  sighandler_t signal_ = ::signal(SIGXFSZ, SIG_IGN);
+};
+
+TEST(Store, AnObjectThatTheFileSystemHasNoFilesForIsNotTheDrivesFault) {
+  const TemporaryFolder folder;
+  auto store = open_store(folder.path());
+  const LongestFile limit(32 << 20);
+  const auto refused = store->create(key_of(1), {}, 40 << 20);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, base::ErrorCode::InvalidArgument);
+  EXPECT_EQ(store->drive_statistics()[0].state, DriveState::Good);
+  EXPECT_EQ(store->statistics().write_errors, 0U);
+  EXPECT_EQ(only_file_below(folder.path() + "/objects"), "");
+  EXPECT_TRUE(put(*store, 2, kLarge)) << "others are stored";
 }
 
 TEST(Store, GivesADescriptorAndAWindowOfTheSameBytes) {
