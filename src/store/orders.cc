@@ -183,7 +183,7 @@ base::Status Orders::purge_prefix(std::string_view prefix, std::uint64_t below) 
   const auto number = static_cast<std::size_t>(same - book_.purges.begin());
   return change([&](OrderBook& next) {
     if (number < next.purges.size()) {
-      next.purges[number].below = below;
+      next.purges[number].below = std::max(next.purges[number].below, below);
     } else {
       next.purges.push_back({std::string(prefix), below});
     }
@@ -195,7 +195,10 @@ base::Status Orders::purge_group(std::uint16_t group, std::uint64_t below) {
   if (group == 0 || group > book_.groups.size()) {
     return fail(ErrorCode::NotFound, "no such group of objects");
   }
-  return change([&](OrderBook& next) { next.groups[group - 1U].purged_below = below; });
+  return change([&](OrderBook& next) {
+    std::uint64_t& mark = next.groups[group - 1U].purged_below;
+    mark = std::max(mark, below);
+  });
 }
 
 void Orders::purges_done(const std::vector<OrderBook::Purge>& done) {

@@ -58,6 +58,7 @@ class Orders {
   std::string group_name(std::uint16_t group) const;
   OrderBook book() const;
 
+  // A mark never goes down: of purges that come at once, the last one need not be the newest.
   base::Status purge_prefix(std::string_view prefix, std::uint64_t below);
   base::Status purge_group(std::uint16_t group, std::uint64_t below);
   // Forgets marks that have done their work.

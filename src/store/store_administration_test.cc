@@ -73,6 +73,19 @@ TEST(Orders, ReadBackWhatTheyWroteAndNothingElse) {
   }
 }
 
+TEST(Orders, AnOlderPurgeThatComesLateLowersNoMark) {
+  Orders orders({}, [](std::string_view) { return base::Status(); });
+  const std::uint16_t group = orders.group("g");
+  for (const std::uint64_t below : {20U, 10U, 30U, 15U}) {
+    ASSERT_TRUE(orders.purge_prefix("a/", below));
+    ASSERT_TRUE(orders.purge_group(group, below));
+  }
+  EXPECT_TRUE(orders.is_purged("a/1", 29));
+  EXPECT_FALSE(orders.is_purged("a/1", 30));
+  EXPECT_EQ(orders.book().groups[group - 1U].purged_below, 30U);
+  EXPECT_EQ(orders.book().purges.size(), 1U);
+}
+
 TEST(StoreList, GivesEverythingOnceInPages) {
   const TemporaryFolder folder;
   auto store = open_named(folder.path());
