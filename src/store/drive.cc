@@ -114,10 +114,28 @@ base::Status write_trial(const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+// What a process that was killed had begun to write with write_file_atomically.
+void remove_unfinished_files(const std::string& folder) {
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  for (const auto end = fs::directory_iterator(); !error && entries != end;
+       entries.increment(error)) {
+    const std::string name = entries->path().filename().string();
+    if (name.starts_with("orders.new-") || name.starts_with("store.new-")) {
+      ::unlink(entries->path().c_str());
+    }
+  }
+}
+
+}  // namespace
+
 base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secret, Index& index,
                                         std::uint32_t number) {
   number_ = number;
   evictor_ = std::make_unique<Evictor>(number, size_);
+  remove_unfinished_files(path_);
   if (identity_ && identity_->version != kFormatVersion) {
     LARDER_TRY(discard("format version " + std::to_string(identity_->version) + " is not known"));
   } else if (identity_ && identity_->secret != secret) {

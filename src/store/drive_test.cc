@@ -1,11 +1,9 @@
 // One drive without a store around it: what its start frees.
 #include "store/drive.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
-#include "base/log.h"
+#include "base/file.h"
 #include "store/index.h"
 #include "store/testing.h"
 
@@ -87,6 +85,22 @@ TEST(Drive, ASegmentThatCannotBeOpenedCostsOnlyItself) {
   store.reset();
   fs::rename(folder.path() + "/away", segments[0]);
   store = open_store(folder.path(), kDriveSize);
+  EXPECT_EQ(readable_objects(*store), kObjects + 1);
+}
+
+TEST(Drive, WhatAKilledProcessHadBegunToWriteIsRemoved) {
+  const TemporaryFolder folder;
+  fill(folder.path());
+  const std::string orders = folder.path() + "/orders.new-0123456789abcdef";
+  const std::string identity = folder.path() + "/store.new-0123456789abcdef";
+  const std::string other = folder.path() + "/orders.new";
+  for (const std::string& path : {orders, identity, other}) {
+    ASSERT_TRUE(base::write_file_atomically(path, "half", 0600));
+  }
+  const auto store = open_store(folder.path(), kDriveSize);
+  EXPECT_FALSE(fs::exists(orders));
+  EXPECT_FALSE(fs::exists(identity));
+  EXPECT_TRUE(fs::exists(other)) << "not a name that we give";
   EXPECT_EQ(readable_objects(*store), kObjects + 1);
 }
 
