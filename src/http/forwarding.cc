@@ -97,6 +97,21 @@ bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exch
          same_ignoring_case(field.name, "accept-language");
 }
 
+bool asks_more_than_fill(const RequestHead& request, Exchange fill) {
+  constexpr std::uint64_t kNames = bit(FieldName::Authorization) | bit(FieldName::Cookie) |
+                                   bit(FieldName::IfMatch) | bit(FieldName::IfUnmodifiedSince);
+  if ((request.present & kNames) == 0) return false;
+  for (std::size_t i = 0; i < request.field_count; ++i) {
+    const HeadField& field = request.fields[i];
+    if ((bit(field.id) & kNames) == 0) continue;
+    if (may_send_to_origin(request, field, Exchange::Pass) &&
+        !may_send_to_origin(request, field, fill)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool is_for_next_hop(const ResponseHead& response, std::string_view name) {
   return std::any_of(response.fields.begin(), response.fields.end(),
                      [&](const ResponseField& field) {

@@ -30,6 +30,12 @@ enum class Exchange {
 // fill of either kind, whose ranges and validators are the cache's own.
 bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exchange exchange);
 
+// The request has a field that a fill of this kind leaves out and on which the answer to this very
+// client may depend: it says who asks, or it is a condition that only the origin judges (RFC 9110
+// sections 13.1.1 and 13.1.4). What the fill brought is no answer to such a request unless a cache
+// may answer it.
+bool asks_more_than_fill(const RequestHead& request, Exchange fill);
+
 // The response's Connection names the field: it is for the next recipient alone.
 bool is_for_next_hop(const ResponseHead& response, std::string_view name);
 

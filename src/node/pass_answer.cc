@@ -106,11 +106,16 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
     co_return Answered::AskYourself;  // a signature of theirs, perhaps; one of us leads now
   }
   learn_to_share(work, answer);
-  if (leads && answer.status != 206) {
+  // What the fill left out may make another answer of it; what an origin in trouble says does not
+  // depend on it.
+  const bool is_trouble = http::is_passing_trouble(answer.status) || answer.status >= 500;
+  const bool is_answered =
+      is_trouble || !http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill);
+  if (leads && answer.status != 206 && is_answered) {
     work.exchange.outcome.cache = "pass";
     co_await deliver_pass(work, fill->pass(), true);
   } else {
-    // Somebody else's answer, or slices that this client did not ask for.
+    // An answer to another request, or slices that this client did not ask for.
     if (leads) fill->pass()->abandon();
     work.learns_from_pass = true;
     co_await pass(work, "answer-was-not-shareable");
@@ -140,6 +145,8 @@ void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& ans
   const bool can_be_added_to =
       opening.response.generation.kind != cache::GenerationKind::SingleResponse;
   if ((opening.storable && (!is_part || can_be_added_to)) || (opening.lacks_length && !is_part)) {
+    // What this client was told tells nothing of what a fill would be.
+    if (http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill)) return;
     delivery_.hit_for_miss.forget(work.target.key);
   } else {
     delivery_.hit_for_miss.note(

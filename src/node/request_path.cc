@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cache/variant.h"
+#include "http/conditional.h"
 #include "http/forwarding.h"
 #include "node/client_kind.h"
 #include "node/first_slices.h"
@@ -24,6 +25,14 @@ constexpr std::uint64_t kLongestAtOnce = 8 << 20;
 bool has_no_use_for_body(http::Method method) {
   return method == http::Method::Get || method == http::Method::Head ||
          method == http::Method::Trace;
+}
+
+// A condition that only the origin may judge, and that does not hold for what is coming.
+bool condition_fails(const http::RequestHead& head, const cache::StoredResponse& response,
+                     base::WallTime now) {
+  return response.status == 200 &&
+         http::evaluate_preconditions(head, {response.etag(), response.last_modified()}, true,
+                                      now) == http::Precondition::Failed;
 }
 
 // For the log: the host that the request is for, as the client named it.
@@ -350,6 +359,10 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         co_await pass(work, "another-variant-is-being-filled");
       } else if (!leads && !may_join(work, *fill.operator->())) {
         co_await pass(work, "an-older-answer-is-coming");
+      } else if (condition_fails(head, fill->response(), work.now)) {
+        if (reader) reader->abandon();
+        fill.leave();
+        co_await pass(work, "condition-for-the-origin");
       } else if (!reader) {
         co_await pass(work, "too-long-to-be-stored");
       } else {

@@ -327,6 +327,37 @@ def test_condition_for_the_origin_is_judged_by_the_origin(rules_node, rules_orig
     assert rules_origin.requests("/if")[1].headers["if-match"] == '"2"'
 
 
+@pytest.mark.parametrize("kind", ["no-store", "private", "chunked"])
+@pytest.mark.parametrize("condition", ['If-Match: "1"', "If-Unmodified-Since: Thu, 01 Oct 2026 00:00:00 GMT"])
+def test_condition_for_the_origin_is_judged_by_it_also_where_nothing_is_stored_yet(rules_node, rules_origin, script, kind,
+                                                                                   condition):
+    """A resume that must not mix two versions gets no byte of the new one."""
+    def answer(seen):
+        if "if-match" in seen.headers or "if-unmodified-since" in seen.headers:
+            return 412, [], b""
+        fields = [("ETag", '"2"'), ("Last-Modified", "Sun, 01 Nov 2026 00:00:00 GMT")]
+        if kind == "chunked":
+            return 200, [*fields, FRESH, ("Transfer-Encoding", "chunked")], b"5\r\nafter\r\n0\r\n\r\n"
+        return 200, [*fields, ("Cache-Control", kind)], b"after"
+    for way, more in [("whole", []), ("part", ["-H", "Range: bytes=2-"])]:
+        target = f"/if-first/{kind}/{condition.split(':')[0]}/{way}"
+        script[target] = [answer]
+        for _ in range(2):
+            assert rules_node.get(target, "-H", condition, *more).status == 412
+        assert rules_node.get(target).body == b"after"
+
+
+def test_who_is_known_to_the_origin_gets_its_answer_to_him(rules_node, rules_origin, script):
+    def answer(seen):
+        if "cookie" not in seen.headers:
+            return 302, [("Location", "/login"), ("Cache-Control", "no-store")], b""
+        return 200, [FRESH, ("Vary", "*")], b"page of " + seen.headers["cookie"].encode()
+    script["/account"] = [answer]
+    for _ in range(2):
+        assert rules_node.get("/account", "-H", "Cookie: u=alice").body == b"page of u=alice"
+    assert rules_node.get("/account").status == 302
+
+
 def test_authorization_is_shared_only_where_the_origin_says_so(rules_node, rules_origin, script):
     script["/mine"] = [(200, [FRESH], b"mine")]
     script["/ours"] = [(200, [("Cache-Control", "public, max-age=3600")], b"ours")]
