@@ -85,6 +85,8 @@ struct UseDecision {
   std::string_view reason{};
   std::chrono::seconds age{0};        // of what was found, for the Age field
   std::chrono::seconds remaining{0};  // freshness left; negative when stale
+  bool only_if_cached = false;        // the request allows no part of its answer to be fetched
+  bool unconfirmed = false;           // Unsatisfied because the origin would have to confirm it
 };
 
 // `stored` is null when nothing was found under the key. `key` is compared with the stored one.

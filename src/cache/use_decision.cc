@@ -89,11 +89,13 @@ UseDecision decide_to_use(const StoredResponse* stored, std::string_view key,
   if (policy.key_is_stripped && stored != nullptr && stored->status != 200) stored = nullptr;
   const Demands demands = read_demands(request);
   UseDecision decision = decide_about(stored, key, request, demands, policy.fill, now);
+  decision.only_if_cached = demands.control.only_if_cached;
   const bool serves =
       decision.kind == Kind::Serve || decision.kind == Kind::ServeStaleWhileRevalidate;
   const bool authorized = request.has(FieldName::Authorization);
   if (serves && (!authorized || stored->freshness.answers_authorization)) return decision;
   if (demands.control.only_if_cached) {
+    decision.unconfirmed = decision.kind == Kind::Revalidate;
     decision.kind = Kind::Unsatisfied;
     decision.reason = "only-if-cached";
   } else if (authorized) {

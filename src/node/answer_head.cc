@@ -82,6 +82,13 @@ bool can_send_parts(const StoredObject& stored, const Selection& selection, bool
   if (is_seekable && stored.response.generation.kind != cache::GenerationKind::SingleResponse) {
     return true;
   }
+  return is_here(stored, selection);
+}
+
+bool is_here(const StoredObject& stored, const Selection& selection) {
+  if (selection.parts.empty()) {
+    return selection.length == 0 || stored.object->has_range(selection.first, selection.length);
+  }
   return std::ranges::all_of(selection.parts, [&](const http::ByteRange& part) {
     return stored.object->has_range(part.first, part.length());
   });

@@ -33,6 +33,7 @@ struct Selection {
   std::vector<http::ByteRange> parts{};
 };
 Selection select(const http::RequestHead& request, const StoredObject& stored, base::WallTime now);
+bool is_here(const StoredObject& stored, const Selection& selection);
 // Whether the parts of a selection can be sent: all are stored, or slices can be fetched by
 // themselves. In one response a part far behind would keep the client waiting.
 bool can_send_parts(const StoredObject& stored, const Selection& selection, bool is_seekable);

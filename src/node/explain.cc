@@ -129,7 +129,7 @@ class Explanation {
   void explain_stored(const std::optional<Found>& found);
   void explain_freshness(const cache::StoredResponse& stored);
   void explain_decision(const std::optional<Found>& found, const cache::UseDecision& use);
-  void explain_answer(const Found& found);
+  void explain_answer(const Found& found, bool only_if_cached);
   std::string fetch_text() const;
 
   Delivery& delivery_;
@@ -344,10 +344,10 @@ void Explanation::explain_decision(const std::optional<Found>& found,
   switch (use.kind) {
     case Kind::Serve:
       is("answered from the cache, because it is " + reason);
-      return explain_answer(*found);
+      return explain_answer(*found, use.only_if_cached);
     case Kind::ServeStaleWhileRevalidate:
       is("answered from the cache although stale, and revalidated behind the answer: " + reason);
-      return explain_answer(*found);
+      return explain_answer(*found, use.only_if_cached);
     case Kind::Revalidate: {
       std::string text = "the origin is asked first, because of: " + reason + "; ";
       const auto fields = cache::validation_fields(found->response);
@@ -370,7 +370,7 @@ void Explanation::explain_decision(const std::optional<Found>& found,
   }
 }
 
-void Explanation::explain_answer(const Found& found) {
+void Explanation::explain_answer(const Found& found, bool only_if_cached) {
   StoredObject stored;
   stored.object = found.object;
   stored.response = found.response;
@@ -386,6 +386,11 @@ void Explanation::explain_answer(const Found& found) {
   for (const http::ByteRange& part : parts) {
     length += part.length();
     is_here = is_here && found.object->has_range(part.first, part.length());
+  }
+  if (!is_here && only_if_cached && head_.method != http::Method::Head) {
+    out_["answer"] = {{"status", 504}, {"first", 0}, {"length", 0}};
+    step("answer", "504: slices are missing, and the request does not allow to fetch them");
+    return;
   }
   const std::uint64_t first = parts.empty() ? selection.first : parts.front().first;
   out_["answer"] = {{"status", selection.status}, {"first", first}, {"length", length}};

@@ -55,6 +55,10 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     if (!fill && !can_send_parts(*stored, selection, false)) {
       fill.emplace(join_fill(work, *stored, selection.parts));
     }
+    if (work.fetches && work.only_if_cached) {
+      co_await refuse_to_ask(work, nullptr);
+      co_return Answered::Yes;
+    }
     const bool has_come = fill && !work.fetches;
     if (has_come || can_send_parts(*stored, selection, !fill || (*fill)->is_seekable())) {
       co_return co_await deliver_parts(work, std::move(stored), selection, std::move(fill));
@@ -71,6 +75,10 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   const http::ByteRange range{selection.first, selection.first + selection.length - 1};
   if (has_body && !fill && !stored->object->has_range(range.first, range.length())) {
     fill.emplace(join_fill(work, *stored, {&range, 1}));
+  }
+  if (work.fetches && work.only_if_cached) {
+    co_await refuse_to_ask(work, nullptr);
+    co_return Answered::Yes;
   }
   if (has_body && fill) {
     if (const auto instead = co_await await_first(work, *stored, *fill, range)) co_return *instead;
@@ -90,6 +98,20 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   if (!co_await work.exchange.send(std::move(out))) co_return Answered::Yes;
   if (has_body) co_await deliver_range(work, *stored, fill, range);
   co_return Answered::Yes;
+}
+
+// Who asks so may want to know whether it is there at all.
+net::Task<void> RequestPath::refuse_to_ask(Work& work, const StoredObject* unconfirmed) {
+  if (unconfirmed != nullptr &&
+      is_here(*unconfirmed, select(work.exchange.head(), *unconfirmed, work.now))) {
+    co_await refuse(work, 504,
+                    "what is stored must be confirmed, and the request does not allow to ask the "
+                    "origin",
+                    {}, "stored, to be confirmed");
+  } else {
+    co_await refuse(work, 504,
+                    "this is not stored, and the request does not allow to ask the origin");
+  }
 }
 
 net::Task<RequestPath::Answered> RequestPath::deliver_parts(

@@ -246,14 +246,14 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
     co_return co_await answer_from_cache(work);
   }
   work.exchange.outcome.reason = use.reason;
+  work.only_if_cached = use.only_if_cached;
   switch (use.kind) {
     case Kind::Serve:
       work.exchange.outcome.cache = "hit";
       work.status.time_to_live = use.remaining;
       co_return co_await deliver(work, std::move(stored), std::nullopt);
     case Kind::Unsatisfied:
-      co_await refuse(work, 504,
-                      "nothing is stored, and the request does not allow to ask the origin");
+      co_await refuse_to_ask(work, use.unconfirmed ? stored.get() : nullptr);
       co_return Answered::Yes;
     case Kind::Pass:
       co_await pass(work, use.reason);
@@ -409,14 +409,14 @@ bool RequestPath::may_join(const Work& work, const cache::Fill& stream) const {
 }
 
 net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view reason,
-                                    std::string_view lines) {
+                                    std::string_view lines, std::string_view detail) {
   work.exchange.outcome.status = status;
   work.exchange.outcome.cache = "refused";
   work.exchange.outcome.reason = "-";
   if (work.exchange.head().has_body()) work.exchange.close_connection();
   AnswerFacts answer = facts(work);
   answer.cache_status.forwarded = cache::Forwarded::Bypass;
-  answer.cache_status.detail = "refused";
+  answer.cache_status.detail = detail;
   const std::string text = write_own_answer(status, reason, answer, lines);
   net::Outgoing out;
   out.head = text;

@@ -59,6 +59,7 @@ class RequestPath final : public server::Handler {
     bool was_outdated = false;
     // What is stored must not be used before the origin has confirmed it.
     bool must_validate = false;
+    bool only_if_cached = false;  // nothing may be fetched for this request
     cache::CacheStatus status;
     // Of an answer that is passed on to several, when this one joined.
     std::chrono::seconds joined_age{0};
@@ -137,7 +138,9 @@ class RequestPath final : public server::Handler {
   net::Task<base::Result<std::shared_ptr<store::Object>>> find(const store::Key& key);
 
   net::Task<void> refuse(Work& work, int status, std::string_view reason,
-                         std::string_view lines = {});
+                         std::string_view lines = {}, std::string_view detail = "refused");
+  // only-if-cached: 504. `unconfirmed`: what is stored and may not be used, or null.
+  net::Task<void> refuse_to_ask(Work& work, const StoredObject* unconfirmed);
   net::Task<void> fail(Work& work, const base::Error& error, std::string_view lines = {});
   // The origin answered with what passes: 503, with how long it asks to wait.
   net::Task<void> fail_for_now(Work& work, const http::ResponseHead& answer);

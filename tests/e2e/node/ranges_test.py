@@ -5,6 +5,7 @@ import socket
 import pytest
 
 SIZE = 5_000_000
+ONLY_IF_CACHED = ("--header", "Cache-Control: only-if-cached")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,32 @@ def test_end_of_a_cold_object_is_fetched_without_its_beginning(node, origin, nam
     assert answer.body == data[first:]
     assert sum(seen["bytes"] for seen in origin.saw(f"/{name}.bin")) <= 3 << 20
     assert node.get(f"/{name}.bin", "--header", f"Range: bytes={wanted}").is_hit
+
+
+def test_only_if_cached_fetches_no_missing_part(node, origin):
+    data = origin.write("some.bin", 8 << 20)
+    assert node.get("/fresh/some.bin", "--range", "0-99").body == data[:100]
+    node.wait_until_stored()
+    asked = len(origin.requests("/fresh/some.bin"))
+    assert node.get("/fresh/some.bin", "--range", "0-99", *ONLY_IF_CACHED).is_hit
+    for wanted in ("5000000-5000099", "0-5000000", "0-99,5000000-5000099"):
+        answer = node.get("/fresh/some.bin", "--range", wanted, *ONLY_IF_CACHED)
+        assert answer.status == 504 and b"does not allow" in answer.body, wanted
+    told = node.cli("explain", "http://packages.test/fresh/some.bin", "--header", "Range: bytes=0-5000000", "--header",
+                    "Cache-Control: only-if-cached").stdout
+    assert "504" in told and "are fetched" not in told
+    assert len(origin.requests("/fresh/some.bin")) == asked
+
+
+def test_only_if_cached_says_what_would_have_to_be_confirmed(node, origin):
+    origin.write("stale.bin", 8 << 20, age=1)  # stale at once
+    node.get("/stale.bin", "--range", "0-99")
+    node.wait_until_stored()
+    asked = len(origin.requests("/stale.bin"))
+    for wanted, said in (("0-99", "stored, to be confirmed"), ("5000000-5000099", "refused")):
+        answer = node.get("/stale.bin", "--range", wanted, *ONLY_IF_CACHED)
+        assert answer.status == 504 and f'detail="{said}"' in answer.cache_status, wanted
+    assert len(origin.requests("/stale.bin")) == asked
 
 
 def test_header_names_have_canonical_capitals(node, data):
