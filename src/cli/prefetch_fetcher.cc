@@ -21,6 +21,8 @@ constexpr int kAttempts = 5;  // of a piece that the node is too busy for
 constexpr int kLooks = 20;
 constexpr std::chrono::milliseconds kBetweenLooks{100};
 constexpr const char* kEnded = "ended before it was done";
+// The node's word for what is there but may not be served before its origin has confirmed it.
+constexpr std::string_view kUnconfirmed = "stored, to be confirmed";
 
 // What the node itself said; caches between it and the origin stand before it.
 std::string_view status_of(const client::HttpResponse& response) {
@@ -77,9 +79,6 @@ void PrefetchFetcher::run() {
 
 Result<PrefetchProgress> PrefetchFetcher::fetch(const std::string& url, std::size_t number) {
   PrefetchProgress progress;
-  const auto before = is_there(url, "bytes=0-0");
-  if (!before) return std::unexpected(before.error());
-  progress.was_there = *before;
   do {
     auto got = piece(url, progress);
     for (int attempt = 1;
@@ -121,65 +120,81 @@ client::HttpRequest PrefetchFetcher::request_for(const std::string& url,
 }
 
 Result<bool> PrefetchFetcher::is_there(const std::string& url, const std::string& range) {
-  client::HttpRequest request = request_for(url, range);
-  request.fields.emplace_back("Cache-Control", "only-if-cached");
-  request.on_body = [](std::span<const std::uint8_t>) -> base::Status { return {}; };
-  answered_ = false;
-  const auto response = http_.perform(request);
-  if (!response) return std::unexpected(response.error());
-  answered_ = true;
-  return response->status < 300 && says(*response, "; hit");
+  const Read there = read(url, range, true);
+  if (!there.response) return std::unexpected(there.response.error());
+  return there.response->status < 300 && says(*there.response, "; hit");
 }
 
+// What is there is read without waiting for a turn, until something had to come from the origin:
+// from then on a hit may be what came along with it.
 base::Status PrefetchFetcher::piece(const std::string& url, PrefetchProgress& progress) {
-  client::HttpRequest request =
-      request_for(url, "bytes=" + std::to_string(progress.done) + "-" +
-                           std::to_string(progress.done + prefetch_.piece() - 1));
-  std::uint64_t bytes = 0;
-  // What is there is not kept waiting: were it gone meanwhile, it is counted afterwards.
-  const std::uint64_t taken = progress.was_there ? 0
-                              : progress.total == 0
+  const std::string range = "bytes=" + std::to_string(progress.done) + "-" +
+                            std::to_string(progress.done + prefetch_.piece() - 1);
+  bool is_unconfirmed = false;
+  if (progress.from_origin == 0) {
+    Read there = read(url, range, true);
+    if (!there.response) return std::unexpected(there.response.error());
+    if (says(*there.response, "; hit")) return advance(there, progress);
+    is_unconfirmed = detail_of(*there.response) == kUnconfirmed;
+  }
+  const std::uint64_t taken = progress.total == 0
                                   ? prefetch_.piece()
                                   : std::min(prefetch_.piece(), progress.total - progress.done);
-  if (taken > 0 && !prefetch_.wait_for_turn(taken)) return fail(ErrorCode::Unavailable, kEnded);
-  // What is not stored is not worth its bytes. An answer without a length may still be.
-  bool is_refused = false;
-  request.on_head = [&](int status, const auto& fields) -> base::Status {
-    client::HttpResponse head{.status = status, .fields = fields, .body = {}};
-    const bool has_length = !head.field("Content-Length").empty();
-    is_refused = (status == 200 || status == 206) && has_length && !says(head, "; hit") &&
-                 !says(head, "; stored");
-    if (!is_refused) return {};
-    progress.why_not = detail_of(head);
-    return fail(ErrorCode::FailedPrecondition, "not stored");
-  };
+  if (!prefetch_.wait_for_turn(taken)) return fail(ErrorCode::Unavailable, kEnded);
+  const Read came = read(url, range, false);
+  const bool was_confirmed =
+      is_unconfirmed && came.response && says(*came.response, "; fwd-status=304");
+  const std::uint64_t from_origin = was_confirmed ? 0 : came.bytes;
+  prefetch_.settle(taken, from_origin);
+  if (came.is_refused) {
+    progress.is_stored = false;
+    progress.why_not = came.why_not;
+    return {};
+  }
+  if (!came.response) return std::unexpected(came.response.error());
+  progress.from_origin += from_origin;
+  return advance(came, progress);
+}
+
+PrefetchFetcher::Read PrefetchFetcher::read(const std::string& url, const std::string& range,
+                                            bool only_if_cached) {
+  client::HttpRequest request = request_for(url, range);
+  Read came;
+  if (only_if_cached) {
+    request.fields.emplace_back("Cache-Control", "only-if-cached");
+  } else {
+    // What is not stored is not worth its bytes. An answer without a length may still be.
+    request.on_head = [&](int status, const auto& fields) -> base::Status {
+      client::HttpResponse head{.status = status, .fields = fields, .body = {}};
+      const bool has_length = !head.field("Content-Length").empty();
+      came.is_refused = (status == 200 || status == 206) && has_length && !says(head, "; hit") &&
+                        !says(head, "; stored");
+      if (!came.is_refused) return {};
+      came.why_not = detail_of(head);
+      return fail(ErrorCode::FailedPrecondition, "not stored");
+    };
+  }
   request.on_body = [&](std::span<const std::uint8_t> part) -> base::Status {
-    bytes += part.size();
+    came.bytes += part.size();
     return {};
   };
   answered_ = false;
-  const auto response = http_.perform(request);
-  const bool came_from_origin = !(progress.was_there && response && says(*response, "; hit"));
-  prefetch_.settle(taken, came_from_origin ? bytes : 0);
-  if (is_refused) {
-    answered_ = true;
-    progress.is_stored = false;
-    return {};
+  came.response = http_.perform(request);
+  answered_ = came.is_refused || came.response.has_value();
+  return came;
+}
+
+base::Status PrefetchFetcher::advance(const Read& came, PrefetchProgress& progress) {
+  const client::HttpResponse& response = *came.response;
+  if (response.status == 416 && progress.done == 0) return {};  // an empty object
+  if (response.status != 206 && response.status != 200) {
+    return fail(response.status == 503 ? ErrorCode::Unavailable : ErrorCode::Internal,
+                "status " + std::to_string(response.status));
   }
-  if (!response) return std::unexpected(response.error());
-  answered_ = true;
-  if (response->status == 416 && progress.done == 0) return {};  // an empty object
-  if (response->status != 206 && response->status != 200) {
-    return fail(response->status == 503 ? ErrorCode::Unavailable : ErrorCode::Internal,
-                "status " + std::to_string(response->status));
-  }
-  // What came while the pieces before were read came from the origin, too: one that serves no
-  // ranges sends everything at once.
-  if (came_from_origin) progress.from_origin += bytes;
-  if (!says(*response, "; hit")) progress.why_not = detail_of(*response);
-  progress.done = response->status == 200 ? bytes : progress.done + bytes;
-  progress.total = response->status == 200 ? bytes : total_in(response->field("Content-Range"));
-  if (progress.total == 0 || bytes == 0) progress.total = progress.done;
+  if (!says(response, "; hit")) progress.why_not = detail_of(response);
+  progress.done = response.status == 200 ? came.bytes : progress.done + came.bytes;
+  progress.total = response.status == 200 ? came.bytes : total_in(response.field("Content-Range"));
+  if (progress.total == 0 || came.bytes == 0) progress.total = progress.done;
   return {};
 }
 

@@ -29,11 +29,21 @@ class PrefetchFetcher {
   void run();
 
  private:
+  // What came of one request.
+  struct Read {
+    base::Result<client::HttpResponse> response;
+    std::uint64_t bytes = 0;
+    bool is_refused = false;  // its answer is not stored: it was not read
+    std::string why_not{};
+  };
+
   base::Result<PrefetchProgress> fetch(const std::string& url, std::size_t number);
   client::HttpRequest request_for(const std::string& url, const std::string& range) const;
   // Asks the node alone. What cannot be told so counts as not there.
   base::Result<bool> is_there(const std::string& url, const std::string& range);
   base::Status piece(const std::string& url, PrefetchProgress& progress);
+  Read read(const std::string& url, const std::string& range, bool only_if_cached);
+  static base::Status advance(const Read& came, PrefetchProgress& progress);
 
   const NodePlace& node_;
   Prefetch& prefetch_;

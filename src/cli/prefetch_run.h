@@ -22,7 +22,6 @@ struct PrefetchProgress {
   std::uint64_t done = 0;
   std::uint64_t total = 0;        // 0: not known yet
   std::uint64_t from_origin = 0;  // of `done`; the rest was there already
-  bool was_there = false;         // its beginning, before
   bool is_stored = true;
   std::string why_not;  // stored, as the node said
 };

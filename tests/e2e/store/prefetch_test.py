@@ -116,6 +116,33 @@ def test_the_rate_is_that_of_all_together(served, begin, tmp_path):
     assert {one["from_origin"] for one in events(tmp_path) if one["event"] == "done"} == {0}
 
 
+def test_the_rate_holds_from_the_middle_of_an_object_on(tmp_path):
+    """What the manual advises after an interrupt: the same command again."""
+    size, sent = 24 * MIB, []
+
+    def answer(request, connection):
+        first, last = request.range or (0, size - 1)
+        last = min(size - 1 if last is None else last, size - 1)
+        sent.append((time.monotonic(), last + 1 - first))
+        connection.head(206, content_length=last + 1 - first, content_range=f"bytes {first}-{last}/{size}", etag='"a"',
+                        cache_control="max-age=600")
+        connection.send(bytes(last + 1 - first))
+
+    with MisbehavingOrigin() as origin:
+        origin.scripts["/large"] = answer
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        node.get("/large", "--range", "0-99")
+        node.wait_until_stored()
+        sent.clear()
+        began = time.monotonic()
+        node.cli("cache", "prefetch", "http://packages.test/large", "--rate", "8MB")
+        assert node.get("/large").is_hit
+        node.stop()
+    # The end, up to 8 MiB, may come along with what is before it.
+    assert sum(amount for _, amount in sent) == size - MIB
+    assert max(at for at, _ in sent) - began > 1, "it did not come at once"
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_all_and_says_what_was_done(served, begin, tmp_path, end):
     _, make = served
