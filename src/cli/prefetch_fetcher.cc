@@ -71,7 +71,7 @@ void PrefetchFetcher::run() {
     const bool was_silent = !done && !answered_;
     prefetch_.finish(*number, std::move(done));
     // One answer that was cut says nothing of the others; a node that is away does.
-    if (was_silent && !is_there(url, "bytes=0-0") && !answered_) {
+    if (was_silent && !is_stored(url, "bytes=0-0") && !answered_) {
       prefetch_.end("the node does not answer");
     }
   }
@@ -94,13 +94,16 @@ Result<PrefetchProgress> PrefetchFetcher::fetch(const std::string& url, std::siz
     return fail(ErrorCode::Unavailable, kEnded);
   if (!progress.is_stored || progress.total == 0) return progress;
   const std::string last = "bytes=" + std::to_string(progress.total - 1) + "-";
-  auto there = is_there(url, last);
-  for (int look = 1; there && !*there && look < kLooks; ++look) {
+  auto is_there = is_stored(url, last);
+  for (int look = 1; is_there && !*is_there && look < kLooks; ++look) {
     if (!prefetch_.pause(kBetweenLooks)) return fail(ErrorCode::Unavailable, kEnded);
-    there = is_there(url, last);
+    is_there = is_stored(url, last);
   }
-  if (!there) return std::unexpected(there.error());
-  progress.is_stored = *there;
+  if (!is_there) return std::unexpected(is_there.error());
+  progress.is_stored = *is_there;
+  if (!progress.is_stored && progress.why_not.empty()) {
+    progress.why_not = "it came, but was not there afterwards";
+  }
   return progress;
 }
 
@@ -119,10 +122,11 @@ client::HttpRequest PrefetchFetcher::request_for(const std::string& url,
   return request;
 }
 
-Result<bool> PrefetchFetcher::is_there(const std::string& url, const std::string& range) {
+Result<bool> PrefetchFetcher::is_stored(const std::string& url, const std::string& range) {
   const Read there = read(url, range, true);
   if (!there.response) return std::unexpected(there.response.error());
-  return there.response->status < 300 && says(*there.response, "; hit");
+  return (there.response->status < 300 && says(*there.response, "; hit")) ||
+         detail_of(*there.response) == kUnconfirmed;
 }
 
 // What is there is read without waiting for a turn, until something had to come from the origin:

@@ -39,8 +39,8 @@ class PrefetchFetcher {
 
   base::Result<PrefetchProgress> fetch(const std::string& url, std::size_t number);
   client::HttpRequest request_for(const std::string& url, const std::string& range) const;
-  // Asks the node alone. What cannot be told so counts as not there.
-  base::Result<bool> is_there(const std::string& url, const std::string& range);
+  // Asks the node alone. What it may serve only after the origin has confirmed it is stored, too.
+  base::Result<bool> is_stored(const std::string& url, const std::string& range);
   base::Status piece(const std::string& url, PrefetchProgress& progress);
   Read read(const std::string& url, const std::string& range, bool only_if_cached);
   static base::Status advance(const Read& came, PrefetchProgress& progress);

@@ -116,6 +116,27 @@ def test_the_rate_is_that_of_all_together(served, begin, tmp_path):
     assert {one["from_origin"] for one in events(tmp_path) if one["event"] == "done"} == {0}
 
 
+@pytest.mark.parametrize("freshness", ["no-cache", "max-age=0", "max-age=0, must-revalidate"])
+def test_what_is_asked_about_at_every_use_is_stored(tmp_path, freshness):
+    body = bytes(3000)
+
+    def answer(request, connection):
+        if request.field("If-None-Match") == '"a"':
+            connection.head(304, "Not Modified", etag='"a"', cache_control=freshness)
+        else:
+            connection.head(200, content_length=len(body), etag='"a"', cache_control=freshness, accept_ranges="none")
+            connection.send(body)
+
+    with MisbehavingOrigin() as origin:
+        origin.scripts["/asked"] = answer
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        first = node.cli("cache", "prefetch", "http://packages.test/asked")
+        again = node.cli("cache", "prefetch", "http://packages.test/asked")
+        node.stop()
+    assert "3.0 kB from the origin" in first.stdout and "was there" in again.stdout
+    assert len([1 for request in origin.of("/asked") if not request.field("If-None-Match")]) == 1
+
+
 def test_the_rate_holds_from_the_middle_of_an_object_on(tmp_path):
     """What the manual advises after an interrupt: the same command again."""
     size, sent = 24 * MIB, []
