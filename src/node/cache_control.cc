@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "cache/stored_variants.h"
 #include "http/request_head.h"
 #include "node/node_parts.h"
 #include "node/request_target.h"
@@ -232,8 +233,10 @@ Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request
       LARDER_TRY(parts.store->purge_prefix(keys->names[i]));
     } else {
       invalidations.note({&keys->keys[i], 1});
-      found += parts.store->contains(keys->keys[i]) ? 1 : 0;
-      parts.store->remove(keys->keys[i]);
+      for (const store::Key& key : cache::keys_of_url(*parts.store, keys->keys[i])) {
+        found += parts.store->contains(key) ? 1 : 0;
+        parts.store->remove(key);
+      }
     }
   }
   Json answer = Json::object();

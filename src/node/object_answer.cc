@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cache/stored_variants.h"
 #include "node/client_kind.h"
 #include "node/request_path.h"
 
@@ -215,7 +216,7 @@ net::Task<std::optional<RequestPath::Answered>> RequestPath::await_first(Work& w
   }
   store::Store& store = delivery_.store;
   co_await delivery_.disk.run([&]() -> base::Status {
-    store.remove(*stored.object);
+    cache::remove_with_variants(store, *stored.object);
     return {};
   });
   co_return Answered::TryAgain;

@@ -5,6 +5,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "cache/stored_variants.h"
 
 namespace larder::node {
 
@@ -114,7 +115,7 @@ net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
   if (refreshed == cache::Refreshed::NotThis || refreshed == cache::Refreshed::Drop) {
     if (write_back) {
       co_await delivery.disk.run([&]() -> base::Status {
-        store.remove(*object);
+        cache::remove_with_variants(store, *object);
         return {};
       });
     }
@@ -131,7 +132,7 @@ net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
                                        : std::unexpected(metadata.error());
       // Metadata that cannot be renewed would be asked about for ever: the next request fetches
       // anew.
-      if (!updated) store.remove(*object);
+      if (!updated) cache::remove_with_variants(store, *object);
       return updated;
     });
     if (!written) base::log_debug("metadata not updated", {{"reason", written.error().message}});

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "cache/stored_variants.h"
 #include "cache/variant.h"
 #include "node/request_path.h"
 #include "store/siphash.h"
@@ -121,11 +122,13 @@ net::Task<void> RequestPath::invalidate(Work& work, const http::ResponseHead& an
   work.own_change = delivery_.invalidations.note(keys);
   store::Store& store = delivery_.store;
   const base::Status removed = co_await delivery_.disk.run([&]() -> base::Status {
-    for (const store::Key& key : keys) store.remove(key);
+    for (const store::Key& own : keys) {
+      for (const store::Key& key : cache::keys_of_url(store, own)) store.remove(key);
+    }
     return {};
   });
   // A full queue must not leave what is known to be outdated: a record of some bytes is written
-  // here instead.
+  // here instead. Further variants are then not found any more, and evicted some time.
   if (!removed) {
     for (const store::Key& key : keys) store.remove(key);
   }
