@@ -64,7 +64,8 @@ std::uint64_t Fill::add_reader() {
   return readers_.add();
 }
 
-bool Fill::takes_newcomers(const store::Object* refused, base::WallTime now) const {
+bool Fill::takes_newcomers(const store::Object* refused, base::WallTime now,
+                           base::SteadyTime steady_now) const {
   const std::lock_guard lock(mutex_);
   // Purged or changed since it was asked for: who comes after that does not want it.
   if (is_outdated_ && is_outdated_()) return false;
@@ -75,17 +76,17 @@ bool Fill::takes_newcomers(const store::Object* refused, base::WallTime now) con
   if (object_->is_removed()) return false;
   // RFC 9111 section 4: requests may share a response that each of them may be answered with. Who
   // comes when all of it is here has not asked at the same time.
-  if (is_arriving_locked() && is_new_locked(now)) return true;
+  if (is_arriving_locked() && is_new_locked(steady_now)) return true;
   return object_.get() != refused && current_age(response_, now) < response_.freshness.lifetime;
 }
 
-bool Fill::is_new(base::WallTime now) const {
+bool Fill::is_new(base::SteadyTime now) const {
   const std::lock_guard lock(mutex_);
   return is_new_locked(now);
 }
 
-bool Fill::is_new_locked(base::WallTime now) const {
-  return now - response_.response_time < kNewest;
+bool Fill::is_new_locked(base::SteadyTime now) const {
+  return answered_ && now - *answered_ < kNewest;
 }
 
 // Whether bytes are still to come; none are from the moment that a reader can have the last one.

@@ -131,7 +131,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   StoredResponse response() const;
   // Whether it began to come so lately that it answers those who ask at about the same time, also
   // where it may not be used later without the origin's word.
-  bool is_new(base::WallTime now) const;
+  bool is_new(base::SteadyTime now) const;
   // Of the request by which it was opened.
   std::string target() const;
   // Who opened has left: an answer for them alone is not wanted any more.
@@ -150,7 +150,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   enum class Ranges { Unknown, Served, Ignored };  // what the origin does with Range
 
   // Called with mutex_ held.
-  bool is_new_locked(base::WallTime now) const;
+  bool is_new_locked(base::SteadyTime now) const;
   bool is_arriving_locked() const;
   bool comes_soon_locked(std::uint32_t index) const;
   bool comes_locked(std::uint32_t index) const;
@@ -175,7 +175,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
                                                                         std::uint64_t have);
   // Whether who asks for the key now, and may not use `refused` as it is, can have what this fill
   // brings. It opens a generation.
-  bool takes_newcomers(const store::Object* refused, base::WallTime now) const;
+  bool takes_newcomers(const store::Object* refused, base::WallTime now,
+                       base::SteadyTime steady_now) const;
   std::uint64_t add_reader();
   void promise(std::uint64_t id);
   void release(std::uint64_t id);
@@ -193,6 +194,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   Phase phase_ = Phase::Opening;
   bool opening_started_ = false;
   StoredResponse response_;  // of object_
+  // When the head came that opened it; not by the dates of response_, since clocks are set.
+  std::optional<base::SteadyTime> answered_;
   IdentityRule rule_;
   bool combinable_ = true;  // bytes of several answers may be put together
   Ranges ranges_ = Ranges::Unknown;

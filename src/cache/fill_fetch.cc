@@ -55,6 +55,7 @@ bool Fill::Fetch::open(const http::ResponseHead& head) {
   {
     const std::lock_guard lock(fill_->mutex_);
     fill_->is_outdated_ = opening.is_outdated;
+    fill_->answered_ = fill_->table_.clock_.steady();
   }
   if (fill_->table_.is_flipping(fill_->key_)) opening.response.generation = {};
   const bool combinable = opening.response.generation.kind != GenerationKind::SingleResponse;

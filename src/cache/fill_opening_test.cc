@@ -109,6 +109,55 @@ TEST_F(FillOpening, WhoMayNotUseWhatIsThereJoinsOnlyWhileItComes) {
   EXPECT_EQ(origin.ranges().size(), 1U);
 }
 
+// Its date is set while time goes on.
+class ClockThatIsSet final : public base::Clock {
+ public:
+  base::WallTime wall() const override { return base::from_unix_seconds(wall_); }
+  base::SteadyTime steady() const override {
+    return base::SteadyTime{} + std::chrono::seconds(steady_);
+  }
+  void set_by(std::int64_t seconds) { wall_ += seconds; }
+  void pass(std::int64_t seconds) {
+    wall_ += seconds;
+    steady_ += seconds;
+  }
+
+ private:
+  std::atomic<std::int64_t> wall_{1'800'000'000};
+  std::atomic<std::int64_t> steady_{1'000};
+};
+
+TEST_F(FillOpening, WhoComesLateDoesNotJoinHoweverTheClockIsSet) {
+  for (const std::int64_t step : {-3600, 0, 3600}) {
+    ClockThatIsSet set;
+    FillTable own{origin, *store, *disk, set};
+    const store::Key key{12, static_cast<std::uint64_t>(step + 3600)};
+    const Fill::Reader fill = own.open(key, IdentityRule::Standard);
+    ASSERT_TRUE(fill->open(request(), std::nullopt, [&set](const http::ResponseHead& head) {
+      Opening opening = judge(head);
+      opening.response.response_time = set.wall();
+      return opening;
+    }));
+    const auto sink = origin.at(origin.ranges().size() - 1).sink;
+    ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+    await_disk();
+    const std::shared_ptr<store::Object> object = fill->object();
+    ASSERT_TRUE(object);
+    const auto asks_for_newer = [&] {
+      return own.open(key, IdentityRule::Standard, object).operator->();
+    };
+    set.set_by(step);
+    set.pass(4);
+    EXPECT_TRUE(fill->is_new(set.steady())) << step;
+    EXPECT_EQ(asks_for_newer(), fill.operator->()) << step;
+    set.pass(2);
+    EXPECT_FALSE(fill->is_new(set.steady())) << step;
+    EXPECT_NE(asks_for_newer(), fill.operator->()) << step;
+    origin.end_all();
+    await_disk();
+  }
+}
+
 TEST_F(FillOpening, AStopDoesNotWaitForAStreamToBeStored) {
   for (const bool stopped : {false, true}) {
     const store::Key key{11, stopped ? 1U : 0U};

@@ -31,7 +31,7 @@ Fill::Reader FillTable::open(const store::Key& key, IdentityRule rule,
   std::shared_ptr<Fill> replaced;  // destroyed after the lock is released
   const std::lock_guard lock(mutex_);
   std::shared_ptr<Fill>& fill = opening_[key];
-  if (!fill || !fill->takes_newcomers(refused.get(), clock_.wall())) {
+  if (!fill || !fill->takes_newcomers(refused.get(), clock_.wall(), clock_.steady())) {
     replaced = std::move(fill);
     fill = std::make_shared<Fill>(*this, key, nullptr, nullptr, rule);
   }

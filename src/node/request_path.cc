@@ -400,11 +400,10 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
 // told is being filled.
 bool RequestPath::may_join(const Work& work, const cache::Fill& stream) const {
   const http::RequestHead& head = work.exchange.head();
-  const base::WallTime now = delivery_.clock.wall();
-  if (stream.is_new(now) || is_delivery_optimization(head)) return true;
+  if (stream.is_new(delivery_.clock.steady()) || is_delivery_optimization(head)) return true;
   const cache::StoredResponse response = stream.response();
-  const cache::UseDecision use =
-      cache::decide_to_use(&response, response.key, head, work.target.policy, now);
+  const cache::UseDecision use = cache::decide_to_use(&response, response.key, head,
+                                                      work.target.policy, delivery_.clock.wall());
   return use.kind == cache::UseDecision::Kind::Serve;
 }
 
