@@ -1,9 +1,11 @@
 #include "node/stored_object.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "base/encoding.h"
 #include "store/testing.h"
@@ -51,6 +53,22 @@ TEST_F(HotObjectsTest, WhatWasRemovedMakesRoom) {
   const std::weak_ptr<const StoredObject> third = get(3, 2 * store::kSliceSize);
   EXPECT_FALSE(first.expired());
   EXPECT_FALSE(third.expired());
+}
+
+TEST_F(HotObjectsTest, APageThatAnotherThreadLostFailsTheReadHereToo) {
+  const auto stored = get(1, 2 * store::kSliceSize);
+  const auto other = get(2, 2 * store::kSliceSize);
+  EXPECT_FALSE(mapped_read_failed(stored.get()));
+  // A page behind the end of the file cannot be read, as one of a failing drive.
+  ASSERT_EQ(::ftruncate(stored->object->fd(), 8192), 0);
+  std::thread([&] {
+    volatile const std::uint8_t byte = stored->object->window(store::kSliceSize, 1)[0];
+    EXPECT_EQ(byte, 0);
+  }).join();
+  EXPECT_TRUE(mapped_read_failed(stored.get()));
+  EXPECT_TRUE(stored->object->is_removed());
+  EXPECT_FALSE(mapped_read_failed(other.get()));
+  EXPECT_EQ(store->statistics().read_errors, 1U);
 }
 
 }  // namespace
