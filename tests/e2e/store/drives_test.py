@@ -4,6 +4,7 @@ import concurrent.futures
 import importlib.util
 import json
 import os
+import resource
 import statistics
 import subprocess
 
@@ -256,6 +257,19 @@ def test_a_missing_drive_is_left_out_and_comes_back(tmp_path, origin):
         assert state_of(node, one) == "good"
         assert not node.get("/many/0.bin").is_hit, "a purge holds for a drive that was away"
         assert all(node.get(path).body == expected for path, expected in data.items())
+    finally:
+        node.stop()
+
+
+def test_a_limit_on_the_size_of_files_keeps_nothing_from_clients(tmp_path, origin):
+    node = make_node(tmp_path, origin, [(tmp_path / "drive", "1GB")]).start()
+    try:
+        resource.prlimit(node.program.pid, resource.RLIMIT_FSIZE, (10 * MIB, 10 * MIB))
+        data = origin.write("limited/large.bin", 20 * MIB)
+        small = origin.write("limited/small.bin", 1000)
+        assert node.get("/limited/large.bin").body == data
+        assert node.get("/limited/small.bin").body == small
+        assert node.get("/limited/large.bin").body == data
     finally:
         node.stop()
 
