@@ -347,8 +347,8 @@ void add_cache_gauges(const store::Statistics& cache, std::vector<Gauge>& gauges
             [](const Drive& drive) -> std::uint64_t {
               return drive.state == store::DriveState::Failing ? 1 : 0;
             });
-  of_drives("larder_drive_missing", "1 when the drive could not be opened at start", false,
-            [](const Drive& drive) -> std::uint64_t {
+  of_drives("larder_drive_missing", "1 when the drive could not be opened at start, or is gone",
+            false, [](const Drive& drive) -> std::uint64_t {
               return drive.state == store::DriveState::Missing ? 1 : 0;
             });
   of_drives("larder_drive_read_errors_total", "Reads that failed", true,

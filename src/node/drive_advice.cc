@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/encoding.h"
+#include "store/drive_folder.h"
 #include "store/room.h"
 
 namespace larder::node {
@@ -22,6 +23,10 @@ std::vector<DrivePlace> find_drive_places(const NodeSettings& settings) {
       folder = folder.parent_path();
     }
     place.is_read_only = ::access(folder.c_str(), W_OK) != 0 && errno == EROFS;
+    if (const auto identity = store::read_identity(drive.path);
+        !identity && identity.error().code == base::ErrorCode::DataLoss) {
+      place.unusable = identity.error().message;
+    }
     const auto space = store::file_system_space(folder.string());
     if (!space) continue;
     place.device = status.st_dev;
@@ -53,6 +58,11 @@ std::vector<std::string> advise_on_drives(const std::vector<DrivePlace>& places)
                      "that its unit names: `systemctl edit larder-node`, then the lines [Service] "
                      "and ReadWritePaths=" +
                      place.drive.path);
+  }
+  for (const DrivePlace& place : places) {
+    if (place.unusable.empty()) continue;
+    advice.push_back("[[node.drive]] path: " + place.drive.path +
+                     " will be left out: " + place.unusable);
   }
   for (const auto& [device, one] : found) {
     if (one.wanted <= one.total) continue;

@@ -16,6 +16,7 @@ struct DrivePlace {
   std::uint64_t device = 0;
   std::uint64_t total = 0;  // bytes of the file system; 0: it could not be found out
   bool is_read_only = false;
+  std::string unusable{};  // why what the folder holds cannot be used; empty: it can
 };
 // Blocking. A folder that is not there yet is judged by the nearest one above it.
 std::vector<DrivePlace> find_drive_places(const NodeSettings& settings);

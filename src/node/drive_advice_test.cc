@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.h"
+#include "base/testing.h"
+
 namespace larder::node {
 namespace {
 
@@ -48,6 +51,18 @@ TEST(DriveAdvice, AFolderThatIsNotThereYetIsJudgedByTheOneAboveIt) {
   ASSERT_EQ(places.size(), 1U);
   EXPECT_GT(places[0].total, 0U);
   EXPECT_EQ(advise_on_drives(places).size(), 1U);
+}
+
+TEST(DriveAdvice, AFolderOfSomethingElseIsToldWithWhatItHolds) {
+  const base::TemporaryFolder folder;
+  NodeSettings settings;
+  settings.drives = {{.path = folder.path(), .size = 1}};
+  EXPECT_TRUE(advise_on_drives(find_drive_places(settings)).empty()) << "an empty one";
+  ASSERT_TRUE(base::make_directories(folder.path() + "/objects", 0700));
+  const auto advice = advise_on_drives(find_drive_places(settings));
+  ASSERT_EQ(advice.size(), 1U);
+  EXPECT_NE(advice[0].find(folder.path() + " will be left out"), std::string::npos) << advice[0];
+  EXPECT_NE(advice[0].find("\"objects\""), std::string::npos) << advice[0];
 }
 
 }  // namespace

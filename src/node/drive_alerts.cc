@@ -43,7 +43,8 @@ std::string text_of(DriveTrouble trouble, const store::DriveStatistics& drive) {
   const std::string begin = "drive " + drive.path + " ";
   switch (trouble) {
     case DriveTrouble::Missing:
-      return begin + "could not be opened at start and is not used until the next one" +
+      return begin +
+             "could not be opened or is gone: it is not used until the node is started again" +
              because(drive.write_error);
     case DriveTrouble::Failing:
       return begin +

@@ -19,7 +19,7 @@
 namespace larder::node {
 
 enum class DriveTrouble {
-  Missing,     // could not be opened at start
+  Missing,     // could not be opened at start, or went away
   Failing,     // takes no writes
   Short,       // its file system is full
   ReadErrors,  // within the last hour

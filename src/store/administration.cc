@@ -203,6 +203,7 @@ bool Store::start_scrub() {
 namespace {
 
 DriveState state_of(const Drive& drive) {
+  if (drive.is_gone()) return DriveState::Missing;
   if (drive.is_failing()) return DriveState::Failing;
   return drive.is_short() ? DriveState::Short : DriveState::Good;
 }

@@ -1,6 +1,7 @@
 #include "store/drive.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "store/drive_folder.h"
 #include "store/index.h"
 #include "store/replay.h"
 #include "store/snapshot.h"
@@ -28,6 +30,8 @@ constexpr std::uint64_t kSmallestCompaction = 256 * 1024;
 constexpr std::uint64_t kSyncAfter = 64 * kMiB;
 // How long a broken drive is left alone before it is tried again.
 constexpr std::chrono::microseconds kRefusal = std::chrono::seconds(30);
+// How often it is looked whether the folder is still there.
+constexpr std::chrono::microseconds kBetweenLooks = std::chrono::seconds(30);
 // Who holds what was evicted for longer is slow.
 constexpr std::chrono::microseconds kLong = std::chrono::seconds(1);
 constexpr std::size_t kTrialSize = 4096;  // of the account's kDriveCost
@@ -61,24 +65,9 @@ base::Result<std::unique_ptr<Drive>> Drive::lock(const DriveSettings& settings,
   auto lock = base::lock_file(settings.path + "/lock", "the drive " + settings.path);
   if (!lock) return std::unexpected(std::move(lock).error());
   drive->lock_ = std::move(*lock);
-  const auto file = base::read_file(settings.path + "/store", 4096);
-  if (file) {
-    drive->identity_ = parse_identity(*file);
-    if (!drive->identity_) {
-      return base::fail(base::ErrorCode::FailedPrecondition,
-                        settings.path + "/store is not a file of Larder's: choose another folder");
-    }
-    return drive;
-  }
-  if (file.error().code != base::ErrorCode::NotFound) return std::unexpected(file.error());
-  for (const char* name : {"objects", "segments", "journal"}) {
-    std::error_code error;
-    if (fs::exists(fs::path(settings.path) / name, error)) {
-      return base::fail(
-          base::ErrorCode::FailedPrecondition,
-          settings.path + " holds \"" + name + "\" of something else: choose an empty folder");
-    }
-  }
+  auto identity = read_identity(settings.path);
+  if (!identity) return std::unexpected(std::move(identity).error());
+  drive->identity_ = *identity;
   return drive;
 }
 
@@ -330,7 +319,11 @@ base::Result<std::shared_ptr<OpenFile>> Drive::create_large(const Generation& ge
   const std::string path = path_ + "/" + large_file_name(generation.id);
   auto fd = open_at(path, O_RDWR | O_CREAT | O_EXCL);
   if (!fd && fd.error().number == ENOENT) {
-    LARDER_TRY(base::make_directories(path_ + "/" + large_folder_name(generation.id), 0750));
+    // This folder alone: where those above it are gone, so is the drive.
+    const std::string folder = path_ + "/" + large_folder_name(generation.id);
+    if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) {
+      return base::fail_errno("cannot create the folder " + folder, errno);
+    }
     fd = open_at(path, O_RDWR | O_CREAT | O_EXCL);
   }
   if (!fd) return std::unexpected(fd.error().to_error(path));
@@ -388,8 +381,10 @@ base::Error Drive::write_failed(base::Error error) {
   ++counters_.write_errors;
   {
     const std::lock_guard lock(errors_mutex_);
+    if (is_gone_) return error;
     errors_.write = error.message;
   }
+  if (error.code == base::ErrorCode::NotFound) look_again_at_ = steady_now();
   if (error.code == base::ErrorCode::ResourceExhausted) {
     const std::lock_guard lock(room_mutex_);
     room_.met_full(used(), steady_now());
@@ -412,11 +407,33 @@ base::Error Drive::read_failed(base::Error error) {
     const std::lock_guard lock(errors_mutex_);
     errors_.read = error.message;
   }
+  if (error.code == base::ErrorCode::NotFound) look_again_at_ = steady_now();
   base::log_error("a drive failed to read", {{"path", path_}, {"error", error.message}});
   return error;
 }
 
+bool Drive::is_there() {
+  if (is_gone_) return false;
+  look_again_at_ = steady_now() + kBetweenLooks.count();
+  const auto reason = why_gone(path_, lock_.get());
+  if (!reason) return true;
+  {
+    const std::lock_guard lock(errors_mutex_);
+    errors_.write = *reason;
+    is_failing_ = true;
+    if (is_gone_.exchange(true)) return false;
+  }
+  base::log_error("a drive is gone and is not used until the next start",
+                  {{"path", path_}, {"reason", *reason}});
+  return false;
+}
+
+void Drive::look() {
+  if (steady_now() >= look_again_at_) static_cast<void>(is_there());
+}
+
 void Drive::measure_room() {
+  if (is_gone_) return;  // the file system there is another one
   // As it stands: what is freed between the two looks would count twice.
   const std::uint64_t held = used();
   const auto space = file_system_space(path_);
@@ -449,7 +466,9 @@ std::int64_t Drive::steady_now() const {
 
 void Drive::try_again() {
   const std::int64_t due = try_again_at_;
-  if (!is_failing_ || steady_now() < due) return;
+  if (!is_failing_ || is_gone_ || steady_now() < due) return;
+  // Whatever is there instead is not to be written to.
+  if (!is_there()) return;
   base::Status taken = write_trial(path_ + "/trial");
   if (!taken) {
     // A file system that is full works: the drive becomes smaller.

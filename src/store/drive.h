@@ -58,7 +58,7 @@ struct Released {
 class Drive {
  public:
   // Makes and locks the folder and reads its identity. Blocking. FailedPrecondition when another
-  // process or another product uses it; anything else is a drive that does not work.
+  // process uses it; anything else is a drive that does not work.
   static base::Result<std::unique_ptr<Drive>> lock(const DriveSettings& settings,
                                                    const base::Clock& clock);
   // The secret of the cache that the folder holds, if it holds one of our version.
@@ -155,6 +155,14 @@ class Drive {
   base::Error write_failed(base::Error error);
   base::Error read_failed(base::Error error);
   bool is_failing() const { return is_failing_; }
+  // True from when the folder was found to be another one than at the start, or none. The drive is
+  // failing too from then on, until the next start.
+  bool is_gone() const { return is_gone_; }
+  // Looks for that at once. Before anything is made by name in the folder outside of a request, so
+  // that it is not made in a mount point. Blocking.
+  bool is_there();
+  // Looks for that every half minute, and as soon as a name was missing. Blocking.
+  void look();
   // Every half minute tries whether a drive that is failing takes a write again. Blocking.
   void try_again();
   struct LastErrors {
@@ -213,6 +221,8 @@ class Drive {
   std::int64_t least_since_ = 0;              // steady microseconds; the same
   std::atomic<bool> is_failing_ = false;
   std::atomic<std::int64_t> try_again_at_ = 0;  // steady microseconds
+  std::atomic<bool> is_gone_ = false;
+  std::atomic<std::int64_t> look_again_at_ = 0;  // steady microseconds
   mutable std::mutex errors_mutex_;
   LastErrors errors_;  // guarded by errors_mutex_
   DriveCounters counters_;

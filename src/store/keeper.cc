@@ -193,7 +193,10 @@ void Keeper::walk() {
       done, [&](const OrderBook::Purge& purge) { return purge.below > oldest_unknown; });
   walk_again_at_ = left == 0 ? 0 : parts_.steady_now() + kWalkAgain;
   // A drive that is away may hold older objects: the marks wait for it.
-  if (!done.empty() && parts_.missing_drives.empty()) parts_.orders->purges_done(done);
+  const bool is_one_away =
+      !parts_.missing_drives.empty() ||
+      std::ranges::any_of(parts_.drives, [](const auto& drive) { return drive->is_gone(); });
+  if (!done.empty() && !is_one_away) parts_.orders->purges_done(done);
 }
 
 void Keeper::scrub() {

@@ -187,6 +187,7 @@ void Store::Parts::apply_quotas(Drive& drive) {
 
 void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   const std::lock_guard one_at_a_time(drive.upkeep_mutex());
+  drive.look();
   drive.try_again();
   record_uses(drive);
   drive.measure_room();
@@ -203,7 +204,7 @@ void Store::Parts::maintain(Drive& drive, bool now_anyway) {
       static_cast<void>(drive.write_failed(synced.error()));
     }
   }
-  if (drive.wants_compaction()) compact(drive);
+  if (drive.wants_compaction() && drive.is_there()) compact(drive);
 }
 
 void Store::Parts::compact(Drive& drive) {

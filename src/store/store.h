@@ -60,7 +60,7 @@ enum class DriveState {
   Good,
   Short,    // the file system gives less than its size: it evicts as if it were smaller
   Failing,  // broken: takes no new objects until a trial write succeeds, what is there is served
-  Missing,  // could not be opened at start: not used until the next start
+  Missing,  // could not be opened at start, or went away: not used until the next start
 };
 
 struct DriveStatistics {

@@ -29,6 +29,7 @@ base::Status Store::Parts::open_drives() {
       drives.push_back(std::move(*locked));
       continue;
     }
+    // Two processes must not write to one folder: that is a mistake of the whole start.
     if (locked.error().code == ErrorCode::FailedPrecondition) {
       return std::unexpected(std::move(locked).error());
     }
@@ -147,6 +148,7 @@ base::Status Store::Parts::save_orders(std::string_view file) {
   base::Status failed = base::fail(ErrorCode::Unavailable, "no drive works");
   bool is_saved = false;
   for (const auto& drive : drives) {
+    if (!drive->is_there()) continue;
     const auto written = base::write_file_atomically(drive->path() + "/orders", file, 0600);
     if (written) {
       is_saved = true;

@@ -440,10 +440,6 @@ TEST(Store, RefusesSettingsThatCannotBeRight) {
   const TemporaryFolder folder;
   EXPECT_FALSE(Store::open({}));
   EXPECT_FALSE(Store::open({.drives = {{.path = folder.path(), .size = 1000}}}));
-  // A folder with something else's files under our names is never emptied.
-  fs::create_directory(folder.path() + "/objects");
-  EXPECT_FALSE(Store::open({.drives = {{.path = folder.path(), .size = 64 << 20}}}));
-  EXPECT_TRUE(fs::exists(folder.path() + "/objects"));
 }
 
 TEST(Store, ACacheOfAnotherVersionIsDiscarded) {
