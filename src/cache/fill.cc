@@ -164,12 +164,17 @@ std::shared_ptr<store::Object> Fill::object() const {
 bool Fill::has(SliceRange slices) const {
   const std::lock_guard lock(mutex_);
   for (std::uint64_t index = slices.first; index <= slices.second; ++index) {
-    const auto number = static_cast<std::uint32_t>(index);
-    if (object_->has_slice(number)) continue;
-    const auto found = buffers_.find(number);
-    if (found == buffers_.end() || !found->second->is_complete()) return false;
+    if (!has_come_locked(static_cast<std::uint32_t>(index))) return false;
   }
   return true;
+}
+
+void Fill::add_missing(SliceRange slices, SliceSet& to) const {
+  const std::lock_guard lock(mutex_);
+  for (std::uint64_t index = slices.first; index <= slices.second; ++index) {
+    const auto number = static_cast<std::uint32_t>(index);
+    if (!has_come_locked(number)) to.add(number);
+  }
 }
 
 bool Fill::is_seekable() const {

@@ -31,6 +31,7 @@
 #include "cache/origin.h"
 #include "cache/pass_queue.h"
 #include "cache/shared_stream.h"
+#include "cache/slice_set.h"
 #include "cache/stored_response.h"
 #include "net/signal.h"
 #include "net/task.h"
@@ -123,6 +124,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::shared_ptr<store::Object> object() const;
   // Whether these slices have all come: they are stored, or in memory on their way to the drive.
   bool has(SliceRange slices) const;
+  // Adds those that have not all come.
+  void add_missing(SliceRange slices, SliceSet& to) const;
   // Whether slices far from what is arriving can be fetched by themselves, as far as is known.
   bool is_seekable() const;
   std::shared_ptr<PassQueue> pass() const;
@@ -154,6 +157,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool is_arriving_locked() const;
   bool comes_soon_locked(std::uint32_t index) const;
   bool comes_locked(std::uint32_t index) const;
+  bool has_come_locked(std::uint32_t index) const;
   bool is_had_locked(std::uint32_t index) const;
   bool can_have_locked(Want want) const;
   std::uint64_t bytes_left_locked() const;

@@ -24,6 +24,12 @@ constexpr std::uint64_t kWorthCutting = 256;
 
 }  // namespace
 
+bool Fill::has_come_locked(std::uint32_t index) const {
+  if (object_->has_slice(index)) return true;
+  const auto found = buffers_.find(index);
+  return found != buffers_.end() && found->second->is_complete();
+}
+
 bool Fill::is_had_locked(std::uint32_t index) const {
   if (object_->has_slice(index)) return true;
   const auto found = buffers_.find(index);

@@ -82,6 +82,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     co_return Answered::Yes;
   }
   if (has_body && fill) {
+    (*fill)->add_missing(slices_of(range), work.fetched);
     if (const auto instead = co_await await_first(work, *stored, *fill, range)) co_return *instead;
   }
   if (has_body && !fill) {
@@ -126,6 +127,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver_parts(
     if (stored->object->has_range(parts[i].first, parts[i].length())) continue;
     fills[i].emplace(fill ? std::move(*fill) : join_fill(work, *stored, {&parts[i], 1}));
     fill.reset();
+    (*fills[i])->add_missing(slices_of(parts[i]), work.fetched);
     if (first_missing) {
       fills[i]->ask(shared_request(work, stored.get()), slices_of(parts[i]));
     } else {
@@ -245,6 +247,7 @@ net::Task<bool> RequestPath::deliver_range(Work& work, const StoredObject& store
       work.fetches = true;
       fill.emplace(delivery_.fills.complete(work.target.key, stored.object, stored.response,
                                             work.target.policy.identity));
+      (*fill)->add_missing(slices_of({at, range.last}), work.fetched);
       fill->ask(shared_request(work, &stored), slices_of({at, range.last}));
       fill->promise();
     }
@@ -261,6 +264,12 @@ net::Task<bool> RequestPath::deliver_range(Work& work, const StoredObject& store
   co_return true;
 }
 
+void RequestPath::count_sent(Work& work, std::uint64_t offset, std::uint64_t count) {
+  const std::uint64_t fetched = work.fetched.bytes_in(offset, count);
+  work.exchange.outcome.body_from_origin += fetched;
+  work.exchange.outcome.body_from_store += count - fetched;
+}
+
 net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stored,
                                             std::uint64_t& at, std::uint64_t end) {
   store::Object& object = *stored.object;
@@ -273,7 +282,12 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
   if (const base::Status prepared = co_await prepare(object, at, length); !prepared) {
     base::log_warning("stored bytes cannot be used", {{"reason", prepared.error().message}});
     // What was dropped is fetched again; anything else cannot be repaired here.
-    co_return !object.has_range(at, length);
+    if (object.has_range(at, length)) co_return false;
+    for (std::uint32_t index = slices_of({at, stop - 1}).first;
+         index <= slices_of({at, stop - 1}).second; ++index) {
+      if (!object.has_slice(index)) work.fetched.add(index);
+    }
+    co_return true;
   }
   net::Outgoing out;
   out.file = object.fd();
@@ -285,11 +299,11 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
     out.mapped_failed = mapped_read_failed;
   }
   out.owner = std::shared_ptr<const void>(stored.shared_from_this());
-  if (!co_await work.exchange.send(std::move(out))) co_return false;
-  (work.filled_now ? work.exchange.outcome.body_from_origin
-                   : work.exchange.outcome.body_from_store) += length;
+  const std::uint64_t before = work.exchange.outcome.bytes;
+  const bool sent = co_await work.exchange.send(std::move(out));
+  count_sent(work, at, work.exchange.outcome.bytes - before);
   at = stop;
-  co_return true;
+  co_return sent;
 }
 
 net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& fill,
@@ -315,9 +329,10 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
     const std::uint64_t count = std::min(start + filled, stop) - at;
     out.memory = {reinterpret_cast<const char*>(buffer->bytes.get()) + (at - start), count};
     out.owner = buffer;
-    if (!co_await work.exchange.send(std::move(out))) co_return false;
-    (work.fetches ? work.exchange.outcome.body_from_origin
-                  : work.exchange.outcome.body_from_store) += count;
+    const std::uint64_t before = work.exchange.outcome.bytes;
+    const bool sent = co_await work.exchange.send(std::move(out));
+    count_sent(work, at, work.exchange.outcome.bytes - before);
+    if (!sent) co_return false;
     at += count;
     if (!work.pace.sent(count, std::chrono::steady_clock::now()) && at < end) {
       base::log_warning("an answer was cut",

@@ -347,14 +347,17 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
       net::Outgoing part;
       if (chunked) part.head = {size_line, static_cast<std::size_t>(size_length)};
       part.memory = piece;
-      if (!co_await work.exchange.send(std::move(part))) co_return;
+      const std::uint64_t before = work.exchange.outcome.bytes + part.head.size();
+      const bool sent = co_await work.exchange.send(std::move(part));
+      const std::uint64_t after = work.exchange.outcome.bytes;
+      work.exchange.outcome.body_from_origin += after - std::min(after, before);
+      if (!sent) co_return;
       if (chunked) {
         net::Outgoing end;
         end.head = "\r\n";
         if (!co_await work.exchange.send(std::move(end))) co_return;
       }
       left -= piece.size();
-      work.exchange.outcome.body_from_origin += piece.size();
     }
     bytes.clear();
   }

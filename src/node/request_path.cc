@@ -229,8 +229,8 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   const http::RequestHead& head = work.exchange.head();
   work.status = {};
   work.must_validate = false;
-  work.filled_now = false;
   work.fetches = false;
+  work.fetched.clear();
   work.exchange.outcome.cache = "-";
   base::Result<std::shared_ptr<const StoredObject>> found = co_await look_up(work);
   if (!found) {
@@ -348,8 +348,8 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         co_await pass(work, "another-variant-is-being-filled");
         co_return Answered::Yes;
       }
-      work.filled_now = true;
       work.fetches = true;
+      work.fetched.add_all();
       co_return co_await deliver(work, std::move(stored), std::move(fill));
     }
     case cache::Fill::Phase::Streaming: {

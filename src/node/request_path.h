@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cache/fill_table.h"
+#include "cache/slice_set.h"
 #include "node/answer_head.h"
 #include "node/delivery.h"
 #include "node/delivery_pace.h"
@@ -65,11 +66,11 @@ class RequestPath final : public server::Handler {
     std::chrono::seconds joined_age{0};
     DeliveryPace pace;
     bool head_sent = false;
-    // The object came for this request: its bytes are no hits, wherever they are read.
-    bool filled_now = false;
-    // Bytes are fetched for this request. Otherwise what a fill has in memory came before: a hit
+    // Something is fetched for this request. Otherwise what a fill has in memory came before: a hit
     // that is still being stored.
     bool fetches = false;
+    // What had not come when this request joined a fill: no hits, wherever they are read.
+    cache::SliceSet fetched;
   };
 
   enum class Answered {
@@ -110,6 +111,8 @@ class RequestPath final : public server::Handler {
   // when the answer had to be cut.
   net::Task<bool> deliver_range(Work& work, const StoredObject& stored,
                                 std::optional<cache::Fill::Reader>& fill, http::ByteRange range);
+  // These bytes of the object were sent.
+  static void count_sent(Work& work, std::uint64_t offset, std::uint64_t count);
   net::Task<bool> deliver_stored(Work& work, const StoredObject& stored, std::uint64_t& at,
                                  std::uint64_t end);
   net::Task<bool> deliver_arriving(Work& work, cache::Fill::Reader& fill, std::uint64_t& at,

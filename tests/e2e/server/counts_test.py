@@ -28,7 +28,8 @@ def log_lines(node, url_ending, count=1):
         text = (node.state / "log/access.log").read_text()
         lines = [json.loads(line) for line in text.splitlines()]
         lines = [line for line in lines if line["url"].endswith(url_ending)]
-        return lines if len(lines) >= count else None
+        # Each loop writes its own by itself.
+        return sorted(lines, key=lambda line: line["time"]) if len(lines) >= count else None
 
     return wait_until(found, what=f"{count} lines of {url_ending}")
 
@@ -114,3 +115,52 @@ def test_a_client_that_reads_too_slowly_has_left(tmp_path, origin):
         assert [node.metric(name) for name in ENDINGS] == [1, 0, 0, 0]
     finally:
         node.stop()
+
+
+SOURCES = ("larder_hit_bytes_total", "larder_miss_bytes_total")
+
+
+def test_bytes_that_are_fetched_for_a_request_are_no_hits_when_they_are_stored_before_they_are_sent(node, origin):
+    body = origin.write("half.bin", 8 * MIB)
+    assert node.get("/fresh/half.bin", "-r", f"0-{2 * MIB - 1}").body == body[:2 * MIB]
+    node.wait_until_stored()
+    assert node.get("/fresh/half.bin", "-r", f"0-{4 * MIB - 1}").body == body[:4 * MIB]
+    node.wait_until_stored()
+    with growth(node, *SOURCES) as grown:
+        # Slower than the origin: most of what comes is on the drive before its turn.
+        assert node.get("/fresh/half.bin", "--limit-rate", "4M").body == body
+        wait_until(lambda: sum(grown().values()) >= 8 * MIB, what="all bytes")
+        assert grown() == dict(zip(SOURCES, (4 * MIB, 4 * MIB), strict=True))
+    lines = log_lines(node, "/half.bin", 3)
+    assert [(line["from_store"], line["from_origin"]) for line in lines] == [
+        (0, 2 * MIB), (2 * MIB, 2 * MIB), (4 * MIB, 4 * MIB)]
+
+
+def test_each_gap_of_an_object_is_counted_by_itself(node, origin):
+    body = origin.write("gaps.bin", 10 * MIB)
+    for first in (1, 4, 5, 8):
+        node.get("/fresh/gaps.bin", "-r", f"{first * MIB}-{(first + 1) * MIB - 1}")
+        node.wait_until_stored()
+    listed = json.loads(node.cli("cache", "list", "--prefix", "http://packages.test/fresh/gaps.bin", "--json").stdout)
+    here = listed["objects"][0]["stored"] // MIB
+    assert 4 <= here < 10
+    before = len(log_lines(node, "/gaps.bin", 4))
+    assert node.get("/fresh/gaps.bin").body == body
+    last = log_lines(node, "/gaps.bin", before + 1)[-1]
+    assert (last["from_store"], last["from_origin"]) == (here * MIB, (10 - here) * MIB)
+
+
+@pytest.mark.parametrize("path, name, source", [("/fresh", "left-hit.bin", 0), ("/fresh", "left-miss.bin", 1),
+                                                ("/never", "left-pass.bin", 1)])
+def test_what_was_sent_to_a_client_that_left_is_counted_for_its_source(node, origin, path, name, source):
+    if source == 0:
+        stored(node, origin, name, 40 * MIB)
+    else:
+        origin.write(name, 40 * MIB)
+    before = 1 - source
+    leave(socket.create_connection((node.address, node.http_port)), f"{path}/{name}", 11_000_000)
+    line = log_lines(node, f"/{name}", before + 1)[-1]
+    assert line["cache"] == "left"
+    counted = (line["from_store"], line["from_origin"])
+    assert counted[1 - source] == 0
+    assert 0 < line["bytes"] - counted[source] < 1000, "all but the head"
