@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "store/metadata_slots.h"
 #include "store/store_parts.h"
 
 namespace larder::store {
@@ -213,10 +214,16 @@ void Keeper::scrub() {
     for (const Copy& copy : copy_some(parts_.index, at, true, is_at_end)) {
       if (stopped_) break;
       Drive& drive = *parts_.drives[copy.entry.drive];
-      const auto fd = drive.open_to_read(copy.entry.id, copy.entry.location());
-      if (!fd) continue;  // gone meanwhile, or found out when somebody asks for it
+      if (drive.is_gone()) continue;  // an alert says so, and it may come back
+      const auto fd = check_head(drive, copy.entry);
+      if (!fd) {
+        if (fd.error().code != base::ErrorCode::Unavailable) {
+          lose(drive, copy.entry, std::max<std::uint64_t>(copy.slices.size(), 1), fd.error());
+        }
+        continue;
+      }
       for (const StoredSlice& slice : copy.slices) {
-        if (!check_slice(fd->get(), copy.entry, slice.index, slice.checksum())) break;
+        if (!check_slice(*fd, copy.entry, slice.index, slice.checksum())) break;
       }
       const std::lock_guard lock(mutex_);
       ++scrub_.objects;
@@ -231,10 +238,69 @@ void Keeper::scrub() {
   scrub_.finished_at = base::to_unix_seconds(parts_.clock().wall());
 }
 
-bool Keeper::check_slice(int fd, const Entry& entry, std::uint32_t index, std::uint64_t expected) {
+base::Result<base::UniqueFd> Keeper::check_head(Drive& drive, const Entry& entry) {
+  const Location at = entry.location();
+  auto fd = drive.open_to_read(entry.id, at);
+  // Of what is on its way to the drive nothing can be said.
+  if (!fd || !entry.is_recorded) return fd;
+  if (!entry.is_packed()) {
+    const auto size = file_size(fd->get());
+    if (!size) return std::unexpected(size.error().to_error(drive.path()));
+    if (*size != data_offset(at) + entry.length) {
+      return base::fail(base::ErrorCode::DataLoss, "a file has the wrong length");
+    }
+  }
+  const SlotOwner owner{
+      .key = entry.key, .generation = entry.id, .length = entry.length, .location = at};
+  auto slot = read_slots(owner, fd->get(), drive.path());
+  // The slot that was not whole may just have been written.
+  if (!slot) slot = read_slots(owner, fd->get(), drive.path());
+  if (!slot) return std::unexpected(std::move(slot).error());
+  drop_pages(*fd, entry, base_offset(at), 2 * slot_size(at));
+  static_cast<void>(pace(2 * slot_size(at)));
+  return fd;
+}
+
+void Keeper::lose(Drive& drive, const Entry& entry, std::uint64_t slices,
+                  const base::Error& reason) {
+  const bool may_come_back =
+      reason.code != base::ErrorCode::NotFound && reason.code != base::ErrorCode::DataLoss;
+  if (may_come_back) {
+    static_cast<void>(drive.read_failed(reason));
+  } else if (drive.is_there()) {
+    auto removed = parts_.index.erase(entry.key, entry.id);
+    if (!removed) return;  // gone meanwhile, and nothing is wrong
+    parts_.finish_removal(std::move(*removed));
+    drive.counters().lost_slices += slices;
+    base::log_warning("a stored object is lost", {{"object", std::to_string(entry.id)},
+                                                  {"drive", drive.path()},
+                                                  {"reason", reason.message}});
+  } else {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  scrub_.lost += slices;
+}
+
+// The scrub must not drive out of memory what clients ask for.
+void Keeper::drop_pages(const base::UniqueFd& fd, const Entry& entry, std::uint64_t offset,
+                        std::uint64_t length) {
+  if (parts_.index.is_open(entry.key)) return;
+  static_cast<void>(::posix_fadvise(fd.get(), static_cast<off_t>(offset),
+                                    static_cast<off_t>(length), POSIX_FADV_DONTNEED));
+}
+
+bool Keeper::pace(std::uint64_t bytes) {
+  const std::uint64_t rate = parts_.settings.scrub_rate;
+  if (at_full_speed_ || rate == 0) return !stopped_;
+  return pause(static_cast<std::int64_t>(bytes * kSecond / rate));
+}
+
+bool Keeper::check_slice(const base::UniqueFd& fd, const Entry& entry, std::uint32_t index,
+                         std::uint64_t expected) {
   const std::uint64_t offset = data_offset(entry.location()) + index * kSliceSize;
   const std::uint64_t length = slice_length_of(entry.length, index);
-  const auto found = checksum_at(fd, offset, length);
+  const auto found = checksum_at(fd.get(), offset, length);
   bool is_lost = false;
   if (!found || *found != expected) {
     // It may have been evicted or written anew meanwhile: the object itself decides.
@@ -243,10 +309,8 @@ bool Keeper::check_slice(int fd, const Entry& entry, std::uint32_t index, std::u
       const auto verified = parts_.verify(*object, index);
       is_lost = !verified && verified.error().code != base::ErrorCode::NotFound;
     }
-  } else if (!parts_.index.is_open(entry.key)) {
-    // The scrub must not drive out of memory what clients ask for.
-    static_cast<void>(::posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length),
-                                      POSIX_FADV_DONTNEED));
+  } else {
+    drop_pages(fd, entry, offset, length);
   }
   {
     const std::lock_guard lock(mutex_);
@@ -254,9 +318,7 @@ bool Keeper::check_slice(int fd, const Entry& entry, std::uint32_t index, std::u
     scrub_.checked_bytes += length;
     if (is_lost) ++scrub_.lost;
   }
-  const std::uint64_t rate = parts_.settings.scrub_rate;
-  if (at_full_speed_ || rate == 0) return !stopped_;
-  return pause(static_cast<std::int64_t>(length * kSecond / rate));
+  return pace(length);
 }
 
 }  // namespace larder::store

@@ -9,10 +9,14 @@
 #include <optional>
 #include <stop_token>
 
+#include "base/error.h"
+#include "base/unique_fd.h"
 #include "store/entry_table.h"
 #include "store/store.h"
 
 namespace larder::store {
+
+class Drive;
 
 class Keeper {
  public:
@@ -38,8 +42,19 @@ class Keeper {
   bool judge(const Entry& entry, bool needs_name, std::uint64_t purged_below);
   bool is_walk_due() const;
   void scrub();
-  // Waits as the rate wants; false when stopped.
-  bool check_slice(int fd, const Entry& entry, std::uint32_t index, std::uint64_t expected);
+  // Whether an object could be used by what precedes its bytes; then its file. Waits as the rate
+  // wants.
+  base::Result<base::UniqueFd> check_head(Drive& drive, const Entry& entry);
+  // Counts what cannot be used, unless it was removed meanwhile, and forgets it unless it may be
+  // readable later.
+  void lose(Drive& drive, const Entry& entry, std::uint64_t slices, const base::Error& reason);
+  void drop_pages(const base::UniqueFd& fd, const Entry& entry, std::uint64_t offset,
+                  std::uint64_t length);
+  // Waits as the rate wants after so many bytes; false when stopped.
+  bool pace(std::uint64_t bytes);
+  // The same afterwards.
+  bool check_slice(const base::UniqueFd& fd, const Entry& entry, std::uint32_t index,
+                   std::uint64_t expected);
   // Waits; false when stopped.
   bool pause(std::int64_t microseconds);
   bool is_scrub_due() const;
