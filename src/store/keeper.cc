@@ -82,20 +82,23 @@ void Keeper::want_walk() {
 
 bool Keeper::start_scrub() {
   at_full_speed_ = true;
+  bool is_new = false;
   {
     const std::lock_guard lock(mutex_);
-    if (scrub_.is_running) return false;
-    // Whoever asks next sees that it runs.
-    const auto passes = scrub_.passes;
-    const auto checked = scrub_.checked_bytes;
-    const auto finished = scrub_.finished_at;
-    scrub_ = {
-        .is_running = true, .passes = passes, .checked_bytes = checked, .finished_at = finished};
-    wants_scrub_ = true;
-    has_work_ = true;
+    is_new = !scrub_.is_running;
+    has_work_ = true;  // ends the pause of one that runs, too
+    if (is_new) {
+      // Whoever asks next sees that it runs.
+      const auto passes = scrub_.passes;
+      const auto checked = scrub_.checked_bytes;
+      const auto finished = scrub_.finished_at;
+      scrub_ = {
+          .is_running = true, .passes = passes, .checked_bytes = checked, .finished_at = finished};
+      wants_scrub_ = true;
+    }
   }
   work_.notify_all();
-  return true;
+  return is_new;
 }
 
 ScrubStatistics Keeper::scrub_statistics() const {

@@ -30,7 +30,7 @@ class Keeper {
   void work_off();
   // There are new purges or pins: their walk over all objects begins soon.
   void want_walk();
-  // False when a pass runs already.
+  // False when a pass runs already; it goes on at full speed, at once.
   bool start_scrub();
   ScrubStatistics scrub_statistics() const;
 

@@ -2,8 +2,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <functional>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "store/layout.h"
@@ -121,6 +124,27 @@ TEST_F(StoreScrubTest, OfADriveThatIsGoneNothingIsForgotten) {
   store_.reset();
   fs::rename(away, folder_.path());
   EXPECT_TRUE(open_store(folder_.path())->find(key_of(1)));
+}
+
+TEST_F(StoreScrubTest, OneThatIsAskedForDoesNotWaitForThePauseOfTheDailyOne) {
+  base::ManualClock clock(base::from_unix_seconds(1'800'000'000));
+  // A byte a second: the daily pass would pause for months.
+  auto store = Store::open({.drives = {{.path = folder_.path(), .size = 64 << 20}},
+                            .background = true,
+                            .scrub_rate = 1,
+                            .clock = &clock});
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(put(**store, 1, kLarge));
+  const auto is_running = [&] { return (*store)->statistics().scrub.is_running; };
+  while (!is_running()) {
+    clock.advance(std::chrono::minutes(11));
+    std::this_thread::yield();
+  }
+  EXPECT_FALSE((*store)->start_scrub());
+  const auto latest = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (is_running() && std::chrono::steady_clock::now() < latest) std::this_thread::yield();
+  EXPECT_FALSE(is_running());
+  EXPECT_EQ((*store)->statistics().scrub.bytes, kLarge);
 }
 
 }  // namespace
