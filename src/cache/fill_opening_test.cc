@@ -257,6 +257,28 @@ TEST_F(FillOpening, WhatTheStoreDoesNotTakeIsSharedFromMemory) {
   EXPECT_EQ(origin.ranges().size(), 1u);
 }
 
+TEST_F(FillOpening, WhatFindsTheDiskQueueFullIsForOneAndNobodyWaits) {
+  const Fill::Reader fill = reader();
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  const Fill::Reader second = reader();
+  std::atomic<bool> is_busy = false;
+  std::atomic<bool> may_go_on = false;
+  ASSERT_TRUE(disk->post([&] {
+    is_busy = true;
+    while (!may_go_on) std::this_thread::yield();
+  }));
+  while (!is_busy) std::this_thread::yield();
+  while (disk->post([] {})) {
+  }
+  EXPECT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  EXPECT_TRUE(fill->pass());
+  EXPECT_EQ(second->head().status, 200) << "it has the answer, which is not for it";
+  EXPECT_EQ(origin.at(0).sink->on_body(pattern(kSeed, 0, 1024)), OriginSink::Next::Continue);
+  EXPECT_EQ(table.size(), 0U) << "the next one opens anew";
+  may_go_on = true;
+  await_disk();
+}
+
 TEST_F(FillOpening, WhatNeitherTheStoreNorMemoryTakesIsForOne) {
   const Fill::Reader fill = reader();
   ASSERT_TRUE(fill->open(request(), std::nullopt, judge_too_much));
