@@ -107,6 +107,13 @@ std::string upstream_cache_status(const http::ResponseHead& response) {
   return kept;
 }
 
+bool is_loop_answer(const http::ResponseHead& response) {
+  if (response.status != 502) return false;
+  const std::string detail = "; detail=\"" + std::string(kLoopDetail) + "\"";
+  return nearest_cache_status(response.field("Cache-Status")).find(detail) !=
+         std::string_view::npos;
+}
+
 std::string_view nearest_cache_status(std::string_view text) {
   const auto caches = http::parse_structured_list(text);
   if (!caches || caches->empty()) return {};

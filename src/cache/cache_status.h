@@ -35,6 +35,12 @@ inline constexpr std::size_t kLongestUpstreamStatus = 1024;
 // no list of strings and tokens, or when it is too long.
 std::string upstream_cache_status(const http::ResponseHead& response);
 
+// What a node says in `detail` of the 502 to a request that came back to it.
+inline constexpr std::string_view kLoopDetail = "loop";
+// The nearest cache answered that. Its answer is to the way of that very request: others may get
+// through.
+bool is_loop_answer(const http::ResponseHead& response);
+
 // The member that the nearest cache wrote, the last. Empty when the text is no list.
 std::string_view nearest_cache_status(std::string_view text);
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "cache/cache_status.h"
 #include "http/retry_after.h"
 
 namespace larder::cache {
@@ -216,7 +217,7 @@ bool Fill::Fetch::go_on(const http::ResponseHead& head) {
       case Part::Whole:
         return go_on_whole_locked();
       case Part::NoBytes:
-        error = refuse_locked(head.status);
+        error = refuse_locked(head);
         if (error.message.empty()) return false;
         break;
       case Part::OtherGeneration:
@@ -248,13 +249,14 @@ bool Fill::Fetch::go_on_whole_locked() {
 }
 
 // A status without bytes. The error, when it ends the whole fill.
-base::Error Fill::Fetch::refuse_locked(int status) {
+base::Error Fill::Fetch::refuse_locked(const http::ResponseHead& head) {
+  const int status = head.status;
   if (fill_->phase_ != Phase::Open) return {};
   const bool is_passing = http::is_passing_trouble(status);
   fill_->error_ = {is_passing ? base::ErrorCode::ResourceExhausted : base::ErrorCode::Unavailable,
                    "the origin answered " + std::to_string(status) + " in the middle"};
   // A failure of the origin.
-  if (status < 400 || status > 499 || is_passing) return {};
+  if ((status < 400 || status > 499 || is_passing) && !is_loop_answer(head)) return {};
   // The signature of this request may have expired or be wrong, and another reader's may be good:
   // what one of them is told says nothing of the object.
   is_over_ = true;

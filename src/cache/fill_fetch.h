@@ -23,7 +23,7 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   bool open_without_range(const http::ResponseHead& head);
   bool go_on(const http::ResponseHead& head);
   bool go_on_whole_locked();
-  base::Error refuse_locked(int status);
+  base::Error refuse_locked(const http::ResponseHead& head);
   void pass_on(const http::ResponseHead& head);
   // False when the transfer is over already.
   bool begin_stream(Opening opening, const http::ResponseHead& head);

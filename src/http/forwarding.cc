@@ -1,6 +1,7 @@
 #include "http/forwarding.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "http/characters.h"
 
@@ -110,6 +111,63 @@ bool asks_more_than_fill(const RequestHead& request, Exchange fill) {
     }
   }
   return false;
+}
+
+namespace {
+
+constexpr std::string_view kNamePrefix = "larder-";
+constexpr std::size_t kFingerprint = 16;
+constexpr std::size_t kLongestProtocol = 16;
+
+bool is_node_name(std::string_view name) {
+  return name.size() == kNamePrefix.size() + kFingerprint && name.starts_with(kNamePrefix) &&
+         name.find_first_not_of("0123456789abcdef", kNamePrefix.size()) == std::string_view::npos;
+}
+
+// "1.1 larder-0123456789abcdef" or "1.1 proxy".
+std::string via_member(std::string_view received) {
+  const std::size_t end = std::min(received.find_first_of(" \t"), received.size());
+  std::string_view protocol = received.substr(0, end);
+  if (protocol.size() > kLongestProtocol || !std::ranges::all_of(protocol, [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+               c == '.' || c == '/';
+      })) {
+    protocol = "1.1";  // a comment's second half, for instance
+  }
+  std::string_view name = trim(received.substr(end));
+  name = name.substr(0, name.find_first_of(" \t("));
+  return std::string(protocol) + " " + std::string(is_node_name(name) ? name : "proxy");
+}
+
+}  // namespace
+
+std::string via_name(std::string_view fingerprint) {
+  return std::string(kNamePrefix) + std::string(fingerprint.substr(0, kFingerprint));
+}
+
+bool came_through(const RequestHead& request, std::string_view name) {
+  if (!request.has(FieldName::Via)) return false;
+  for (std::size_t i = 0; i < request.field_count; ++i) {
+    const HeadField& field = request.fields[i];
+    if (field.id == FieldName::Via && field.value.find(name) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+std::string via_to_origin(const RequestHead& request, std::string_view own) {
+  std::vector<std::string> members;
+  if (request.has(FieldName::Via)) {
+    for (std::size_t i = 0; i < request.field_count; ++i) {
+      if (request.fields[i].id != FieldName::Via) continue;
+      std::string_view list = request.fields[i].value;
+      std::string_view member;
+      while (next_list_element(list, member)) members.push_back(via_member(member));
+    }
+  }
+  const std::size_t first = members.size() - std::min(members.size(), kMostViaMembers);
+  std::string all;
+  for (std::size_t i = first; i < members.size(); ++i) all += members[i] + ", ";
+  return all + "1.1 " + std::string(own);
 }
 
 bool is_for_next_hop(const ResponseHead& response, std::string_view name) {

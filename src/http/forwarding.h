@@ -36,6 +36,19 @@ bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exch
 // may answer it.
 bool asks_more_than_fill(const RequestHead& request, Exchange fill);
 
+// Via for what the request becomes (RFC 9110 section 7.6.3): who passed it on so far, then `own`.
+// Names of Larder nodes stay as they are, by which one of them notices that a request comes back;
+// those of a client's own proxies are nobody's affair and become "proxy". Of more than
+// kMostViaMembers the last ones.
+inline constexpr std::size_t kMostViaMembers = 16;
+std::string via_to_origin(const RequestHead& request, std::string_view own);
+
+// Somebody of that name in Via has passed the request on already.
+bool came_through(const RequestHead& request, std::string_view name);
+
+// The name of a node in Via; `fingerprint`: 16 lower-case hexadecimal digits.
+std::string via_name(std::string_view fingerprint);
+
 // The response's Connection names the field: it is for the next recipient alone.
 bool is_for_next_hop(const ResponseHead& response, std::string_view name);
 

@@ -6,6 +6,7 @@
 #include "base/unique_fd.h"
 #include "cache/stored_response.h"
 #include "crypto/digest.h"
+#include "http/forwarding.h"
 #include "node/drive_advice.h"
 #include "node/node_parts.h"
 #include "node/origin_pool_settings.h"
@@ -51,8 +52,7 @@ base::Status open_cache(Node::Parts& parts) {
   parts.delivery->challenges = &parts.challenges;
   parts.delivery->redirects = &parts.origin->redirects();
   // Known to nobody outside, the same after a restart, and not the secret itself.
-  parts.delivery->via =
-      "larder-" + crypto::sha256_hex(base::as_text(parts.store->secret())).substr(0, 16);
+  parts.delivery->via = http::via_name(crypto::sha256_hex(base::as_text(parts.store->secret())));
   return {};
 }
 

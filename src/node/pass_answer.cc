@@ -88,6 +88,15 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
     work.exchange.outcome.reason = "stale-origin-failed";
     co_return co_await deliver(work, std::move(stale), std::nullopt);
   }
+  // A signature of theirs, perhaps, or the way by which their request had come here: one of us
+  // leads now.
+  const bool is_refused =
+      (answer.status == 401 || answer.status == 403) && target != fill->target();
+  if (!leads && (is_refused || cache::is_loop_answer(answer)) && work.turns < kMostTurns &&
+      std::chrono::steady_clock::now() < work.asked + kTurns) {
+    ++work.turns;
+    co_return Answered::AskYourself;
+  }
   if (!leads && answer.status >= 500) {
     // An origin in trouble is not asked once for each who waited.
     co_await fail(work, {base::ErrorCode::Unavailable,
@@ -98,12 +107,6 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
     // Nor is one that has just asked for fewer requests.
     co_await fail_for_now(work, answer);
     co_return Answered::Yes;
-  }
-  const bool is_refused = answer.status == 401 || answer.status == 403;
-  if (!leads && is_refused && target != fill->target() && work.turns < kMostTurns &&
-      std::chrono::steady_clock::now() < work.asked + kTurns) {
-    ++work.turns;
-    co_return Answered::AskYourself;  // a signature of theirs, perhaps; one of us leads now
   }
   learn_to_share(work, answer);
   // What the fill left out may make another answer of it; what an origin in trouble says does not
@@ -183,7 +186,7 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
   if (const std::string_view range = head.last_field(http::FieldName::Range); !range.empty()) {
     request.fields.emplace_back("Range", range);
   }
-  request.fields.emplace_back("Via", "1.1 " + delivery_.via);
+  request.fields.emplace_back("Via", http::via_to_origin(head, delivery_.via));
   if (const auto hops = hops_left(head)) {
     if (*hops == 0) {
       co_await refuse(work, 200, "this node is the last that may be asked",

@@ -201,13 +201,10 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
                     "Allow: " + allowed_methods(*work.target.origin) + "\r\n");
     co_return;
   }
-  for (std::size_t i = 0; i < head.field_count; ++i) {
-    if (head.fields[i].id == http::FieldName::Via &&
-        head.fields[i].value.find(delivery_.via) != std::string_view::npos) {
-      co_await fail(work,
-                    {base::ErrorCode::Internal, "the request came back to this node: a loop"});
-      co_return;
-    }
+  if (http::came_through(head, delivery_.via)) {
+    co_await fail(work, {base::ErrorCode::Internal, "the request came back to this node: a loop"},
+                  {}, cache::kLoopDetail);
+    co_return;
   }
   complete_policy(work.target);
   work.url_text = work.target.key_text;
@@ -424,7 +421,8 @@ net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view rea
 
 // An origin that fails is never a 4xx of ours: that would keep Delivery Optimization clients away
 // for 15 minutes.
-net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::string_view lines) {
+net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::string_view lines,
+                                  std::string_view detail) {
   if (work.head_sent) {
     work.exchange.outcome.cut();
     work.exchange.close_connection();
@@ -445,7 +443,9 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::str
   work.exchange.outcome.reason = base::name(error.code);
   AnswerFacts answer = facts(work);
   answer.cache_status.forwarded = cache::Forwarded::Miss;
-  answer.cache_status.detail = is_late ? "origin-timeout" : "origin-failed";
+  answer.cache_status.detail = !detail.empty() ? detail
+                               : is_late       ? "origin-timeout"
+                                               : "origin-failed";
   const std::string text =
       write_own_answer(status,
                        status == 503 ? "not now: try again later, or ask the origin"
@@ -472,7 +472,7 @@ cache::OriginRequest RequestPath::shared_request(const Work& work,
       request.fields.emplace_back(head.fields[i].name, head.fields[i].value);
     }
   }
-  request.fields.emplace_back("Via", "1.1 " + delivery_.via);
+  request.fields.emplace_back("Via", http::via_to_origin(head, delivery_.via));
   request.serves_ranges = work.target.origin->is_profile;
   request.on_interim = work.interim.receiver(work.target.appearance);
   return request;

@@ -144,7 +144,8 @@ class RequestPath final : public server::Handler {
                          std::string_view lines = {}, std::string_view detail = "refused");
   // only-if-cached: 504. `unconfirmed`: what is stored and may not be used, or null.
   net::Task<void> refuse_to_ask(Work& work, const StoredObject* unconfirmed);
-  net::Task<void> fail(Work& work, const base::Error& error, std::string_view lines = {});
+  net::Task<void> fail(Work& work, const base::Error& error, std::string_view lines = {},
+                       std::string_view detail = {});
   // The origin answered with what passes: 503, with how long it asks to wait.
   net::Task<void> fail_for_now(Work& work, const http::ResponseHead& answer);
   static std::string allowed_methods(const OriginSettings& origin);  // for Allow
