@@ -6,7 +6,9 @@
 #include <span>
 #include <string_view>
 
+#include "base/clock.h"
 #include "cache/cache_status.h"
+#include "http/retry_after.h"
 
 namespace larder::cli {
 
@@ -16,7 +18,6 @@ using base::Result;
 
 namespace {
 
-constexpr int kAttempts = 5;  // of a piece that the node is too busy for
 // Looks whether the last bytes are on the drive, which may take a moment.
 constexpr int kLooks = 20;
 constexpr std::chrono::milliseconds kBetweenLooks{100};
@@ -81,10 +82,11 @@ Result<PrefetchProgress> PrefetchFetcher::fetch(const std::string& url, std::siz
   PrefetchProgress progress;
   do {
     auto got = piece(url, progress);
-    for (int attempt = 1;
-         !got && got.error().code == ErrorCode::Unavailable && answered_ && attempt < kAttempts;
-         ++attempt) {
-      if (!prefetch_.pause(std::chrono::seconds(1))) break;
+    PrefetchPatience patience;
+    while (!got && got.error().code == ErrorCode::Unavailable && refusal_) {
+      const auto wait =
+          patience.next(*refusal_, std::chrono::steady_clock::now(), prefetch_.last_progress());
+      if (!wait || !prefetch_.pause(*wait)) break;
       got = piece(url, progress);
     }
     if (!got) return std::unexpected(got.error());
@@ -180,11 +182,18 @@ PrefetchFetcher::Read PrefetchFetcher::read(const std::string& url, const std::s
   }
   request.on_body = [&](std::span<const std::uint8_t> part) -> base::Status {
     came.bytes += part.size();
+    if (!only_if_cached) prefetch_.note_progress();
     return {};
   };
   answered_ = false;
   came.response = http_.perform(request);
   answered_ = came.is_refused || came.response.has_value();
+  refusal_.reset();
+  if (came.response && came.response->status == 503) {
+    refusal_ = {.is_of_origin = says(*came.response, "; fwd-status="),
+                .retry_after = http::parse_retry_after(came.response->field("Retry-After"),
+                                                       base::SystemClock().wall())};
+  }
   return came;
 }
 

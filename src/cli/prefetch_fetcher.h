@@ -1,9 +1,12 @@
 // Fetches one URL of a prefetch after the other through a node, as a client would, piece by piece.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
+#include "cli/prefetch_patience.h"
 #include "cli/prefetch_run.h"
 #include "client/http_client.h"
 
@@ -47,7 +50,8 @@ class PrefetchFetcher {
 
   const NodePlace& node_;
   Prefetch& prefetch_;
-  bool answered_ = false;  // the node, to the last request
+  bool answered_ = false;                   // the node, to the last request
+  std::optional<PrefetchRefusal> refusal_;  // it answered 503
   client::HttpClient http_;
 };
 

@@ -69,6 +69,7 @@ Prefetch::Prefetch(std::vector<std::string> urls, std::uint64_t rate, bool json)
       json_(json),
       is_terminal_(::isatty(2) != 0),
       pace_(rate, std::chrono::steady_clock::now()),
+      last_progress_(std::chrono::steady_clock::now()),
       results_(urls_.size()) {}
 
 std::optional<std::size_t> Prefetch::take() {
@@ -106,6 +107,16 @@ bool Prefetch::catch_up() {
   std::unique_lock lock(mutex_);
   // What others take meanwhile is theirs to wait for.
   return wait_for_pace(lock, pace_.next());
+}
+
+void Prefetch::note_progress() {
+  const std::lock_guard lock(mutex_);
+  last_progress_ = std::chrono::steady_clock::now();
+}
+
+base::SteadyTime Prefetch::last_progress() const {
+  const std::lock_guard lock(mutex_);
+  return std::max(last_progress_, pace_.next());
 }
 
 void Prefetch::show(std::size_t number, const PrefetchProgress& progress) {

@@ -47,6 +47,9 @@ class Prefetch {
   bool catch_up();
   // So many came for those that were waited for.
   void settle(std::uint64_t taken, std::uint64_t came);
+  // Bytes came, for whichever URL, or wait for the rate.
+  void note_progress();
+  base::SteadyTime last_progress() const;
   // What the end is to cancel, as long as somebody fetches with it.
   void add_client(client::HttpClient& client);
   void remove_client(client::HttpClient& client);
@@ -72,6 +75,7 @@ class Prefetch {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   PrefetchPace pace_;
+  base::SteadyTime last_progress_;
   std::size_t taken_ = 0;
   std::vector<std::optional<base::Result<PrefetchProgress>>> results_;
   std::set<client::HttpClient*> clients_;

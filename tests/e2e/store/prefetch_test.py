@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from support.bad_origin import Thing
 from support.larder import PROGRAM, Node, origin_table
 from support.misbehaving_origin import MisbehavingOrigin
 from support.wait import wait_until
@@ -114,6 +115,36 @@ def test_the_rate_is_that_of_all_together(served, begin, tmp_path):
     # What is there costs nothing, however low the rate is.
     assert begin(objects.urls(), "--rate", "100KB").wait(60) == 0
     assert {one["from_origin"] for one in events(tmp_path) if one["event"] == "done"} == {0}
+
+
+def test_all_come_under_a_cap_that_feeds_one_at_a_time(tmp_path):
+    with MisbehavingOrigin() as origin:
+        for number in range(3):
+            origin.scripts[f"/{number}"] = Thing(500_000)
+        node = Node(tmp_path / "node", origins=[origin_table(origin)], upstream_rate=["100KB"]).start()
+        node.cli("cache", "prefetch", *[f"http://packages.test/{number}" for number in range(3)])
+        refused = node.metric("larder_upstream_refused_total")
+        node.stop()
+    assert refused > 3, "more than one wanted to"
+
+
+def test_an_origin_that_asks_to_wait_is_not_asked_before(tmp_path):
+    at = []
+
+    def answer(request, connection):
+        at.append(time.monotonic())
+        if len(at) == 1:
+            connection.head(429, "Too Many Requests", content_length=0, retry_after="3")
+        else:
+            connection.head(200, content_length=5, etag='"a"', cache_control="max-age=600")
+            connection.send(b"right")
+
+    with MisbehavingOrigin() as origin:
+        origin.scripts["/later"] = answer
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        node.cli("cache", "prefetch", "http://packages.test/later")
+        node.stop()
+    assert at[1] - at[0] >= 2.9
 
 
 @pytest.mark.parametrize("freshness", ["no-cache", "max-age=0", "max-age=0, must-revalidate"])
