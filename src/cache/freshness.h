@@ -25,6 +25,7 @@ struct FillRequest {
   http::Method method = http::Method::Get;
   bool has_body = false;
   bool has_authorization = false;
+  bool has_cookie = false;
   bool no_store = false;
   std::vector<http::ResponseField> sent{};
 };

@@ -157,6 +157,19 @@ TEST(Store, LeavesOutTheFieldsOfQualifiedDirectives) {
   EXPECT_FALSE(stored.freshness.always_revalidate);
 }
 
+TEST(Store, KeepsNothingThatVariesByWhoAskedForIt) {
+  const auto stores = [](const std::string& vary, const std::string& request,
+                         const StorePolicy& policy = {}) {
+    const std::string fields = "Cache-Control: public, max-age=60\r\nVary: " + vary + "\r\n";
+    return store(fields, request, 200, policy).store;
+  };
+  EXPECT_FALSE(stores("X-A, authorization", "Authorization: Basic eA==\r\n"));
+  EXPECT_FALSE(stores("Cookie", "Cookie: a=b\r\n"));
+  EXPECT_TRUE(stores("Authorization, Cookie", ""));
+  EXPECT_TRUE(stores("Authorization", "Cookie: a=b\r\n"));
+  EXPECT_TRUE(stores("Cookie", "Cookie: a=b\r\n", {.ignored_vary = {"cookie"}}));
+}
+
 TEST(Store, TakesAPostForAGetOnlyWhereItSaysThatItIsOne) {
   const http::HttpAddress target{
       .https = false, .authority = *http::parse_authority("a"), .target = "/x?q"};
@@ -357,6 +370,17 @@ TEST(Use, ComparesTheNominatedFieldsAsTheOriginSeesThem) {
   StorePolicy policy;
   policy.ignored_vary = {"user-agent"};
   EXPECT_EQ(store(vary, "User-Agent: u\r\n", 200, policy).response.vary.size(), 1u);
+}
+
+TEST(Use, PassesWhoSaysWhoAsksWhereAnswersVaryByIt) {
+  const auto stored =
+      store("Cache-Control: public, max-age=60\r\nVary: Authorization, Cookie\r\n").response;
+  EXPECT_EQ(use(stored, "", seconds{0}), Kind::Serve);
+  EXPECT_EQ(use(stored, "Authorization: Basic eA==\r\n", seconds{0}), Kind::Pass);
+  EXPECT_EQ(use(stored, "Cookie: a=b\r\n", seconds{0}), Kind::Pass);
+  EXPECT_EQ(use(stored, "Cookie: a=b\r\nCache-Control: only-if-cached\r\n", seconds{0}),
+            Kind::Unsatisfied);
+  EXPECT_FALSE(matches_vary(stored, Request("Cookie: a=b\r\n").head, kFill));
 }
 
 TEST(Use, SharesOnlySuccessUnderAStrippedKey) {

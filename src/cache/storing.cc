@@ -86,6 +86,18 @@ std::optional<std::string> sent_value(const FillRequest& request, std::string_vi
   return normalise_nominated(name, values);
 }
 
+// Whether the request had the field, although its fill does not send it.
+bool was_withheld(const FillRequest& request, std::string_view name) {
+  switch (http::find_field_name(name)) {
+    case FieldName::Authorization:
+      return request.has_authorization;
+    case FieldName::Cookie:
+      return request.has_cookie;
+    default:
+      return false;
+  }
+}
+
 // The reason why not to store, else empty.
 std::string_view set_vary(StoredResponse& stored, const FillRequest& request,
                           const StorePolicy& policy) {
@@ -98,6 +110,7 @@ std::string_view set_vary(StoredResponse& stored, const FillRequest& request,
       if (element == "*") return "Vary: *";
       if (!http::is_token(element)) return "malformed Vary";
       if (is_ignored_vary(element, stored.fields, policy)) continue;
+      if (was_withheld(request, element)) return "Vary names who asks";
       std::string name(element);
       std::transform(name.begin(), name.end(), name.begin(), http::lower);
       const bool is_repeated = std::any_of(stored.vary.begin(), stored.vary.end(),
@@ -178,6 +191,7 @@ FillRequest describe_fill(const http::RequestHead& request, http::Exchange excha
   fill.method = request.method;
   fill.has_body = request.has_body();
   fill.has_authorization = request.has(FieldName::Authorization);
+  fill.has_cookie = request.has(FieldName::Cookie);
   CacheControl control;
   for (std::size_t i = 0; i < request.field_count; ++i) {
     const http::HeadField& field = request.fields[i];

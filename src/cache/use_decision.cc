@@ -69,6 +69,9 @@ UseDecision decide_about(const StoredResponse* stored, std::string_view key,
                          http::Exchange fill, base::WallTime now) {
   if (stored == nullptr) return {.kind = Kind::Miss, .reason = "not stored"};
   if (stored->key != key) return {.kind = Kind::Miss, .reason = "another key"};
+  if (varies_by_who_asks(*stored, request)) {
+    return {.kind = Kind::Pass, .reason = "vary by who asks"};
+  }
   if (!matches_vary(*stored, request, fill)) return {.kind = Kind::Miss, .reason = "vary"};
   UseDecision decision;
   decision.age = current_age(*stored, now);

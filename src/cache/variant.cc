@@ -148,8 +148,16 @@ std::optional<std::string> nominated_value(std::string_view name, const http::Re
   return normalise_nominated(name, values);
 }
 
+bool varies_by_who_asks(const StoredResponse& stored, const http::RequestHead& request) {
+  return std::any_of(stored.vary.begin(), stored.vary.end(), [&](const NominatedField& nominated) {
+    const FieldName name = http::find_field_name(nominated.name);
+    return http::says_who_asks(name) && request.has(name);
+  });
+}
+
 bool matches_vary(const StoredResponse& stored, const http::RequestHead& request,
                   http::Exchange fill) {
+  if (varies_by_who_asks(stored, request)) return false;
   return std::all_of(stored.vary.begin(), stored.vary.end(), [&](const NominatedField& nominated) {
     const auto value = nominated_value(nominated.name, request, fill);
     if (value == nominated.value) return true;

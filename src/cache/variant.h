@@ -32,9 +32,13 @@ std::optional<std::string> normalise_nominated(std::string_view name,
 std::optional<std::string> nominated_value(std::string_view name, const http::RequestHead& request,
                                            http::Exchange fill);
 
+// Whether the stored response varies by who asks and the request says it: fills do not tell the
+// origin, so nothing that they bring is the answer.
+bool varies_by_who_asks(const StoredResponse& stored, const http::RequestHead& request);
+
 // Whether the stored response is the one that a fill for this request would get: the fields named
 // by Vary mean the same, as far as fills send them; or the stored language is the one that the
-// request prefers to all others.
+// request prefers to all others. Never where varies_by_who_asks().
 bool matches_vary(const StoredResponse& stored, const http::RequestHead& request,
                   http::Exchange fill);
 

@@ -64,6 +64,10 @@ bool is_hop_by_hop(FieldName name) {
   }
 }
 
+bool says_who_asks(FieldName name) {
+  return name == FieldName::Authorization || name == FieldName::Cookie;
+}
+
 bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exchange exchange) {
   if (is_hop_by_hop(field.id)) return false;
   switch (field.id) {
@@ -91,8 +95,7 @@ bool may_send_to_origin(const RequestHead& request, const HeadField& field, Exch
   if (exchange == Exchange::Pass) return true;
   if (is_conditional_or_range(field.id)) return false;
   if (exchange == Exchange::DeclaredFill) {
-    return field.id != FieldName::Authorization && field.id != FieldName::Cookie &&
-           !same_ignoring_case(field.name, "accept-encoding");
+    return !says_who_asks(field.id) && !same_ignoring_case(field.name, "accept-encoding");
   }
   return field.id == FieldName::UserAgent || same_ignoring_case(field.name, "accept") ||
          same_ignoring_case(field.name, "accept-language");

@@ -13,6 +13,10 @@ namespace larder::http {
 // About one connection only: never forwarded, never stored.
 bool is_hop_by_hop(FieldName name);
 
+// Authorization and Cookie: a pass sends them and no fill does. Where answers differ by them, a
+// fill's is not the one that a request with such a field would get.
+bool says_who_asks(FieldName name);
+
 enum class Exchange {
   // The answer may be shared: only fields that do not identify the client and that the node can
   // repeat for another client's sake. An allow-list.

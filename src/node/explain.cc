@@ -188,6 +188,7 @@ std::optional<Explanation::Found> Explanation::load(const store::Key& key, std::
 std::optional<Explanation::Found> Explanation::look_up() {
   std::optional<Found> first = load(target_.key, target_.key_text);
   if (!first || first->response.vary.empty() || first->response.variant_epoch == 0 ||
+      cache::varies_by_who_asks(first->response, head_) ||
       cache::matches_vary(first->response, head_, target_.policy.fill)) {
     return first;
   }

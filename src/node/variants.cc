@@ -25,8 +25,10 @@ net::Task<base::Result<std::shared_ptr<const StoredObject>>> RequestPath::look_u
   }
   work.variant_epoch = stored->response.variant_epoch;
   work.vary = stored->response.vary;
-  if (work.variant_epoch == 0 ||
-      cache::matches_vary(stored->response, work.exchange.head(), work.target.policy.fill)) {
+  const http::RequestHead& head = work.exchange.head();
+  const http::Exchange fill = work.target.policy.fill;
+  if (work.variant_epoch == 0 || cache::varies_by_who_asks(stored->response, head) ||
+      cache::matches_vary(stored->response, head, fill)) {
     co_return stored;
   }
   co_return co_await find_variant(work, *stored);

@@ -376,6 +376,22 @@ def test_authorization_is_shared_only_where_the_origin_says_so(rules_node, rules
     assert rules_node.get("/ours").is_hit
 
 
+@pytest.mark.parametrize("control", ["public, max-age=600", "max-age=600, must-revalidate"])
+@pytest.mark.parametrize("name, values", [("Authorization", ("Bearer a", "Bearer b")), ("Cookie", ("u=a", "u=b"))])
+def test_what_varies_by_who_asks_is_shared_among_those_who_do_not_say(rules_node, rules_origin, script, name, values, control):
+    target = f"/who/{name}/{control.replace(' ', '')}"
+    script[target] = [lambda seen: (200, [("Cache-Control", control), ("Vary", name)],
+                                    f"for {seen.headers.get(name.lower())}".encode())]
+    for value in (values[0], values[1], values[0]):
+        answer = rules_node.get(target, "-H", f"{name}: {value}")
+        assert answer.body == f"for {value}".encode() and not answer.is_hit
+    wait_until(lambda: rules_node.get(target).is_hit, what="the answer for all")
+    assert rules_node.get(target).body == b"for None"
+    answer = rules_node.get(target, "-H", f"{name}: {values[1]}")
+    assert answer.body == f"for {values[1]}".encode() and not answer.is_hit
+    assert rules_node.get(target).is_hit
+
+
 def test_post_that_names_its_own_target_answers_a_later_get(rules_node, rules_origin, script):
     script["/form"] = [(200, [FRESH, ("Content-Location", "/form")], b"made")]
     assert rules_node.get("/form", "--data", "a=b").body == b"made"
