@@ -423,6 +423,26 @@ TEST(Revalidation, RenewsFieldsAndAgesButNotWhatDescribesTheBytes) {
   EXPECT_EQ(use(stored, "", seconds{130}), Kind::Revalidate);
 }
 
+TEST(Revalidation, TakesNoCookieOfWhoAskedAndLeavesOutWhatIsWithheldFromNowOn) {
+  const std::string old =
+      "Cache-Control: max-age=60\r\nETag: \"a\"\r\nX-User: a\r\nSet-Cookie: for=all\r\n";
+  const StorePolicy policy{.shares_cookies = true};
+  auto stored = store(old, "", 200, policy).response;
+  EXPECT_EQ(update_after_304(stored, response("Set-Cookie: user=a\r\n", 304), {kNow, kNow}, policy),
+            Refreshed::Updated);
+  EXPECT_EQ(stored.field(http::FieldName::SetCookie), "for=all");
+  EXPECT_EQ(update_after_head(stored, response("Set-Cookie: user=b\r\n"), {kNow, kNow}, policy),
+            Refreshed::Updated);
+  EXPECT_EQ(stored.field(http::FieldName::SetCookie), "for=all");
+  const auto withholds = response(
+      "Cache-Control: max-age=60, private=\"X-User\", no-cache=\"Set-Cookie\"\r\nETag: \"a\"\r\n",
+      304);
+  EXPECT_EQ(update_after_304(stored, withholds, {kNow, kNow}, policy), Refreshed::Updated);
+  ASSERT_EQ(stored.fields.size(), 2u);
+  EXPECT_EQ(stored.fields[0].name, "ETag");
+  EXPECT_EQ(stored.fields[1].name, "Cache-Control");
+}
+
 TEST(Revalidation, KnowsWhenItIsNotAboutWhatIsStored) {
   const auto refreshed = [](const std::string& fields, int status = 304) {
     auto stored = store("Cache-Control: max-age=60\r\nETag: \"a\"\r\n").response;

@@ -44,12 +44,13 @@ bool selects(const StoredResponse& stored, const http::ResponseHead& response,
 }
 
 // Tied to the stored bytes or to the choice among variants: never taken from another response (RFC
-// 9111 section 3.2).
-bool describes_bytes(const http::ResponseField& field) {
+// 9111 section 3.2). Nor are cookies: they are for whom the validation was made.
+bool is_never_renewed(const http::ResponseField& field) {
   switch (field.id) {
     case FieldName::ContentEncoding:
     case FieldName::ContentRange:
     case FieldName::ETag:
+    case FieldName::SetCookie:
     case FieldName::Vary:
       return true;
     default:
@@ -64,16 +65,20 @@ Refreshed renew(StoredResponse& stored, const http::ResponseHead& response, Exch
                 const StorePolicy& policy) {
   const Directives received = read_directives(response.fields);
   ResponseFields renewed = kept_fields(response, received, policy);
-  std::erase_if(renewed, describes_bytes);
+  std::erase_if(renewed, is_never_renewed);
   std::erase_if(stored.fields, [&](const http::ResponseField& old) {
     return std::any_of(renewed.begin(), renewed.end(), [&](const http::ResponseField& field) {
       return http::same_ignoring_case(field.name, old.name);
     });
   });
   for (http::ResponseField& field : renewed) stored.fields.push_back(std::move(field));
+  // What was for all until now need not be any more (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
+  const ResponseFields merged = stored.fields;  // which the directives point into
+  const CacheControl control = read_directives(merged).control;
+  std::erase_if(stored.fields,
+                [&](const http::ResponseField& field) { return control.withholds(field.name); });
   set_dates(stored, response.fields, times);
   set_freshness(stored, response.fields, times, policy);
-  const CacheControl control = read_directives(stored.fields).control;
   const bool refused = (control.no_store && !control.must_understand) || control.is_private ||
                        control.malformed || stored.fields.size() > http::kMostFields;
   return refused ? Refreshed::Drop : Refreshed::Updated;

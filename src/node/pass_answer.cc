@@ -65,6 +65,10 @@ bool is_safe(std::string_view method) {
   return false;
 }
 
+bool tells_who_asks(const http::RequestHead& request) {
+  return request.has(http::FieldName::Authorization) || request.has(http::FieldName::Cookie);
+}
+
 // How many more servers an OPTIONS request may pass (RFC 9110 section 7.6.2).
 std::optional<unsigned> hops_left(const http::RequestHead& head) {
   if (head.method != http::Method::Options) return std::nullopt;
@@ -277,7 +281,8 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   if (!is_safe(request.method_text) && answer->status < 400) {
     co_await invalidate(work, *answer);
   }
-  if (work.head_of) {
+  // What the origin says to who tells who asks is nothing about what is stored for all.
+  if (work.head_of && !tells_who_asks(request)) {
     co_await refresh_stored(delivery_, std::move(work.head_of), cache::update_after_head, *answer,
                             {work.now, delivery_.clock.wall()}, work.target.policy, true);
   }

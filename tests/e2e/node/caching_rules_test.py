@@ -273,6 +273,37 @@ def test_head_that_tells_of_another_representation_ends_the_stored_one(rules_nod
     assert rules_node.get("/head2").body == b"another"
 
 
+def test_head_of_one_client_renews_nothing_for_the_others(rules_node, rules_origin, script):
+    def answer(seen):
+        fields = [("Cache-Control", "max-age=0"), ("ETag", '"1"')]
+        if seen.method == "HEAD":
+            return 200, [*fields, ("X-User", seen.headers.get("cookie", "nobody")), ("Set-Cookie", "s=alice"),
+                         ("Content-Length", "4")], b""
+        return (304 if "if-none-match" in seen.headers else 200), fields, b"" if "if-none-match" in seen.headers else b"body"
+    script["/head3"] = [answer]
+    rules_node.get("/head3")
+    own = rules_node.get("/head3", "--head", "-H", "Cookie: alice")
+    assert own.headers["x-user"] == "alice" and own.headers["set-cookie"] == "s=alice"
+    other = rules_node.get("/head3")
+    assert other.body == b"body" and "x-user" not in other.headers and "set-cookie" not in other.headers
+    rules_node.get("/head3", "--head")
+    other = rules_node.get("/head3")
+    assert other.headers["x-user"] == "nobody" and "set-cookie" not in other.headers
+
+
+def test_confirmation_brings_no_cookie_and_takes_back_what_is_not_for_all(rules_node, script):
+    old = [("Cache-Control", "max-age=0"), ("ETag", '"1"')]
+    script["/confirmed"] = [
+        (200, [*old, ("X-User", "alice")], b"body"),
+        (304, [("ETag", '"1"'), ("Set-Cookie", "session=alice")], b""),
+        (304, [("ETag", '"1"')], b""),
+        (304, [("Cache-Control", 'max-age=0, private="X-User"'), ("ETag", '"1"')], b""),
+        (304, [("ETag", '"1"')], b"")]
+    answers = [rules_node.get("/confirmed") for _ in range(5)]
+    assert all(answer.status == 200 and "set-cookie" not in answer.headers for answer in answers)
+    assert [answer.headers.get("x-user") for answer in answers] == ["alice", "alice", "alice", None, None]
+
+
 @pytest.mark.parametrize("status", [204, 302, 307, 404, 410, 500, 503])
 def test_any_final_status_with_explicit_freshness_is_kept(rules_node, rules_origin, script, status):
     target = f"/status/{status}"
