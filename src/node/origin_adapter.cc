@@ -1,22 +1,31 @@
 #include "node/origin_adapter.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/encoding.h"
+#include "cache/redirect_limits.h"
 #include "node/origin_route.h"
 
 namespace larder::node {
 
 namespace {
 
-// Collects the redirects of one fetch, on the origin thread, and notes them when it is known where
-// they led.
+// Collects the redirects of one fetch, on the origin thread, notes them when it is known where they
+// led, and holds the answer there to what they allow.
 class TrailNotes {
  public:
-  TrailNotes(std::shared_ptr<RedirectTrails> trails, const store::Key& key, base::WallTime now)
-      : trails_(std::move(trails)), key_(key) {
+  TrailNotes(std::shared_ptr<RedirectTrails> trails, const store::Key& key, base::WallTime now,
+             bool authorized)
+      : trails_(std::move(trails)), key_(key), authorized_(authorized) {
     trail_.at = now;
   }
-  void add(RedirectHop hop) { trail_.hops.push_back(std::move(hop)); }
+  void add(RedirectHop hop, const http::ResponseHead& head) {
+    if (hop.is_followed) limits_.add(head, trail_.at);
+    trail_.hops.push_back(std::move(hop));
+  }
+  bool limits_answers() const { return limits_.has_any(); }
+  void narrow(http::ResponseHead& answer) const { limits_.narrow(answer, authorized_, trail_.at); }
   void arrived() {
     if (!std::exchange(is_noted_, true)) trails_->note(key_, trail_);
   }
@@ -30,7 +39,9 @@ class TrailNotes {
  private:
   const std::shared_ptr<RedirectTrails> trails_;
   const store::Key key_;
+  const bool authorized_;
   RedirectTrail trail_;
+  cache::RedirectLimits limits_;
   bool is_noted_ = false;
 };
 
@@ -51,7 +62,10 @@ class SinkAdapter final : public client::FetchSink {
   }
   bool on_head(const http::ResponseHead& head) override {
     if (notes_) notes_->arrived();
-    return sink_->on_head(head);
+    if (!notes_ || !notes_->limits_answers()) return sink_->on_head(head);
+    http::ResponseHead narrowed = head;
+    notes_->narrow(narrowed);
+    return sink_->on_head(narrowed);
   }
   Next on_body(std::span<const std::uint8_t> bytes) override {
     const cache::OriginSink::Next next = sink_->on_body(bytes);
@@ -95,14 +109,17 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
   if (origin != nullptr) {
     set_route(fetch, *origin, policy->settings.no_proxy);
     if (origin->follow_redirects) {
-      notes = std::make_shared<TrailNotes>(redirects_, request.key, clock_.wall());
+      const bool authorized = std::ranges::any_of(fetch.fields, [](const auto& field) {
+        return base::equals_ignoring_case(field.first, "Authorization");
+      });
+      notes = std::make_shared<TrailNotes>(redirects_, request.key, clock_.wall(), authorized);
       fetch.redirect =
           [policy, notes, https = fetch.https](
               const client::OriginFetch& hop,
               http::ResponseHead& head) -> base::Result<std::optional<client::OriginFetch>> {
         RedirectDecision decision =
             judge_redirect(hop, head, https, policy->hosts, policy->settings.no_proxy);
-        notes->add(std::move(decision.hop));
+        notes->add(std::move(decision.hop), head);
         return std::move(decision.next);
       };
     }

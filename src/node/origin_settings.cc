@@ -96,10 +96,11 @@ SettingsSection<OriginSettings> make_origin_section() {
   s.values("methods", &OriginSettings::methods, parse_method, shown,
            {.text = "Methods that are forwarded; \"*\": all. Only GET and HEAD are cached.",
             .limits = "not CONNECT or TRACE"});
-  s.boolean("follow_redirects", &OriginSettings::follow_redirects,
-            {.text = "Follow a redirect to an allowed host and give what is there, kept under the "
-                     "address that was asked for. Other redirects go to the client, as all do when "
-                     "this is off."});
+  s.boolean(
+      "follow_redirects", &OriginSettings::follow_redirects,
+      {.text = "Follow a redirect to an allowed host and give what is there, kept under the "
+               "address that was asked for as long as each redirect allows. Other redirects go "
+               "to the client, as all do when this is off."});
   s.texts("ignore_query", &OriginSettings::ignore_query,
           {.text = "Query parameters that are no part of the key.",
            .limits = "only with public = true"});

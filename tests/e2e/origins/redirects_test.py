@@ -22,6 +22,7 @@ def origins(folder, net):
         location /temporary { return 307 http://c.test/file; }
         location /permanent { return 308 http://c.test/file; }
         location /see { return 303 http://c.test/file; }
+        location /lasting { add_header Cache-Control max-age=3600; return 302 http://c.test/file; }
         location /outside { return 302 http://d.test/file; }
         location /inside { return 302 http://e.test/file; }
         location /port { return 302 http://c.test:8080/file; }
@@ -80,16 +81,59 @@ def test_relative_redirect_keeps_the_name_of_the_origin_for_clients_that_gave_it
     assert followed.body == b"first" * 100
 
 
-@pytest.mark.parametrize("path", ["/other", "/temporary", "/permanent", "/see"])
-def test_redirect_to_an_allowed_host_is_followed(get, origins, path):
+@pytest.mark.parametrize("path, is_fresh", [
+    ("/other", False), ("/temporary", False), ("/see", False), ("/permanent", True), ("/lasting", True)])
+def test_redirect_to_an_allowed_host_is_followed(get, origins, path, is_fresh):
     before = len(origins[1].requests("/file"))
     answer = get(path)
     assert (answer.status, answer.body) == (200, b"second" * 500_000), answer
     before = len(origins[1].saw("/file", before + 1))
     again = get(path)
-    assert again.is_hit and again.body == answer.body
+    assert again.is_hit == is_fresh and again.body == answer.body
     assert get(path, "-H", "Range: bytes=6-11").body == b"second"
-    assert len(origins[1].requests("/file")) == before
+    # A redirect that says nothing of how long it lasts is asked about, its target only confirmed.
+    assert [seen["status"] for seen in origins[1].requests("/file")[before:]] == ([] if is_fresh else [304, 304])
+
+
+@pytest.fixture
+def moving(tmp_path):
+    """get(target) through a node that follows redirects of an origin, which answers by `script`."""
+    script = {}
+    origin = ScriptedOrigin(lambda seen: script[seen.target]).start()
+    node = Node(tmp_path / "moving", origins=[origin_table(origin, follow_redirects=True)]).start()
+    yield script, node, origin
+    node.stop()
+    origin.stop()
+
+
+@pytest.mark.parametrize("control, is_stored", [
+    ("no-store, private", False), ("private, max-age=600", False), (None, True), ("no-cache", True), ("max-age=0", True)])
+def test_redirect_that_may_not_be_reused_is_asked_for_again(moving, control, is_stored):
+    script, node, origin = moving
+    year = ("Cache-Control", "public, max-age=31536000")
+    said = [("Cache-Control", control)] if control else []
+    script["/file-1"] = (200, [year, ("ETag", '"1"')], b"one")
+    script["/file-2"] = (200, [year, ("ETag", '"2"')], b"two")
+    script["/latest"] = (302, [("Location", "/file-1"), ("Set-Cookie", "who=alice"), *said], b"")
+    first = node.get("/latest")
+    assert first.body == b"one" and "set-cookie" not in first.headers
+    assert "31536000" not in first.headers["cache-control"], "nor may a cache behind the node keep it"
+    assert ("stored" in first.cache_status) == is_stored
+    script["/latest"] = (302, [("Location", "/file-2"), *said], b"")
+    assert node.get("/latest").body == b"two"
+    assert [seen.headers.get("if-none-match") for seen in origin.requests("/latest")] == [None, '"1"' if is_stored else None]
+    assert node.get("/file-1").body == b"one" and node.get("/file-1").is_hit, "under its own address it lasts"
+
+
+def test_answer_lasts_no_longer_than_the_redirect_to_it(moving):
+    script, node, origin = moving
+    script["/file"] = (200, [("Cache-Control", "max-age=31536000"), ("Age", "500")], b"one")
+    script["/hop"] = (302, [("Location", "/file"), ("Cache-Control", "max-age=600"), ("Vary", "X-Place")], b"")
+    script["/latest"] = (301, [("Location", "/hop")], b"")
+    assert node.get("/latest").body == b"one"
+    again = node.get("/latest")
+    assert again.is_hit and 500 < int(again.cache_status.partition("ttl=")[2].partition(";")[0]) <= 600
+    assert not node.get("/latest", "-H", "X-Place: there").is_hit
 
 
 def test_parts_are_fetched_by_the_same_way(get, origins):
