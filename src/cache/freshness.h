@@ -117,6 +117,11 @@ enum class Refreshed {
 Refreshed update_after_304(StoredResponse& stored, const http::ResponseHead& response,
                            ExchangeTimes times, const StorePolicy& policy);
 
+// Whether an answer that is not stored says that what was asked about must not be used any more: it
+// is a whole one about the object (RFC 9111 section 4.3.3), not about what passes or a condition.
+// Where the key leaves parameters out, the refusal of one signature says nothing of the object.
+bool takes_away(int status, const StorePolicy& policy);
+
 // A 200 to HEAD (RFC 9111 section 4.3.5). NotThis: what is stored is another representation and
 // must not be used any more.
 Refreshed update_after_head(StoredResponse& stored, const http::ResponseHead& response,

@@ -457,6 +457,17 @@ TEST(Revalidation, KnowsWhenItIsNotAboutWhatIsStored) {
   EXPECT_EQ(refreshed("Cache-Control: private\r\n"), Refreshed::Drop);
 }
 
+TEST(Revalidation, TakesAwayWhatAWholeAnswerReplacesUnstored) {
+  const StorePolicy stripped{.key_is_stripped = true};
+  for (const int status : {200, 204, 302, 401, 403, 404, 410}) {
+    EXPECT_TRUE(takes_away(status, {})) << status;
+    EXPECT_EQ(takes_away(status, stripped), status < 300) << status;
+  }
+  for (const int status : {206, 304, 407, 408, 412, 416, 425, 429, 500, 502, 503, 504}) {
+    EXPECT_FALSE(takes_away(status, {})) << status;
+  }
+}
+
 TEST(Revalidation, LearnsFromAHeadOrGivesUpWhatIsStored) {
   const auto refreshed = [](const std::string& fields, int status = 200) {
     auto stored =

@@ -6,6 +6,7 @@
 #include "http/characters.h"
 #include "http/conditional.h"
 #include "http/date.h"
+#include "http/retry_after.h"
 
 namespace larder::cache {
 
@@ -90,6 +91,12 @@ Refreshed update_after_304(StoredResponse& stored, const http::ResponseHead& res
                            ExchangeTimes times, const StorePolicy& policy) {
   if (response.status != 304 || !selects(stored, response, policy)) return Refreshed::NotThis;
   return renew(stored, response, times, policy);
+}
+
+bool takes_away(int status, const StorePolicy& policy) {
+  if (status >= 500 || http::is_passing_trouble(status)) return false;
+  if (policy.key_is_stripped && status >= 300) return false;
+  return status != 206 && status != 304 && status != 407 && status != 412 && status != 416;
 }
 
 Refreshed update_after_head(StoredResponse& stored, const http::ResponseHead& response,

@@ -112,6 +112,9 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
     co_await fail_for_now(work, answer);
     co_return Answered::Yes;
   }
+  if (leads && stale) {
+    co_await judge_stale(delivery_, std::move(stale), answer.status, work.target.policy);
+  }
   learn_to_share(work, answer);
   // What the fill left out may make another answer of it; what an origin in trouble says does not
   // depend on it.

@@ -44,8 +44,11 @@ net::Task<void> revalidate(Delivery& delivery, BackgroundWork work) {
       co_await refresh_stored(delivery, std::move(work.stale), cache::update_after_304,
                               fill->head(), {sent, delivery.clock.wall()}, policy, true);
     } else if (!phase || *phase != cache::Fill::Phase::Open) {
+      const bool is_answered = phase && *phase == cache::Fill::Phase::Unshared;
+      const int status = is_answered ? fill->head().status : 0;
       // Nobody reads an answer that is not for the store.
       fill->drop_pass();
+      if (is_answered) co_await judge_stale(delivery, std::move(work.stale), status, policy);
     } else if (fill->response().generation.kind == cache::GenerationKind::SingleResponse) {
       // It has taken the place of what was stored, and nothing can be added to a part of it.
       const std::uint32_t last = fill->object()->slice_count() - 1;
@@ -138,6 +141,17 @@ net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
     if (!written) base::log_debug("metadata not updated", {{"reason", written.error().message}});
   }
   co_return fresh;
+}
+
+net::Task<void> judge_stale(Delivery& delivery, std::shared_ptr<const StoredObject> stale,
+                            int status, const cache::StorePolicy& policy) {
+  if (!cache::takes_away(status, policy)) co_return;
+  const base::Status removed = co_await delivery.disk.run([&]() -> base::Status {
+    cache::remove_with_variants(delivery.store, *stale->object);
+    return {};
+  });
+  // A full queue must not leave what the origin took away: a record of some bytes is written here.
+  if (!removed) delivery.store.remove(*stale->object);
 }
 
 void revalidate_in_background(Delivery& delivery, BackgroundWork work) {

@@ -47,6 +47,10 @@ net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
     http::ResponseHead head, cache::ExchangeTimes times, cache::StorePolicy policy,
     bool write_back);
 
+// After an answer that is not stored in its place: forgets the object when that takes it away.
+net::Task<void> judge_stale(Delivery& delivery, std::shared_ptr<const StoredObject> stale,
+                            int status, const cache::StorePolicy& policy);
+
 // Asks the origin about a stale object that was just served (RFC 5861 section 3), once per object
 // at a time (RevalidationsUnderWay): one conditional request, for the first slice only
 // where parts can be combined. Everything is copied; nobody waits for it.

@@ -73,6 +73,44 @@ def test_background_revalidation_by_304_makes_it_fresh_again(rules_node, rules_o
     assert len(rules_origin.requests("/swr304")) == 2
 
 
+GONE = [(404, [], b"gone"), (410, [("Cache-Control", "no-store")], b"gone"),
+        (200, [("Cache-Control", "private")], b"for one"), (401, [("WWW-Authenticate", "Basic")], b"who?")]
+
+
+@pytest.mark.parametrize("gone", GONE, ids=lambda gone: str(gone[0]))
+def test_what_the_origin_took_away_behind_a_stale_answer_is_not_given_again(rules_node, rules_origin, script, gone):
+    target = f"/taken/{gone[0]}"
+    script[target] = [(200, [("Cache-Control", "max-age=1, stale-while-revalidate=600"), ("ETag", '"1"')], b"old"), gone]
+    assert rules_node.get(target).body == b"old"
+    wait_until(lambda: rules_node.get(target).body == gone[2], what="the origin's word")
+    assert rules_node.get(target, "-H", "Cache-Control: only-if-cached").status == 504
+
+
+@pytest.mark.parametrize("gone", GONE, ids=lambda gone: str(gone[0]))
+def test_what_the_origin_took_away_stands_in_for_nothing(rules_node, rules_origin, script, gone):
+    target = f"/taken-away/{gone[0]}"
+    script[target] = [(200, [("Cache-Control", "max-age=0"), ("ETag", '"1"')], b"old"), gone, (500, [], b"broken")]
+    assert rules_node.get(target).body == b"old"
+    assert rules_node.get(target).body == gone[2]
+    assert rules_node.get(target, "-H", "Cache-Control: max-stale, only-if-cached").status == 504
+    assert rules_node.get(target).body != b"old"
+
+
+def test_refusal_of_a_signature_takes_nothing_away(tmp_path, rules_origin, script):
+    node = Node(tmp_path / "signed", origins=[
+        origin_table(rules_origin, hosts=["packages.test"], public=True, ignore_query=["sig"])]).start()
+    old = [("Cache-Control", "max-age=0"), ("ETag", '"1"')]
+    script["/signed?sig=1"] = [(200, old, b"old")]
+    script["/signed?sig=2"] = [(403, [], b"no")]
+    try:
+        assert node.get("/signed?sig=1").body == b"old"
+        assert node.get("/signed?sig=2").status == 403
+        script["/signed?sig=1"] = [conditional('"1"', old[:1], b"new")]
+        assert node.get("/signed?sig=1").body == b"old"
+    finally:
+        node.stop()
+
+
 def test_background_revalidation_keeps_all_of_a_new_answer_that_cannot_be_completed_later(rules_node, rules_origin, script):
     old, new = os.urandom(24 << 20), os.urandom(24 << 20)
     script["/whole"] = [(200, [("Cache-Control", "max-age=1, stale-while-revalidate=600")], old), (200, [FRESH], new)]
