@@ -203,7 +203,7 @@ bool may_send_to_client(const ResponseHead& response, const ResponseField& field
     default:
       break;
   }
-  return !is_for_next_hop(response, field.name);
+  return !same_ignoring_case(field.name, "x-request-id") && !is_for_next_hop(response, field.name);
 }
 
 std::string canonical_name(std::string_view name) {

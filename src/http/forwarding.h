@@ -64,7 +64,7 @@ enum class Appearance {
 };
 
 // Also says what is worth storing. Content-Length, Content-Range of a 206 or 416, Accept-Ranges,
-// Age, Cache-Status and Date are the sender's to write.
+// Age, Cache-Status, Date and X-Request-Id are the sender's to write.
 bool may_send_to_client(const ResponseHead& response, const ResponseField& field,
                         Appearance appearance);
 

@@ -227,7 +227,7 @@ net::Task<std::optional<RequestPath::Answered>> RequestPath::await_first(Work& w
 AnswerFacts RequestPath::stored_facts(const Work& work, const StoredObject& stored) const {
   AnswerFacts answer = facts(work);
   answer.age = std::max(std::chrono::seconds(0), cache::current_age(stored.response, work.now));
-  if (work.status.forwarded != cache::Forwarded::No) {
+  if (work.status.forwarded != cache::Forwarded::No && !work.stands_in) {
     answer.cache_status.stored = !delivery_.fills.drives_refuse();
     if (!answer.cache_status.stored) answer.cache_status.detail = "the drives refuse what comes";
   }

@@ -90,6 +90,8 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
     if (leads) fill->pass()->abandon();
     work.exchange.outcome.cache = "hit";
     work.exchange.outcome.reason = "stale-origin-failed";
+    work.status.forward_status = answer.status;
+    work.stands_in = true;
     co_return co_await deliver(work, std::move(stale), std::nullopt);
   }
   // A signature of theirs, perhaps, or the way by which their request had come here: one of us

@@ -226,6 +226,7 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
   const http::RequestHead& head = work.exchange.head();
   work.status = {};
   work.must_validate = false;
+  work.stands_in = false;
   work.fetches = false;
   work.fetched.clear();
   work.exchange.outcome.cache = "-";
@@ -258,8 +259,8 @@ net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {
     case Kind::ServeStaleWhileRevalidate:
       work.exchange.outcome.cache = "hit";
       work.status.time_to_live = use.remaining;
-      revalidate_in_background(
-          delivery_, {work.target.key, stored, shared_request(work), opening_facts(work)});
+      revalidate_in_background(delivery_, {work.target.key, stored, shared_request(work),
+                                           opening_facts(work, stored.get())});
       co_return co_await deliver(work, std::move(stored), std::nullopt);
     case Kind::Revalidate:
       work.status.forwarded = use.remaining > std::chrono::seconds(0) ? cache::Forwarded::Request
@@ -311,8 +312,9 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
   }
   const FirstSlices slices =
       first_slices(http::parse_earliest_range(head.last_field(http::FieldName::Range)));
-  const bool leads = fill->open(request, slices.slices,
-                                judge_opening(opening_facts(work), delivery_), slices.or_whole);
+  const bool leads =
+      fill->open(request, slices.slices, judge_opening(opening_facts(work, stale.get()), delivery_),
+                 slices.or_whole);
   work.status.collapsed = !leads;
 
   const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));
@@ -324,6 +326,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     if (has_fallback) {
       work.exchange.outcome.cache = "hit";
       work.exchange.outcome.reason = "stale-origin-unreachable";
+      work.stands_in = true;
       co_return co_await deliver(work, std::move(stale), std::nullopt);
     }
     // It had opened: others have lost what it brought, or it is another object by now.

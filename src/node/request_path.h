@@ -66,6 +66,8 @@ class RequestPath final : public server::Handler {
     std::chrono::seconds joined_age{0};
     DeliveryPace pace;
     bool head_sent = false;
+    // A stale answer goes out because the origin failed: nothing was stored.
+    bool stands_in = false;
     // Something is fetched for this request. Otherwise what a fill has in memory came before: a hit
     // that is still being stored.
     bool fetches = false;
@@ -87,7 +89,8 @@ class RequestPath final : public server::Handler {
   net::Task<base::Result<std::shared_ptr<const StoredObject>>> look_up(Work& work);
   net::Task<std::shared_ptr<const StoredObject>> find_variant(Work& work,
                                                               const StoredObject& first);
-  OpeningFacts opening_facts(const Work& work) const;
+  // `stale`: what is asked about.
+  OpeningFacts opening_facts(const Work& work, const StoredObject* stale = nullptr) const;
   // After an unsafe request succeeded (RFC 9111 section 4.4).
   net::Task<void> invalidate(Work& work, const http::ResponseHead& answer);
   net::Task<Answered> deliver(Work& work, std::shared_ptr<const StoredObject> stored,

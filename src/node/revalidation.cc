@@ -88,6 +88,10 @@ cache::OpeningJudge judge_opening(OpeningFacts opening_facts, const Delivery& de
         facts.key_text, facts.request, head, {facts.sent, delivery.clock.wall()}, facts.policy);
     opening.reason = decision.reason;
     if (!decision.store) return opening;
+    if (facts.outlasts_errors && head.status >= 500) {
+      opening.reason = "an error for which a stored answer stands in";
+      return opening;
+    }
     opening.is_outdated = [shared, &delivery] {
       return delivery.invalidations.since(shared->place(), shared->began);
     };

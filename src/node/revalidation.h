@@ -24,6 +24,8 @@ struct OpeningFacts {
   base::WallTime sent;
   Invalidations::Moment began = 0;  // before it was sent
   store::Key url_key;
+  // What is stored may stand in for an error by its own stale-if-error: none takes its place.
+  bool outlasts_errors = false;
   bool is_variant = false;  // under a variant's key
   // Of the object that the new one replaces: its further variants stay reachable when the new one
   // varies by the same fields.

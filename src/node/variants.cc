@@ -87,7 +87,7 @@ net::Task<bool> RequestPath::find_over_https(Work& work) {
   co_return false;
 }
 
-OpeningFacts RequestPath::opening_facts(const Work& work) const {
+OpeningFacts RequestPath::opening_facts(const Work& work, const StoredObject* stale) const {
   OpeningFacts facts;
   facts.key_text = work.target.key_text;
   facts.host = work.target.choice.authority.host();
@@ -97,6 +97,9 @@ OpeningFacts RequestPath::opening_facts(const Work& work) const {
   facts.sent = work.now;
   facts.began = work.began;
   facts.url_key = work.url_key;
+  facts.outlasts_errors =
+      stale != nullptr && stale->response.freshness.stale_if_error > std::chrono::seconds(0) &&
+      cache::may_serve_on_error(stale->response, std::chrono::seconds(0), work.now);
   facts.is_variant = work.target.key != work.url_key;
   facts.variant_epoch = work.variant_epoch;
   facts.vary = work.vary;

@@ -495,6 +495,35 @@ def test_stale_answer_stands_in_for_a_failing_origin_unless_forbidden(rules_node
         assert rules_node.get(target).status == status
 
 
+def test_stale_answer_that_stands_in_says_that_nothing_was_stored(rules_node, script):
+    script["/stands-in"] = [(200, [("Cache-Control", "max-age=0, stale-if-error=600"), ("ETag", '"1"')], b"old"),
+                            (500, [], b"broken")]
+    rules_node.get("/stands-in")
+    answer = rules_node.get("/stands-in")
+    assert answer.body == b"old" and "fwd=stale; fwd-status=500" in answer.cache_status
+    assert "stored" not in answer.cache_status
+
+
+def test_error_with_a_lifetime_does_not_replace_what_stands_in_for_errors(rules_node, script):
+    good = [("Cache-Control", "max-age=0, stale-if-error=600"), ("ETag", '"1"')]
+    script["/outlasts"] = [(200, good, b"good"), (503, [("Cache-Control", "max-age=60")], b"broken"),
+                           conditional('"1"', good, b"another")]
+    for _ in range(3):
+        answer = rules_node.get("/outlasts")
+        assert (answer.status, answer.body) == (200, b"good")
+    assert "fwd-status=304" in answer.cache_status
+
+
+@pytest.mark.parametrize("control", ["max-age=60", "no-store"])
+def test_answer_has_one_request_id_and_that_is_the_nodes(rules_node, script, control):
+    target = f"/request-id/{control}"
+    script[target] = [(200, [("Cache-Control", control), ("X-Request-Id", "origins")], b"x")]
+    first, second = (rules_node.get(target) for _ in range(2))
+    for answer in (first, second):
+        assert answer.raw_headers.lower().count("\nx-request-id:") == 1
+    assert "origins" != first.headers["x-request-id"] != second.headers["x-request-id"] != "origins"
+
+
 def test_fills_tell_the_origin_what_was_asked_but_not_by_whom(rules_node, rules_origin, script):
     script["/told"] = [(200, [FRESH], b"x")]
     rules_node.get("/told", "-H", "X-Choice: a", "-H", "Cookie: c", "-H", "Accept-Encoding: gzip",
