@@ -61,7 +61,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
  public:
   enum class Phase {
     Opening,      // no usable head yet
-    Open,         // object() is there and slices arrive
+    Open,         // object() is there and slices arrive; head() has opened it
     Streaming,    // no length yet, or the store takes nothing: stream() is read, and stored at its
                   // end
     NotModified,  // the origin confirmed the stored object: head() is the 304

@@ -131,6 +131,7 @@ void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head,
   {
     const std::lock_guard lock(fill_->mutex_);
     creating_ = true;
+    fill_->head_ = head;
     if (head.status == 206) fill_->ranges_ = Ranges::Served;
     if (head.field("Accept-Ranges") == "bytes") fill_->ranges_ = Ranges::Served;
     if (head.field("Accept-Ranges") == "none") fill_->ranges_ = Ranges::Ignored;

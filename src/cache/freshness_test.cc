@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "cache/variant.h"
+#include "cache/withheld_fields.h"
 #include "http/date.h"
 
 namespace larder::cache {
@@ -155,6 +156,26 @@ TEST(Store, LeavesOutTheFieldsOfQualifiedDirectives) {
   ASSERT_EQ(stored.fields.size(), 2u);
   EXPECT_EQ(stored.fields[1].name, "X-C");
   EXPECT_FALSE(stored.freshness.always_revalidate);
+}
+
+TEST(Store, GivesTheFieldsOfQualifiedDirectivesToTheFirstAlone) {
+  auto head = response(
+      "Cache-Control: max-age=60, private=\"Set-Cookie, connection\", no-cache=x-a\r\n"
+      "Set-Cookie: a=b\r\nx-a: 1\r\nX-B: 2\r\nConnection: close\r\n");
+  const auto fields = fields_for_first(head);
+  ASSERT_EQ(fields.size(), 2u);
+  EXPECT_EQ(fields[0].name, "Set-Cookie");
+  EXPECT_EQ(fields[1].name, "X-A");
+  leave_out_for_others(head, {.shares_cookies = true});
+  EXPECT_EQ(head.count(http::FieldName::SetCookie), 0u);
+  EXPECT_EQ(head.field("X-A"), "");
+  EXPECT_EQ(head.field("X-B"), "2");
+  auto shared = response("Cache-Control: public, max-age=60\r\nSet-Cookie: a=b\r\n");
+  EXPECT_TRUE(fields_for_first(shared).empty());
+  leave_out_for_others(shared, {.shares_cookies = true});
+  EXPECT_EQ(shared.count(http::FieldName::SetCookie), 1u);
+  leave_out_for_others(shared, {});
+  EXPECT_EQ(shared.count(http::FieldName::SetCookie), 0u);
 }
 
 TEST(Store, KeepsNothingThatVariesByWhoAskedForIt) {

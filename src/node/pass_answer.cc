@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cache/withheld_fields.h"
 #include "http/forwarding.h"
 #include "http/retry_after.h"
 #include "node/client_kind.h"
@@ -240,11 +241,13 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
     ~Abandon() { source.abandon(); }
   } abandon{*source};
   const http::RequestHead& request = work.exchange.head();
-  const base::Result<http::ResponseHead> answer = co_await source->head(first_byte_deadline(work));
+  base::Result<http::ResponseHead> answer = co_await source->head(first_byte_deadline(work));
   if (!answer) {
     co_await fail(work, answer.error());
     co_return;
   }
+  const bool is_anothers = stream != nullptr && work.status.collapsed;
+  if (is_anothers) cache::leave_out_for_others(*answer, work.target.policy);
   work.status.forward_status = answer->status;
   if (work.learns_from_pass) learn_to_share(work, *answer);
   if (http::is_passing_trouble(answer->status)) {

@@ -348,6 +348,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
         co_await pass(work, "another-variant-is-being-filled");
         co_return Answered::Yes;
       }
+      if (leads) stored = for_first(std::move(stored), fill->head());
       work.fetches = true;
       work.fetched.add_all();
       co_return co_await deliver(work, std::move(stored), std::move(fill));

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "base/encoding.h"
+#include "cache/withheld_fields.h"
 #include "http/date.h"
 #include "http/reference.h"
 
@@ -86,6 +87,16 @@ void rewrite_lines(StoredObject& stored) {
       stored.whole_lines += field.name + ": " + field.value + "\r\n";
     }
   }
+}
+
+std::shared_ptr<const StoredObject> for_first(std::shared_ptr<const StoredObject> stored,
+                                              const http::ResponseHead& head) {
+  std::vector<http::ResponseField> fields = cache::fields_for_first(head);
+  if (fields.empty()) return stored;
+  auto own = std::make_shared<StoredObject>(*stored);
+  for (http::ResponseField& field : fields) own->response.fields.push_back(std::move(field));
+  rewrite_lines(*own);
+  return own;
 }
 
 bool mapped_read_failed(const void* owner) {

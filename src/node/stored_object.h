@@ -43,6 +43,10 @@ std::string lines_without_type(const StoredObject& stored, http::Appearance appe
 
 // Writes the lines of the head anew, after `response` has changed.
 void rewrite_lines(StoredObject& stored);
+// The object as the client gets it whose request brought it: with the fields that are for nobody
+// else.
+std::shared_ptr<const StoredObject> for_first(std::shared_ptr<const StoredObject> stored,
+                                              const http::ResponseHead& head);
 
 // For net::Outgoing::mapped_failed, with a StoredObject as owner: true when the drive failed under
 // a mapping that was just read; the object is then given up.

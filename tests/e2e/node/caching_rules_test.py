@@ -487,6 +487,30 @@ def test_fields_named_by_directives_or_connection_are_not_kept(rules_node, scrip
     assert not {"x-once", "x-mine", "x-hop"} & set(answer.headers)
 
 
+@pytest.mark.parametrize("frame, body", [([], b"body"), ([("Transfer-Encoding", "chunked")], b"4\r\nbody\r\n0\r\n\r\n")],
+                         ids=["length", "chunked"])
+def test_fields_for_one_client_go_to_the_one_whose_request_brought_them(rules_node, rules_origin, script, frame, body):
+    target = f"/login/{len(frame)}"
+    comes = threading.Event()
+
+    def answer(_):
+        assert comes.wait(20)
+        return 200, [("Cache-Control", 'max-age=600, private="Set-Cookie", no-cache="X-User"'), ("Set-Cookie", "s=1"),
+                     ("X-User", "alice"), *frame], body
+
+    script[target] = [answer]
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        asked = [threads.submit(rules_node.get, target) for _ in range(4)]
+        rules_origin.wait_for(target, 1)
+        comes.set()
+        answers = [one.result() for one in asked]
+    wait_until(lambda: rules_node.get(target).is_hit, what="stored")
+    answers.append(rules_node.get(target))
+    assert all(one.body == b"body" for one in answers) and len(rules_origin.requests(target)) == 1
+    theirs = [(one.headers.get("set-cookie"), one.headers.get("x-user")) for one in answers]
+    assert theirs.count(("s=1", "alice")) == 1 and theirs.count((None, None)) == 4
+
+
 def test_stale_answer_stands_in_for_a_failing_origin_unless_forbidden(rules_node, script):
     for target, control, status in (("/sie", "max-age=0, stale-if-error=600", 200),
                                     ("/strict", "max-age=0, must-revalidate", 503)):
