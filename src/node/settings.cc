@@ -273,14 +273,28 @@ void complete_paths(NodeSettings& settings, const std::string& file_name) {
   for (OriginSettings& origin : settings.origins) resolve(origin.ca_file, folder);
 }
 
-void check_drives(const NodeSettings& settings, int line, SettingsErrors& errors) {
-  for (std::size_t index = 0; index < settings.drives.size(); ++index) {
-    if (settings.drives[index].path.empty())
-      errors.add(line, "[[node.drive]] path: empty; name a folder");
-    for (std::size_t other = 0; other < index; ++other) {
-      if (!settings.drives[index].path.empty() &&
-          settings.drives[index].path == settings.drives[other].path)
-        errors.add(line, "[[node.drive]] path: " + settings.drives[index].path + " is given twice");
+bool is_inside(const std::string& path, const std::string& folder) {
+  return path.starts_with(folder == "/" ? folder : folder + "/");
+}
+
+// `lines` are those of the drives' tables; a drive that nobody named has none.
+void check_drives(const NodeSettings& settings, const std::vector<int>& lines,
+                  SettingsErrors& errors) {
+  for (std::size_t index = 0; index < lines.size(); ++index) {
+    const std::string& path = settings.drives[index].path;
+    const auto refuse = [&](const std::string& why) {
+      errors.add(lines[index], "[[node.drive]] path: " + why);
+    };
+    if (path.empty()) refuse("empty; name a folder");
+    for (std::size_t before = 0; before < index; ++before) {
+      const std::string& other = settings.drives[before].path;
+      if (path.empty() || other.empty()) continue;
+      if (path == other) {
+        refuse(path + " is given twice");
+      } else if (is_inside(path, other) || is_inside(other, path)) {
+        refuse(path + " and the drive " + other +
+               " are inside one another; each drive needs a folder of its own");
+      }
     }
   }
 }
@@ -365,6 +379,8 @@ Result<NodeSettings> parse_node_settings(std::string_view text, const std::strin
 
   NodeSettings settings;
   int node_line = 0;
+  std::vector<int> drive_lines;
+  SettingsErrors told(file_name);  // what the reading below says too
   const auto nodes = base::find_tables(*file, "node", false, errors);
   if (nodes.empty() && errors.empty())
     return fail(ErrorCode::InvalidArgument,
@@ -372,12 +388,15 @@ Result<NodeSettings> parse_node_settings(std::string_view text, const std::strin
   for (const base::SettingsTableAt& found : nodes) {
     node_line = found.line;
     node_section().read(*found.table, found.line, settings, errors);
+    for (const auto& drive : base::find_tables(*found.table, "drive", true, told)) {
+      drive_lines.push_back(drive.line);
+    }
   }
   std::vector<OriginAt> origins = read_origins(*file, errors);
   check_origins(origins, errors);
   for (OriginAt& found : origins) settings.origins.push_back(std::move(found.origin));
   complete_paths(settings, file_name);
-  check_drives(settings, node_line, errors);
+  check_drives(settings, drive_lines, errors);
   check_listeners(settings, node_line, errors);
   check_proxy(settings, node_line, errors);
   check_signers(settings.signers, node_line, errors);

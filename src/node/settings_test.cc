@@ -95,6 +95,23 @@ TEST(NodeSettings, RefusesIgnoredQueriesOfOriginsThatAreNotPublic) {
   EXPECT_EQ(mistakes(origin + "public = true\n"), "none");
 }
 
+TEST(NodeSettings, RefusesDrivesThatAreNotApartAtTheirLines) {
+  const auto with_drives = [](const std::string& one, const std::string& two) {
+    return mistakes("[node]\nname = \"n\"\n[[node.drive]]\npath = \"" + one +
+                    "\"\nsize = \"1GB\"\n[[node.drive]]\npath = \"" + two + "\"\nsize = \"1GB\"\n");
+  };
+  EXPECT_EQ(with_drives("/a", "/a/"),
+            "/etc/larder/larder.toml:6: [[node.drive]] path: /a is given twice");
+  EXPECT_EQ(with_drives("/a", "/a/objects"),
+            "/etc/larder/larder.toml:6: [[node.drive]] path: /a/objects and the drive /a are "
+            "inside one another; each drive needs a folder of its own");
+  EXPECT_NE(with_drives("/a/b", "/a"), "none");
+  EXPECT_NE(with_drives("/", "/a"), "none");
+  EXPECT_EQ(with_drives("", "/a"),
+            "/etc/larder/larder.toml:3: [[node.drive]] path: empty; name a folder");
+  EXPECT_EQ(with_drives("/a", "/ab"), "none");
+}
+
 TEST(NodeSettings, RefusesWhatContradictsItself) {
   const std::string node = "[node]\nname = \"n\"\n";
   const std::string origin = "[[origin]]\nname = \"o\"\nhosts = [\"example.org\"]\n";
