@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/encoding.h"
+#include "node/drive_mounts.h"
 #include "store/drive_folder.h"
 #include "store/room.h"
 
@@ -15,6 +16,7 @@ namespace larder::node {
 
 std::vector<DrivePlace> find_drive_places(const NodeSettings& settings) {
   std::vector<DrivePlace> places;
+  const DriveMounts before = load_drive_mounts(settings.state_dir);
   for (const DriveSettings& drive : settings.drives) {
     DrivePlace& place = places.emplace_back(DrivePlace{.drive = drive});
     std::filesystem::path folder = drive.path;
@@ -26,6 +28,14 @@ std::vector<DrivePlace> find_drive_places(const NodeSettings& settings) {
     if (const auto identity = store::read_identity(drive.path);
         !identity && identity.error().code == base::ErrorCode::DataLoss) {
       place.unusable = identity.error().message;
+    }
+    if (const auto mount = find_drive_mount(drive.path)) {
+      place.mount_point = mount->mount_point;
+      const auto known = before.find(drive.path);
+      if (known != before.end()) {
+        const std::string why = why_not_mounted(settings.state_dir, known->second, *mount);
+        if (!why.empty()) place.unusable = why;
+      }
     }
     const auto space = store::file_system_space(folder.string());
     if (!space) continue;

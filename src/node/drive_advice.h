@@ -16,7 +16,9 @@ struct DrivePlace {
   std::uint64_t device = 0;
   std::uint64_t total = 0;  // bytes of the file system; 0: it could not be found out
   bool is_read_only = false;
-  std::string unusable{};  // why what the folder holds cannot be used; empty: it can
+  // Why what the folder holds, or the file system below it, is not to be used; empty: it is.
+  std::string unusable{};
+  std::string mount_point{};  // empty: it could not be found out
 };
 // Blocking. A folder that is not there yet is judged by the nearest one above it.
 std::vector<DrivePlace> find_drive_places(const NodeSettings& settings);

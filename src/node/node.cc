@@ -1,5 +1,7 @@
 #include "node/node.h"
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -8,6 +10,7 @@
 #include "crypto/digest.h"
 #include "http/forwarding.h"
 #include "node/drive_advice.h"
+#include "node/drive_mounts.h"
 #include "node/node_parts.h"
 #include "node/origin_pool_settings.h"
 
@@ -18,13 +21,39 @@ namespace {
 constexpr std::size_t kDiskThreads = 4;
 constexpr std::size_t kDiskQueue = 4096;
 
+// For the next start: where the drives are that are used.
+void keep_drive_mounts(const Node::Parts& parts, const std::vector<DrivePlace>& places) {
+  const std::string& folder = parts.settings.state_dir;
+  const DriveMounts before = load_drive_mounts(folder);
+  DriveMounts now;
+  for (const store::DriveStatistics& drive : parts.store->drive_statistics()) {
+    const auto place = std::ranges::find(places, drive.path,
+                                         [](const DrivePlace& each) { return each.drive.path; });
+    const auto known = before.find(drive.path);
+    if (drive.state != store::DriveState::Missing && place != places.end() &&
+        !place->mount_point.empty()) {
+      now.emplace(drive.path, place->mount_point);
+    } else if (known != before.end()) {
+      now.insert(*known);
+    }
+  }
+  if (now == before) return;
+  if (const auto saved = save_drive_mounts(folder, now); !saved) {
+    base::log_warning("where the drives are mounted cannot be kept",
+                      {{"reason", saved.error().message}});
+  }
+}
+
 base::Status open_cache(Node::Parts& parts) {
   store::StoreSettings store_settings;
-  for (const DriveSettings& drive : parts.settings.drives) {
-    store_settings.drives.push_back(
-        {.path = drive.path, .size = drive.size, .leaves_half = drive.leaves_half});
+  const std::vector<DrivePlace> places = find_drive_places(parts.settings);
+  for (const DrivePlace& place : places) {
+    store_settings.drives.push_back({.path = place.drive.path,
+                                     .size = place.drive.size,
+                                     .leaves_half = place.drive.leaves_half,
+                                     .unusable = place.unusable});
   }
-  for (const std::string& advice : advise_on_drives(find_drive_places(parts.settings))) {
+  for (const std::string& advice : advise_on_drives(places)) {
     base::log_warning("the drives are not as the settings want them", {{"reason", advice}});
   }
   store_settings.scrub_rate = parts.settings.scrub_rate;
@@ -32,6 +61,7 @@ base::Status open_cache(Node::Parts& parts) {
   auto store = store::Store::open(std::move(store_settings));
   if (!store) return base::with_context("cannot open the cache", store.error());
   parts.store = std::move(*store);
+  keep_drive_mounts(parts, places);
   set_quotas(*parts.store, parts.settings);
 
   auto pool = origin_pool_settings(parts.settings);

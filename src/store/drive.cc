@@ -135,6 +135,7 @@ base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secr
     base::random_bytes(identity.drive);
     LARDER_TRY(base::write_file_atomically(path_ + "/store", encode_identity(identity), 0600));
     identity_ = identity;
+    base::log_info("a new, empty drive is begun", {{"path", path_}});
   }
   LARDER_TRY(base::make_directories(path_ + "/objects", 0750));
   LARDER_TRY(base::make_directories(path_ + "/segments", 0750));

@@ -152,5 +152,20 @@ TEST_F(DriveFolderTest, OneThatHoldsSomethingElseIsLeftOutAndNotTouched) {
   expect_both_work();
 }
 
+TEST_F(DriveFolderTest, OneThatIsNotToBeOpenedIsLeftOutAndNothingIsMadeThere) {
+  const std::string reason = "it is not mounted";
+  auto store = Store::open(
+      {.drives = {{.path = one_, .size = kDriveSize, .leaves_half = false, .unusable = reason},
+                  {.path = two_, .size = kDriveSize}},
+       .background = false,
+       .clock = &clock_});
+  ASSERT_TRUE(store);
+  store_ = std::move(*store);
+  put_some();
+  EXPECT_EQ(state_of_one(), DriveState::Missing);
+  EXPECT_EQ(reason_, reason);
+  EXPECT_FALSE(fs::exists(one_));
+}
+
 }  // namespace
 }  // namespace larder::store

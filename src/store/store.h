@@ -39,6 +39,8 @@ struct DriveSettings {
   std::uint64_t size = 0;  // bytes on disk that the folder never exceeds; at least kSmallestDrive
   // Takes no more than half of what its file system has for it, however large `size` is.
   bool leaves_half = false;
+  // Why it is not to be opened: it is missing, and nothing is made in its folder. Empty: it is.
+  std::string unusable{};
 };
 
 struct StoreSettings {

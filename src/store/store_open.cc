@@ -24,7 +24,8 @@ constexpr std::uint64_t kSweptAtOnce = 10'000;
 // A drive that does not work is left out: the others serve.
 base::Status Store::Parts::open_drives() {
   for (const DriveSettings& drive : settings.drives) {
-    auto locked = Drive::lock(drive, clock());
+    auto locked = drive.unusable.empty() ? Drive::lock(drive, clock())
+                                         : base::fail(ErrorCode::Unavailable, drive.unusable);
     if (locked) {
       drives.push_back(std::move(*locked));
       continue;

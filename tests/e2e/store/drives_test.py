@@ -274,6 +274,51 @@ def test_a_limit_on_the_size_of_files_keeps_nothing_from_clients(tmp_path, origi
         node.stop()
 
 
+@needs_root
+def test_a_drive_that_is_not_mounted_is_missing_and_its_mount_point_stays_empty(tmp_path, origin):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", disk]
+    subprocess.run(mount, check=True)
+    drives = [(disk / "cache", "150MB"), (tmp_path / "two", "150MB")]
+    node = make_node(tmp_path, origin, drives).start()
+    numbers = iter(range(1000))
+
+    def serve_some():
+        for _ in range(8):
+            path = f"mounts/{next(numbers)}.bin"
+            data = origin.write(path, 2 * MIB)
+            assert node.get(f"/{path}").body == data
+        node.wait_until_stored()
+
+    try:
+        serve_some()
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        serve_some()
+        wait_until(lambda: state_of(node, disk / "cache") == "missing", 60)
+        serve_some()
+        assert list(disk.iterdir()) == [], "while it runs"
+        node.stop()
+        assert "is not mounted now" in node.cli("node", "check").stdout
+        node.start()
+        assert [state_of(node, path) for path, _ in drives] == ["missing", "good"]
+        serve_some()
+        assert list(disk.iterdir()) == [], "after a start"
+        node.stop()
+        subprocess.run(mount, check=True)
+        node.start()
+        assert [state_of(node, path) for path, _ in drives] == ["good", "good"]
+        node.stop()
+        subprocess.run(["umount", disk], check=True)
+        (node.folder / "state" / "drives.json").unlink()
+        node.start()
+        assert [state_of(node, path) for path, _ in drives] == ["good", "good"], "it is to begin anew"
+        serve_some()
+    finally:
+        node.stop()
+        subprocess.run(["umount", "--lazy", disk], check=False, stderr=subprocess.DEVNULL)
+
+
 def test_without_any_drive_everything_is_passed_through(tmp_path, origin):
     (tmp_path / "file").write_text("not a folder")
     node = make_node(tmp_path, origin, [(tmp_path / "file", "1GB")]).start()
