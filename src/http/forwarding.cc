@@ -173,6 +173,14 @@ std::string via_to_origin(const RequestHead& request, std::string_view own) {
   return all + "1.1 " + std::string(own);
 }
 
+bool asks_as_fill(const RequestHead& request) {
+  return std::none_of(request.fields.begin(), request.fields.begin() + request.field_count,
+                      [&](const HeadField& field) {
+                        return may_send_to_origin(request, field, Exchange::Pass) &&
+                               !may_send_to_origin(request, field, Exchange::DeclaredFill);
+                      });
+}
+
 bool is_for_next_hop(const ResponseHead& response, std::string_view name) {
   return std::any_of(response.fields.begin(), response.fields.end(),
                      [&](const ResponseField& field) {

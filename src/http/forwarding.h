@@ -53,6 +53,10 @@ bool came_through(const RequestHead& request, std::string_view name);
 // The name of a node in Via; `fingerprint`: 16 lower-case hexadecimal digits.
 std::string via_name(std::string_view fingerprint);
 
+// Whether the request, as a pass, asks for the same as a fill for a declared origin: nothing goes
+// out with it that such a fill leaves out.
+bool asks_as_fill(const RequestHead& request);
+
 // The response's Connection names the field: it is for the next recipient alone.
 bool is_for_next_hop(const ResponseHead& response, std::string_view name);
 

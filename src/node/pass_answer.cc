@@ -66,10 +66,6 @@ bool is_safe(std::string_view method) {
   return false;
 }
 
-bool tells_who_asks(const http::RequestHead& request) {
-  return request.has(http::FieldName::Authorization) || request.has(http::FieldName::Cookie);
-}
-
 // How many more servers an OPTIONS request may pass (RFC 9110 section 7.6.2).
 std::optional<unsigned> hops_left(const http::RequestHead& head) {
   if (head.method != http::Method::Options) return std::nullopt;
@@ -242,6 +238,16 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   } abandon{*source};
   const http::RequestHead& request = work.exchange.head();
   base::Result<http::ResponseHead> answer = co_await source->head(first_byte_deadline(work));
+  const std::shared_ptr<const StoredObject> head_of = std::move(work.head_of);
+  if (head_of && (!answer || answer->status >= 500) &&
+      cache::may_serve_on_error(head_of->response, kServedOffline, work.now)) {
+    work.exchange.outcome.cache = "hit";
+    work.exchange.outcome.reason = answer ? "stale-origin-failed" : "stale-origin-unreachable";
+    if (answer) work.status.forward_status = answer->status;
+    work.stands_in = true;
+    co_await deliver(work, head_of, std::nullopt);
+    co_return;
+  }
   if (!answer) {
     co_await fail(work, answer.error());
     co_return;
@@ -289,9 +295,9 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   if (!is_safe(request.method_text) && answer->status < 400) {
     co_await invalidate(work, *answer);
   }
-  // What the origin says to who tells who asks is nothing about what is stored for all.
-  if (work.head_of && !tells_who_asks(request)) {
-    co_await refresh_stored(delivery_, std::move(work.head_of), cache::update_after_head, *answer,
+  // Only of what a GET would bring does it tell (RFC 9111 section 4.3.5).
+  if (head_of && answer->status == 200 && http::asks_as_fill(request)) {
+    co_await refresh_stored(delivery_, head_of, cache::update_after_head, *answer,
                             {work.now, delivery_.clock.wall()}, work.target.policy, true);
   }
   std::optional<cache::StoredResponse> kept;

@@ -342,6 +342,40 @@ def test_confirmation_brings_no_cookie_and_takes_back_what_is_not_for_all(rules_
     assert [answer.headers.get("x-user") for answer in answers] == ["alice", "alice", "alice", None, None]
 
 
+@pytest.mark.parametrize("asked, status", [
+    ('If-Match: "x"', 412), ('If-None-Match: "1"', 304), ("Range: bytes=0-1", 206), ("Accept-Encoding: gzip", 200),
+    ("Cookie: u=alice", 200), ("X-Signature: bad", 403), ("X-Signature: none", 404)])
+def test_head_that_asks_for_something_else_changes_nothing_stored(rules_node, rules_origin, script, asked, status):
+    target = "/head-of-another/" + asked.replace(" ", "").replace('"', "")
+
+    def answer(seen):
+        if seen.method == "GET":
+            return 200, [FRESH, ("ETag", '"1"')], b"body"
+        fields = [FRESH, ("ETag", '"another"' if status == 200 else '"1"')]
+        return status, fields + [("Content-Range", "bytes 0-1/4"), ("Content-Length", "2")] * (status == 206), b""
+    script[target] = [answer]
+    rules_node.get(target)
+    told = rules_node.get(target, "--head", "-H", "Cache-Control: no-cache", "-H", asked)
+    assert told.status == status
+    answer = rules_node.get(target)
+    assert answer.is_hit and answer.body == b"body" and answer.headers["etag"] == '"1"'
+
+
+@pytest.mark.parametrize("how", [500, 503, "cut"])
+def test_stale_answer_stands_in_for_a_head_too(rules_node, rules_origin, script, how):
+    def failing(seen):
+        if how == "cut":
+            raise ConnectionError("as asked")
+        return how, [], b""
+    target = f"/head-of-failing/{how}"
+    script[target] = [(200, [("Cache-Control", "max-age=1, stale-if-error=600"), ("ETag", '"1"')], b"body"), failing]
+    rules_node.get(target)
+    told = wait_until(lambda: (lambda got: "fwd=stale" in got.cache_status and got)(rules_node.get(target, "--head")),
+                      what="HEAD goes to the origin")
+    assert told.status == 200 and told.headers["etag"] == '"1"' and told.headers["content-length"] == "4"
+    assert rules_node.get(target).body == b"body"
+
+
 @pytest.mark.parametrize("status", [204, 302, 307, 404, 410, 500, 503])
 def test_any_final_status_with_explicit_freshness_is_kept(rules_node, rules_origin, script, status):
     target = f"/status/{status}"
