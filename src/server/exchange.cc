@@ -71,7 +71,7 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
 }
 
 bool Exchange::awaits_continue() const {
-  return head_->expect_continue && !(body_ && body_->has_continued());
+  return body_ ? body_->is_held_back() : head_->expect_continue;
 }
 
 std::string_view http_date_now() {

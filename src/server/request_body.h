@@ -27,8 +27,8 @@ class RequestBody {
 
   // As Exchange::read_body. After an error the connection is of no more use.
   net::Task<base::Result<std::size_t>> read(std::span<char> into);
-  // Whether the client that waits for it was told to go on.
-  bool has_continued() const { return continued_; }
+  // The client waits to be told to go on with it, and has not sent all of it anyway.
+  bool is_held_back() const { return expects_continue_ && !continued_ && !is_over(); }
 
  private:
   bool is_over() const { return chunked_ ? done_ : remaining_ == 0; }

@@ -171,6 +171,19 @@ TEST_F(ServerTest, SendsContinueToClientsThatWaitForIt) {
   EXPECT_NE(client.receive_until("ok").find("200 OK"), std::string::npos);
 }
 
+TEST_F(ServerTest, GoesOnAfterABodyThatDidNotWaitForContinue) {
+  Client client(port_);
+  client.send(
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nok"
+      "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+      "3\r\ntwo\r\n0\r\n\r\n"
+      "GET /hello/last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string answers = client.receive_all();
+  EXPECT_EQ(answers.find("100 Continue"), std::string::npos);
+  EXPECT_NE(answers.find("two"), std::string::npos);
+  EXPECT_NE(answers.find("last"), std::string::npos);
+}
+
 TEST_F(ServerTest, NamesUnknownPathsMethodsAndBadRequests) {
   EXPECT_NE(exchange("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n").find(" 404 "), std::string::npos);
   const std::string wrong_method = exchange("DELETE /echo HTTP/1.1\r\nHost: x\r\n\r\n");
