@@ -8,7 +8,9 @@ namespace larder::cache {
 using http::FieldName;
 
 std::optional<std::uint64_t> complete_length(const http::ResponseHead& response) {
-  if (response.status == 206) return response.content_range->length;
+  if (response.status == 206) {
+    return response.content_range ? response.content_range->length : std::nullopt;
+  }
   if (response.chunked) return std::nullopt;
   return response.content_length;
 }
@@ -50,7 +52,7 @@ Part judge_part(const StoredResponse& stored, const http::ResponseHead& response
     return Part::OtherGeneration;
   }
   if (response.status == 200) return Part::Whole;
-  const http::ByteRange range = *response.content_range->range;
+  const http::ByteRange range = *response.content_range->range;  // it has a length
   const bool fits = range.first == wanted.first && range.last <= wanted.last;
   return fits ? Part::Belongs : Part::OtherGeneration;
 }

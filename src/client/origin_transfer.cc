@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/address_policy.h"
+#include "http/characters.h"
 
 namespace larder::client {
 
@@ -57,6 +58,13 @@ base::ErrorCode kind_of(CURLcode code) {
     default:
       return base::ErrorCode::Unavailable;
   }
+}
+
+bool asks_for_parts(const OriginFetch& fetch) {
+  return std::ranges::any_of(fetch.fields, [](const auto& field) {
+    return http::same_ignoring_case(field.first, "range") &&
+           field.second.find(',') != std::string::npos;
+  });
 }
 
 }  // namespace
@@ -262,7 +270,6 @@ bool Transfer::go_on() {
   release();
   leave_turns();
   fetch_ = *std::exchange(next_, std::nullopt);
-  head_ = http::ResponseHeadReader();
   head_done_ = false;
   discarded_ = 0;
   refused_address_ = {};
@@ -345,6 +352,7 @@ void Transfer::set_route() {
 bool Transfer::prepare() {
   easy = curl_easy_init();
   if (easy == nullptr) return false;
+  head_ = http::ResponseHeadReader({}, asks_for_parts(fetch_));
   const std::uint16_t port = fetch_.port != 0 ? fetch_.port : usual_port(fetch_.https);
   const std::string url = std::string(fetch_.https ? "https://" : "http://") +
                           bracketed(fetch_.host) + ":" + std::to_string(port) + "/";

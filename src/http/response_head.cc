@@ -15,6 +15,11 @@ std::unexpected<base::Error> refuse(std::string_view reason) {
   return base::fail(base::ErrorCode::InvalidArgument, "origin's response: " + std::string(reason));
 }
 
+bool is_multipart(const ResponseHead& head) {
+  const std::string_view type = head.field(FieldName::ContentType);
+  return same_ignoring_case(type.substr(0, type.find_first_of("; \t")), "multipart/byteranges");
+}
+
 }  // namespace
 
 std::string_view ResponseHead::field(FieldName name) const {
@@ -119,14 +124,15 @@ base::Status ResponseHeadReader::finish() {
   const bool partial = head_.status == 206;
   if (partial || head_.status == 416) {
     const std::size_t count = head_.count(FieldName::ContentRange);
-    if (count > 1 || (partial && count == 0)) return refuse("not one Content-Range");
+    const bool has_parts = partial && takes_parts_ && count == 0 && is_multipart(head_);
+    if (count > 1 || (partial && count == 0 && !has_parts)) return refuse("not one Content-Range");
     if (count == 1) {
       head_.content_range = parse_content_range(head_.field(FieldName::ContentRange));
       if (!head_.content_range || head_.content_range->range.has_value() != partial) {
         return refuse("malformed Content-Range");
       }
     }
-    if (partial && head_.content_length &&
+    if (partial && !has_parts && head_.content_length &&
         *head_.content_length != head_.content_range->range->length()) {
       return refuse("Content-Range and Content-Length disagree");
     }

@@ -30,7 +30,8 @@ struct ResponseHead {
   std::vector<ResponseField> fields;
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
-  // Of a 206 (always with a range) or a 416 (never with one). In other responses Content-Range has
+  // Of a 206 (always with a range, but absent in one with several parts) or a 416 (never with one).
+  // In other responses Content-Range has
   // no meaning: there it is a field like any other.
   std::optional<ContentRange> content_range;
 
@@ -44,11 +45,14 @@ struct ResponseHead {
 // Interim responses (1xx) come before the final one; 101 is refused, because nobody asks for it.
 // Refused with InvalidArgument: everything that a message
 // parser further on could frame differently, such as two lengths, a length beside
-// Transfer-Encoding, folded lines, bare CR or LF, a 206 whose Content-Range is missing, malformed
-// or does not agree with Content-Length; and heads beyond the limits.
+// Transfer-Encoding, folded lines, bare CR or LF, a 206 whose Content-Range is missing (unless it
+// has several parts), malformed or does not agree with Content-Length; and heads beyond the limits.
 class ResponseHeadReader {
  public:
-  explicit ResponseHeadReader(const HeadLimits& limits = {}) : limits_(limits) {}
+  // `takes_parts`: several ranges were asked for, so a 206 may be multipart/byteranges, without a
+  // Content-Range.
+  explicit ResponseHeadReader(const HeadLimits& limits = {}, bool takes_parts = false)
+      : limits_(limits), takes_parts_(takes_parts) {}
 
   base::Status add_line(std::string_view line);
   // True after the empty line of the final response: lines after that are trailers, not for here.
@@ -64,6 +68,7 @@ class ResponseHeadReader {
   base::Status finish();
 
   HeadLimits limits_;
+  bool takes_parts_;
   ResponseHead head_;
   std::optional<ResponseHead> interim_;
   std::size_t bytes_ = 0;

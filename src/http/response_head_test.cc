@@ -103,6 +103,21 @@ TEST(ResponseHead, RefusesWhatCanBeReadInTwoWays) {
   EXPECT_FALSE(parse(with(many)));
 }
 
+TEST(ResponseHeadReader, TakesPartsOnlyWhereTheyWereAskedFor) {
+  const auto is_taken = [](bool takes_parts, const std::string& field) {
+    ResponseHeadReader reader({}, takes_parts);
+    EXPECT_TRUE(reader.add_line("HTTP/1.1 206 X\r\n"));
+    EXPECT_TRUE(reader.add_line("Content-Length: 300\r\n"));
+    EXPECT_TRUE(reader.add_line(field + "\r\n"));
+    return reader.add_line("\r\n").has_value() && !reader.take().content_range;
+  };
+  EXPECT_TRUE(is_taken(true, "Content-Type: Multipart/ByteRanges; boundary=a"));
+  EXPECT_FALSE(is_taken(false, "Content-Type: multipart/byteranges; boundary=a"));
+  EXPECT_FALSE(is_taken(true, "Content-Type: multipart/byteranges2"));
+  EXPECT_FALSE(is_taken(true, "Content-Type: text/plain"));
+  EXPECT_FALSE(is_taken(true, "A: b"));
+}
+
 TEST(ResponseHeadReader, TakesOneLineAtATime) {
   ResponseHeadReader reader;
   EXPECT_TRUE(reader.add_line("HTTP/1.1 200 OK\r\n"));

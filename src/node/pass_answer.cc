@@ -147,7 +147,9 @@ void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& ans
   // that may depend on a parameter that is not part of the key.
   const bool is_signed = work.target.policy.key_is_stripped && answer.status >= 400;
   const bool is_passing = http::is_passing_trouble(answer.status) || answer.status >= 500;
-  const bool is_of_request = answer.status == 304 || answer.status == 412 || answer.status == 416;
+  const bool has_parts = answer.status == 206 && !answer.content_range;
+  const bool is_of_request =
+      answer.status == 304 || answer.status == 412 || answer.status == 416 || has_parts;
   if (is_signed || is_passing || is_of_request) return;
   const cache::Opening opening = judge_opening(opening_facts(work), delivery_)(answer);
   const bool is_part = answer.status == 206;

@@ -29,6 +29,14 @@ def test_single_range(node, data, wanted, first, last):
         assert answer.body == data[first:last + 1]
 
 
+def test_several_ranges_of_what_is_not_stored_are_the_origins_parts(node, data):
+    for _ in range(2):
+        answer = node.get("/never/ranges.bin", "--range", "0-1,2000-2001")
+        assert answer.status == 206 and "content-range" not in answer.headers
+        assert answer.parts == [(f"bytes {first}-{first + 1}/{SIZE}", data[first:first + 2]) for first in (0, 2000)]
+    assert node.get("/never/ranges.bin").body == data
+
+
 def test_range_beyond_the_end_is_416(node, data):
     node.get("/ranges.bin")
     answer = node.get("/ranges.bin", "--header", f"Range: bytes={SIZE}-")
