@@ -325,6 +325,15 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   const bool chunked = has_body && !length && request.version_minor >= 1;
   if (has_body && !length && !chunked) work.exchange.close_connection();
 
+  const bool is_agent = is_delivery_optimization(request);
+  std::string bytes = std::move(collected);
+  // A Delivery Optimization client gives up where little comes for long: it is promised nothing
+  // before there is something to send.
+  if (is_agent && left > 0) {
+    std::string* const before = kept && kept->length > 0 ? &body : nullptr;
+    if (!co_await await_wanted(work, *source, skip, bytes, before)) co_return;
+  }
+
   work.status.stored = kept.has_value() || (stream != nullptr && length && !answer->content_length);
   if (!work.status.stored) tell_why_not_stored(work, *answer, stream != nullptr);
   std::string buffer(kHeadSize, '\0');
@@ -341,10 +350,11 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   if (!co_await work.exchange.send(std::move(out)) || left == 0) co_return;
 
   bool ended = false;
-  std::string bytes = std::move(collected);
+  work.pace.begin(std::chrono::steady_clock::now(), is_agent);
   while (left > 0 && !ended) {
     if (bytes.empty()) {
-      base::Result<std::string> next = co_await source->read(patience());
+      base::Result<std::string> next =
+          co_await source->read(is_agent ? work.pace.deadline() : patience());
       if (!next) {
         co_await fail(work, next.error());
         co_return;
@@ -381,6 +391,13 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
         if (!co_await work.exchange.send(std::move(end))) co_return;
       }
       left -= piece.size();
+      if (!work.pace.sent(piece.size(), std::chrono::steady_clock::now()) && left > 0) {
+        base::log_warning("an answer was cut",
+                          {{"reason", "the origin is too slow for this client"}});
+        work.exchange.outcome.cut();
+        work.exchange.close_connection();
+        co_return;
+      }
     }
     bytes.clear();
   }
@@ -395,6 +412,29 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   } else if (left > 0 && length) {
     co_await fail(work, {base::ErrorCode::Unavailable, "the origin broke off"});
   }
+}
+
+// Reads on until `bytes` holds one behind the `skip` that are not wanted. Those go to `before`,
+// when there is one. False: something else was answered.
+net::Task<bool> RequestPath::await_wanted(Work& work, cache::ByteSource& source,
+                                          std::uint64_t& skip, std::string& bytes,
+                                          std::string* before) {
+  const base::SteadyTime deadline = first_byte_deadline(work);
+  while (bytes.size() <= skip) {
+    if (before != nullptr) *before += bytes;
+    skip -= bytes.size();
+    base::Result<std::string> next = co_await source.read(deadline);
+    if (next && !next->empty() && std::chrono::steady_clock::now() >= deadline) {
+      next = base::fail(base::ErrorCode::DeadlineExceeded, "the range is too far behind");
+    }
+    if (!next || next->empty()) {
+      co_await fail(work, next ? base::Error{base::ErrorCode::Unavailable, "the origin broke off"}
+                               : next.error());
+      co_return false;
+    }
+    bytes = std::move(*next);
+  }
+  co_return true;
 }
 
 // True when the whole body came within the limit; else `collected` is its beginning.

@@ -135,6 +135,8 @@ class RequestPath final : public server::Handler {
   std::optional<cache::StoredResponse> kept_as(Work& work, const http::ResponseHead& answer,
                                                std::uint64_t length, bool shared) const;
   bool is_outdated(const Work& work) const;
+  net::Task<bool> await_wanted(Work& work, cache::ByteSource& source, std::uint64_t& skip,
+                               std::string& bytes, std::string* before);
   net::Task<bool> collect(Work& work, cache::ByteSource& source, std::string& collected);
   // Tells the log, Cache-Status and `explain` why the answer that is passed on is not stored.
   void tell_why_not_stored(Work& work, const http::ResponseHead& answer, bool is_stream) const;

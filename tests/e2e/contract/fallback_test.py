@@ -51,8 +51,13 @@ def waits(world):
         connection.head(200, content_length=len(body), etag='"t"', cache_control="max-age=60")
         drip(connection, body[:100_000], 2000)
 
+    def trickles_for_one(request, connection):
+        connection.head(200, content_length=len(body), cache_control="no-store")
+        drip(connection, body[:100_000], 2000)
+
     addresses = {"silent": world.script("silent", silent), "stalls": world.script("stalls", stalls),
-                 "trickles": world.script("trickles", trickles)}
+                 "trickles": world.script("trickles", trickles),
+                 "trickles for one": world.script("trickles-for-one", trickles_for_one)}
     running = {}
     for name, address in addresses.items():
         client = world.client()
@@ -414,9 +419,10 @@ def test_origin_that_never_replies_is_504_before_the_client_gives_up(waits):
 
 
 @pytest.mark.contract("CC-4.12")
-def test_answer_ends_before_a_slow_origin_makes_the_client_avoid_the_node(waits):
+@pytest.mark.parametrize("what", ["trickles", "trickles for one"])
+def test_answer_ends_before_a_slow_origin_makes_the_client_avoid_the_node(waits, what):
     """2000 bytes a second: the client goes on at the origin, and comes back to the node next time."""
-    client, running = waits["trickles"]
+    client, running = waits[what]
     done = running.result(25)
     assert done.attempts[0].outcome == "broken body", done.attempts
     assert done.attempts[0].seconds < 20 and not client.is_banned("scripted.do.test")

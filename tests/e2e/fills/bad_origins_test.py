@@ -158,6 +158,27 @@ def test_origin_that_ignores_ranges_serves_a_range(bad_node, bad_origin):
     assert answer.headers["content-range"] == f"bytes {2 * MIB + 5}-{2 * MIB + 104}/{3 * MIB}"
 
 
+def test_agent_is_promised_no_range_before_its_first_byte(bad_node, bad_origin):
+    """The bytes before it may take longer than such a client waits for the first one."""
+    data = bytes(range(256)) * (12 * MIB // 1024)
+    breaks_off = threading.Event()
+
+    def whole(request, connection):
+        connection.head(200, content_length=len(data), cache_control="no-store")
+        connection.send(data[:2 * MIB] if breaks_off.is_set() else data)
+        if breaks_off.is_set():
+            connection.close()
+    bad_origin.scripts["/passed-whole"] = whole
+    agent = ("--user-agent", "Microsoft-Delivery-Optimization-Lite/10.0.0.1",
+             "--header", f"Range: bytes={5 * MIB // 2 + 5}-{5 * MIB // 2 + 1000}")
+    for _ in range(2):
+        answer = bad_node.get("/passed-whole", *agent)
+        assert is_whole(answer, data[5 * MIB // 2 + 5:5 * MIB // 2 + 1001], 206)
+    breaks_off.set()
+    answer = bad_node.get("/passed-whole", *agent)
+    assert (answer.exit_code, answer.status) == (0, 502)
+
+
 @pytest.mark.parametrize("wanted, first", [("2097152-", 2 * MIB), ("-100", 3 * MIB - 100)])
 def test_end_of_an_object_whose_parts_cannot_be_joined_comes_from_the_whole(bad_node, bad_origin, wanted, first):
     """Without a validator a part of it could not be kept."""
