@@ -28,6 +28,8 @@ constexpr std::chrono::seconds kPatience{18};
 // long that may take.
 constexpr int kMostTurns = 8;
 constexpr std::chrono::seconds kTurns{5};
+// Most answers without a length end so soon that they can be given one.
+constexpr std::chrono::milliseconds kEndsAtOnce{100};
 // A Delivery Optimization client waits so long for the length of an answer that came without.
 constexpr std::chrono::seconds kLengthPatience{15};
 
@@ -275,8 +277,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
     // broken transfer ends their agent. What they do not wait for is filled all the same.
     const bool needs_length = is_delivery_optimization(request);
     length = co_await stream->length(needs_length ? work.asked + kLengthPatience
-                                                  : std::chrono::steady_clock::now() +
-                                                        std::chrono::milliseconds(100));
+                                                  : std::chrono::steady_clock::now() + kEndsAtOnce);
     if (!length && needs_length) {
       stream->comes_back();
       co_await fail(work, {base::ErrorCode::ResourceExhausted,
@@ -437,10 +438,12 @@ net::Task<bool> RequestPath::await_wanted(Work& work, cache::ByteSource& source,
   co_return true;
 }
 
-// True when the whole body came within the limit; else `collected` is its beginning.
+// True when the whole body came within the limit, and soon; else `collected` is its beginning.
 net::Task<bool> RequestPath::collect(Work& work, cache::ByteSource& source,
                                      std::string& collected) {
-  const base::SteadyTime deadline = first_byte_deadline(work);
+  const bool needs_length = is_delivery_optimization(work.exchange.head());
+  const base::SteadyTime deadline =
+      needs_length ? first_byte_deadline(work) : std::chrono::steady_clock::now() + kEndsAtOnce;
   while (collected.size() <= kCollectLimit) {
     const base::Result<std::string> bytes = co_await source.read(deadline);
     if (!bytes) {

@@ -73,6 +73,18 @@ def test_first_client_gets_it_chunked_and_the_next_one_exactly(bad_node, bad_ori
     assert len(bad_origin.of("/chunked")) == 1, "all of them share one answer"
 
 
+def test_what_is_not_stored_comes_at_once_too(bad_node, bad_origin):
+    thing = bad_origin.scripts["/chunked-alone"] = Chunked(MIB, early=MIB // 2, cache_control="no-store")
+    with socket.create_connection((bad_node.address, bad_node.http_port), timeout=10) as client:
+        client.sendall(b"GET /chunked-alone HTTP/1.1\r\nHost: packages.test\r\nConnection: close\r\n\r\n")
+        received = b""
+        while len(received) < MIB // 2:
+            received += client.recv(65536)
+        thing.go_on.set()
+        head, _, body = receive_to_end(client, received).partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding: chunked" in head and joined(body) == thing.data
+
+
 def test_who_demands_the_origins_word_is_not_given_what_began_to_come_earlier(bad_node, bad_origin):
     thing, asked = Chunked(2 * MIB, early=MIB), []
 
