@@ -214,15 +214,23 @@ HeadParse parse_within(std::string_view text, RequestHead& out, const HeadLimits
   out.expect_continue = false;
   Facts facts;
   const std::size_t most = std::min(limits.fields, kMostFields);
+  std::size_t range_at = 0;
   while (true) {
     const FieldLine line = read_field_line(text.substr(position));
     if (line.state == FieldLine::State::NeedMore) return kNeedMore;
     if (line.state == FieldLine::State::Bad) return bad(400, line.reason);
     position += line.consumed;
     if (line.state == FieldLine::State::EndOfFields) break;
+    const FieldName id = find_field_name(line.name);
+    // The Delivery Optimization client appends one more Range at each retry, and means the last.
+    if (id == FieldName::Range && out.has(id)) {
+      out.fields[range_at].value = line.value;
+      continue;
+    }
     if (out.field_count == most) return bad(431, "too many fields");
+    if (id == FieldName::Range) range_at = out.field_count;
     HeadField& field = out.fields[out.field_count++];
-    field = {.name = line.name, .value = line.value, .id = find_field_name(line.name)};
+    field = {.name = line.name, .value = line.value, .id = id};
     out.present |= bit(field.id);
     step = take_field(field, facts, out);
     if (step.state == HeadParse::State::Bad) return step;
