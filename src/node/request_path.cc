@@ -168,7 +168,10 @@ void RequestPath::partly_repeated(server::Exchange& exchange) {
 
 std::string RequestPath::allowed_methods(const OriginSettings& origin) {
   std::string list;
-  for (const std::string& method : origin.methods) list += (list.empty() ? "" : ", ") + method;
+  for (const std::string& method : origin.methods) {
+    if (method == "*") return "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";  // and all others
+    list += (list.empty() ? "" : ", ") + method;
+  }
   return list;
 }
 
@@ -188,7 +191,8 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
 
   const http::OriginChoice& choice = work.target.choice;
   if (choice.kind == http::OriginChoice::Kind::Refuse) {
-    co_await refuse(work, choice.status, choice.reason);
+    co_await refuse(work, choice.status, choice.reason,
+                    choice.status == 405 ? "Allow: GET, HEAD\r\n" : "");
     co_return;
   }
   if (choice.kind == http::OriginChoice::Kind::Local) {

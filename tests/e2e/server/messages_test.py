@@ -114,7 +114,9 @@ def test_change_of_protocol_is_an_error(scripted, script):
 def test_options_stops_where_it_must(scripted, script):
     script.scripts["/options"] = with_hints(0)
     last = exchange(scripted, request("/options", "Max-Forwards: 0", "Connection: close", method="OPTIONS"))
-    assert last.startswith(b"HTTP/1.1 200 ") and b"Allow: *" in last
+    assert last.startswith(b"HTTP/1.1 200 ") and b"\r\nAllow: GET, HEAD, POST, " in last
+    everything = exchange(scripted, request("*", "Connection: close", method="OPTIONS"))
+    assert everything.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET, HEAD\r\n" in everything
     assert script.of("/options") == []
     exchange(scripted, request("/options", "Max-Forwards: 3", "Connection: close", method="OPTIONS"))
     assert script.of("/options")[0].field("Max-Forwards") == "2"
