@@ -217,7 +217,9 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
     for (;;) {
       const base::Result<std::size_t> got = co_await work.exchange.read_body(buffer);
       if (!got || request.body.size() + *got > kForwardedBodyLimit) {
-        co_await refuse(work, got ? 413 : 400, "the request's body cannot be forwarded");
+        const bool is_late = !got && got.error().code == base::ErrorCode::DeadlineExceeded;
+        const int status = got ? 413 : is_late ? 408 : 400;
+        co_await refuse(work, status, "the request's body cannot be forwarded");
         co_return;
       }
       if (*got == 0) break;

@@ -97,6 +97,19 @@ def test_body_that_an_origin_leaves_unread_is_nobodys_request(node, careless, me
         (method, f"/{method}/fat{number}") for number in range(20)]
 
 
+def test_body_that_stalls_is_408(folder, careless):
+    impatient = Node(folder / "impatient", name="impatient", write_timeout="1s", origins=[{
+        "name": "careless", "hosts": ["packages.test"], "url": f"http://127.0.0.1:{careless.server_port}",
+        "scheme": "http", "allow_addresses": ["127.0.0.1/32"], "methods": ["POST"]}]).start()
+    try:
+        status, fields, _ = split(exchange(impatient, request("POST", "/stalls", b"abc")[:-1]))
+        assert (status, fields["Connection"]) == (408, "close")
+        status, fields, _ = split(exchange(impatient, request("POST", "/broken", b"zz\r\n", "Transfer-Encoding: chunked")))
+        assert (status, fields["Connection"]) == (400, "close")
+    finally:
+        impatient.stop()
+
+
 def test_bodies_of_all_clients_have_a_limit(node):
     """Each stops just before its end, so that all that were taken are held: 64 MiB at most."""
     size = 8 * MIB
