@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cache/generation.h"
+#include "http/cache_control.h"
 #include "http/date.h"
 #include "http/forwarding.h"
 #include "http/head_writer.h"
@@ -176,7 +177,8 @@ std::string_view write_passed_head(std::span<char> buffer, const http::ResponseH
   http::HeadWriter head(buffer);
   head.status(body.status);
   const std::string_view date = answer.field(http::FieldName::Date);
-  head.field("Date", date.empty() ? facts.date : date);
+  // What cannot be read is as good as missing (RFC 9110 section 6.6.1, RFC 9111 section 5.1).
+  head.field("Date", http::parse_date(date, base::WallTime{}) ? date : facts.date);
   for (const http::ResponseField& field : answer.fields) {
     if (!http::may_send_to_client(answer, field, facts.appearance)) continue;
     if (field.id == http::FieldName::Location && as_node) {
@@ -187,8 +189,8 @@ std::string_view write_passed_head(std::span<char> buffer, const http::ResponseH
   }
   if (facts.age.count() > 0) {
     head.field("Age", static_cast<std::uint64_t>(facts.age.count()));
-  } else if (const std::string_view age = answer.field(http::FieldName::Age); !age.empty()) {
-    head.field("Age", age);
+  } else if (const auto age = http::parse_age(answer.field(http::FieldName::Age))) {
+    head.field("Age", static_cast<std::uint64_t>(age->count()));
   }
   if (as_node) {
     head.field("X-Content-Type-Options", "nosniff");

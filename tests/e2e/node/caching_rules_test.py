@@ -429,6 +429,15 @@ def test_date_is_the_origins_and_age_counts(rules_node, script):
     assert answer.is_hit and answer.headers["date"] == then and int(answer.headers["age"]) >= 100
 
 
+def test_date_and_age_that_cannot_be_read_are_not_passed_on(rules_node, script):
+    script["/odd-times"] = [(200, [("Cache-Control", "no-store"), ("Date", "nonsense"), ("Age", "-5")], b"x"),
+                            (200, [("Cache-Control", "no-store"), ("Date", "Sun, 01 Nov 2026 00:00:00 GMT"), ("Age", "7")], b"x")]
+    odd = rules_node.get("/odd-times").headers
+    assert email.utils.parsedate_to_datetime(odd["date"]) and "age" not in odd
+    right = rules_node.get("/odd-times").headers
+    assert (right["date"], right["age"]) == ("Sun, 01 Nov 2026 00:00:00 GMT", "7")
+
+
 def test_condition_for_the_origin_is_judged_by_the_origin(rules_node, rules_origin, script):
     script["/if"] = [(200, [FRESH, ("ETag", '"1"')], b"x"), (412, [], b"")]
     rules_node.get("/if")
