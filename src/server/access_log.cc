@@ -71,7 +71,6 @@ void append_json(std::string& line, std::string_view text, std::size_t limit) {
 
 base::Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& path,
                                                          AccessFormat format) {
-  LARDER_TRY(base::make_directories(std::filesystem::path(path).parent_path().string(), 0750));
   std::unique_ptr<AccessLog> log(new AccessLog(path, format));
   const std::lock_guard lock(log->mutex_);
   LARDER_TRY(log->open_locked());
@@ -84,6 +83,7 @@ base::Status AccessLog::reopen() {
 }
 
 base::Status AccessLog::open_locked() {
+  LARDER_TRY(base::make_directories(std::filesystem::path(path_).parent_path().string(), 0750));
   base::UniqueFd fd(
       ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
   if (!fd) return base::fail_errno("cannot open the access log " + path_, errno);
@@ -93,16 +93,20 @@ base::Status AccessLog::open_locked() {
   return {};
 }
 
+// Whether the file is one that keeps so many bytes more.
+bool AccessLog::is_ready_locked(std::size_t more) {
+  if (size_ + more > kTurnOver) {
+    ::rename(path_.c_str(), (path_ + ".old").c_str());
+    return open_locked().has_value();
+  }
+  struct stat facts{};
+  const bool is_deleted = ::fstat(fd_.get(), &facts) == 0 && facts.st_nlink == 0;
+  return !is_deleted || open_locked().has_value();
+}
+
 void AccessLog::write(std::string_view lines) {
   const std::lock_guard lock(mutex_);
-  if (size_ + lines.size() > kTurnOver) {
-    ::rename(path_.c_str(), (path_ + ".1").c_str());
-    if (!open_locked()) {
-      failed_writes_.fetch_add(1, std::memory_order_relaxed);
-      return;
-    }
-  }
-  if (base::write_all(fd_.get(), lines)) {
+  if (is_ready_locked(lines.size()) && base::write_all(fd_.get(), lines)) {
     size_ += lines.size();
   } else {
     failed_writes_.fetch_add(1, std::memory_order_relaxed);

@@ -6,8 +6,9 @@
 // or, as JSON, an object with these members and more: see docs/operations.md.
 //
 // The query's values are left out: signed URLs are secrets. Control characters and spaces of the
-// request are escaped. The file is turned over to <path>.1 at a size, so that it is bounded
-// whatever happens; who rotates files by other means moves it away and has it reopened.
+// request are escaped. The file is turned over to <path>.old at a size, so that it is bounded
+// whatever happens; who rotates files by other means moves it away and has it reopened. Their
+// names, <path>.1 and so on, are left alone.
 #pragma once
 
 #include <atomic>
@@ -63,7 +64,8 @@ class AccessLog {
   static base::Result<std::unique_ptr<AccessLog>> open(const std::string& path,
                                                        AccessFormat format = AccessFormat::Text);
 
-  // Appends whole lines; a failure costs the lines, is counted and never waited for.
+  // Appends whole lines; a failure costs the lines, is counted and never waited for. A file that
+  // was deleted is made anew, with its folder.
   void write(std::string_view lines);
 
   // Opens the path anew, for whoever has moved the file away. An error keeps the file in use.
@@ -99,6 +101,7 @@ class AccessLog {
  private:
   AccessLog(std::string path, AccessFormat format) : path_(std::move(path)), format_(format) {}
   base::Status open_locked();
+  bool is_ready_locked(std::size_t more);
 
   const std::string path_;
   const AccessFormat format_;

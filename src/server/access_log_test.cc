@@ -1,8 +1,10 @@
 #include "server/access_log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -71,6 +73,38 @@ TEST_F(AccessLogTest, WritesJsonThatNoClientCanBreak) {
             start + end + "\n" + start +
                 R"(,"range":"bytes=0-99","user_agent":"a\u00ff\u005c\u000a)" +
                 std::string(252, 'x') + "\"" + end + "\n");
+}
+
+TEST_F(AccessLogTest, TurnsOverWithoutTouchingTheFilesOfOthers) {
+  const std::string file = path("access.log");
+  ASSERT_TRUE(base::write_file_atomically(file + ".1", "kept by another program\n", 0640));
+  const auto log = AccessLog::open(file);
+  ASSERT_TRUE(log) << log.error().message;
+  ASSERT_EQ(::truncate(file.c_str(), static_cast<off_t>(AccessLog::kTurnOver)), 0);
+  ASSERT_TRUE((*log)->reopen());
+  (*log)->write("one\n");
+  EXPECT_EQ(base::read_file(file, 100).value(), "one\n");
+  EXPECT_EQ(std::filesystem::file_size(file + ".old"), AccessLog::kTurnOver);
+  EXPECT_EQ(base::read_file(file + ".1", 100).value(), "kept by another program\n");
+}
+
+TEST_F(AccessLogTest, FileThatWasDeletedIsMadeAnewOrItsLinesAreCountedAsLost) {
+  const std::string folder = path("log");
+  const std::string file = folder + "/access.log";
+  const auto log = AccessLog::open(file);
+  ASSERT_TRUE(log) << log.error().message;
+  std::filesystem::remove_all(folder);
+  (*log)->write("one\n");
+  EXPECT_EQ(base::read_file(file, 100).value(), "one\n");
+  EXPECT_EQ((*log)->failed_writes(), 0U);
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(base::write_file_atomically(folder, "in its place", 0640));
+  (*log)->write("two\n");
+  EXPECT_EQ((*log)->failed_writes(), 1U);
+  std::filesystem::remove(folder);
+  (*log)->write("three\n");
+  EXPECT_EQ(base::read_file(file, 100).value(), "three\n");
+  EXPECT_EQ((*log)->failed_writes(), 1U);
 }
 
 TEST_F(AccessLogTest, GoesOnInANewFileWhenTheOldOneWasMovedAway) {
