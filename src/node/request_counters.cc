@@ -80,6 +80,7 @@ std::uint32_t RequestCounterSet::place_of_origin(const std::string& name) {
 void RequestCounterSet::count_error(std::string_view reason) {
   const std::lock_guard lock(mutex_);
   std::string name(reason);
+  std::ranges::replace(name, ' ', '-');  // as in the access log
   if (errors_.size() >= kMostReasons && !errors_.contains(name)) name = kRest;
   ++errors_[name];
 }

@@ -53,6 +53,13 @@ TEST(RequestCounters, OriginsKeepTheirPlacesAndTheirNumberIsBounded) {
             std::string::npos);
 }
 
+TEST(RequestCounters, ReasonsAreTheWordsOfTheAccessLog) {
+  RequestCounterSet set;
+  set.count_error("resource exhausted");
+  const auto loop = std::make_unique<RequestCounters>();
+  EXPECT_NE(page_of(set, *loop).find("{reason=\"resource-exhausted\"} 1\n"), std::string::npos);
+}
+
 TEST(RequestCounters, ReasonsAreBounded) {
   RequestCounterSet set;
   for (int i = 0; i < 1000; ++i) set.count_error("reason" + std::to_string(i));
