@@ -209,4 +209,9 @@ void ContentPath::finished(const server::Exchange& exchange) {
   loop_->record(exchange, "https", exchange.head().host.value_or("-"));
 }
 
+void ContentPath::refused(const server::Peer& peer, const server::Outcome& outcome,
+                          base::SteadyTime start) {
+  loop_->record_refused(peer, outcome, "https", start);
+}
+
 }  // namespace larder::node

@@ -29,6 +29,8 @@ class ContentPath final : public server::Handler {
 
   net::Task<void> answer(server::Exchange& exchange) override;
   void finished(const server::Exchange& exchange) override;
+  void refused(const server::Peer& peer, const server::Outcome& outcome,
+               base::SteadyTime start) override;
 
  private:
   net::Task<void> deliver(server::Exchange& exchange, content::OpenFile file, std::string etag);

@@ -93,17 +93,8 @@ void LoopState::write_request_id(char* to) {
 
 namespace {
 
-server::AccessRecord describe(const server::Exchange& exchange, std::string_view scheme,
-                              std::string_view host, std::uint64_t bytes,
-                              server::AccessFormat format) {
-  const server::Outcome& outcome = exchange.outcome;
+server::AccessRecord describe(const server::Outcome& outcome, std::uint64_t bytes) {
   server::AccessRecord record;
-  record.client = exchange.peer().address;
-  record.method = exchange.head().method_text;
-  record.scheme = scheme;
-  record.host = host;
-  record.path = exchange.head().path;
-  record.has_query = exchange.head().has_query;
   record.status = outcome.status;
   record.bytes = bytes;
   record.cache = outcome.ending == server::Ending::Complete ? outcome.cache
@@ -113,6 +104,19 @@ server::AccessRecord describe(const server::Exchange& exchange, std::string_view
   record.request_id = {outcome.request_id.data(), outcome.request_id.size()};
   record.from_store = outcome.body_from_store;
   record.from_origin = outcome.body_from_origin;
+  return record;
+}
+
+server::AccessRecord describe(const server::Exchange& exchange, std::string_view scheme,
+                              std::string_view host, std::uint64_t bytes,
+                              server::AccessFormat format) {
+  server::AccessRecord record = describe(exchange.outcome, bytes);
+  record.client = exchange.peer().address;
+  record.method = exchange.head().method_text;
+  record.scheme = scheme;
+  record.host = host;
+  record.path = exchange.head().path;
+  record.has_query = exchange.head().has_query;
   if (format == server::AccessFormat::Json) {
     record.range = exchange.head().last_field(http::FieldName::Range);
     record.user_agent = exchange.head().field(http::FieldName::UserAgent);
@@ -144,6 +148,11 @@ void LoopState::count_other(const server::Outcome& outcome) {
     counters->add(Counter::Errors);
     details_.count_error(outcome.reason);
   }
+}
+
+void LoopState::count_ending(const server::Outcome& outcome) {
+  if (outcome.ending == server::Ending::Cut) counters->add(Counter::Cut);
+  if (outcome.ending == server::Ending::ClientLeft) counters->add(Counter::ClientLeft);
 }
 
 void LoopState::count_request(const server::Exchange& exchange, Kind kind, base::SteadyTime end) {
@@ -182,8 +191,7 @@ void LoopState::record(const server::Exchange& exchange, std::string_view scheme
   if (kind == Kind::Miss) counters->add(Counter::Misses);
   if (kind == Kind::Pass) counters->add(Counter::Passes);
   if (kind == Kind::Other) count_other(outcome);
-  if (outcome.ending == server::Ending::Cut) counters->add(Counter::Cut);
-  if (outcome.ending == server::Ending::ClientLeft) counters->add(Counter::ClientLeft);
+  count_ending(outcome);
   const base::SteadyTime end = std::chrono::steady_clock::now();
   count_request(exchange, kind, end);
   if (log_ == nullptr) return;
@@ -214,11 +222,24 @@ void LoopState::record_repeated(const server::Peer& peer, const RecentAnswer& an
                std::string_view(answer.bytes).substr(answer.request_id_at, kRequestId), wall(end));
 }
 
-void LoopState::record_refused(int status) {
+// Nothing of the request itself is written: it may be anything.
+void LoopState::record_refused(const server::Peer& peer, const server::Outcome& outcome,
+                               std::string_view scheme, base::SteadyTime start) {
   counters->add(Counter::Requests);
-  counters->add(Counter::Refusals);
-  counters->requests.count_class(status);
-  details_.count_refusal(status);
+  counters->add(Counter::BytesTotal, outcome.bytes);
+  count_other(outcome);
+  count_ending(outcome);
+  counters->requests.count_class(outcome.status);
+  if (log_ == nullptr) return;
+  const base::SteadyTime end = std::chrono::steady_clock::now();
+  server::AccessRecord record = describe(outcome, outcome.bytes);
+  record.client = peer.address;
+  record.method = "-";
+  record.scheme = scheme;
+  record.host = "-";
+  record.request_id = "-";
+  record.duration = std::chrono::duration_cast<std::chrono::microseconds>(end - start);
+  log_->append(record, wall(end));
 }
 
 std::shared_ptr<LoopState> Delivery::loop_state(net::Loop& loop) {

@@ -49,8 +49,9 @@ class LoopState {
                   std::uint64_t bytes, server::AccessLine& line) const;
   void record_repeated(const server::Peer& peer, const RecentAnswer& answer,
                        base::SteadyTime start);
-  // Counts a request that could not be parsed.
-  void record_refused(int status);
+  // Counts and logs a request that could not be parsed.
+  void record_refused(const server::Peer& peer, const server::Outcome& outcome,
+                      std::string_view scheme, base::SteadyTime start);
   // Gives the request its id: 32 hexadecimal digits, unique.
   void name_request(server::Exchange& exchange) {
     write_request_id(exchange.outcome.request_id.data());
@@ -74,6 +75,7 @@ class LoopState {
   void read_clocks();
   base::WallTime wall(base::SteadyTime time) const;
   void count_other(const server::Outcome& outcome);
+  void count_ending(const server::Outcome& outcome);
   void count_request(const server::Exchange& exchange, Kind kind, base::SteadyTime end);
   RequestCounterSet& details_;
   net::Loop& loop_;

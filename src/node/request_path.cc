@@ -503,10 +503,9 @@ void RequestPath::finished(const server::Exchange& exchange) {
   loop_->record(exchange, tls_ ? "https" : "http", origin_host(exchange.head()));
 }
 
-void RequestPath::refused(const server::Peer& peer, int status, std::string_view reason) {
-  loop_->record_refused(status);
-  base::log_debug("a request was refused",
-                  {{"client", peer.address}, {"reason", std::string(reason)}});
+void RequestPath::refused(const server::Peer& peer, const server::Outcome& outcome,
+                          base::SteadyTime start) {
+  loop_->record_refused(peer, outcome, tls_ ? "https" : "http", start);
 }
 
 }  // namespace larder::node

@@ -32,7 +32,8 @@ class RequestPath final : public server::Handler {
   void repeated(const server::Peer& peer, base::SteadyTime start) override;
   void partly_repeated(server::Exchange& exchange) override;
   void finished(const server::Exchange& exchange) override;
-  void refused(const server::Peer& peer, int status, std::string_view reason) override;
+  void refused(const server::Peer& peer, const server::Outcome& outcome,
+               base::SteadyTime start) override;
 
  private:
   // One request that needs waits. Lives in the coroutine that answers it.

@@ -262,7 +262,7 @@ net::Task<http::HeadParse> Connection::read_head(http::RequestHead& head) {
 }
 
 net::Task<void> Connection::refuse(http::HeadParse parse) {
-  handler_.refused(peer_, parse.status, parse.reason);
+  const base::SteadyTime start = now();
   const std::string head = "HTTP/1.1 " + std::to_string(parse.status) + " " +
                            std::string(http::reason_phrase(parse.status)) +
                            "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " +
@@ -270,7 +270,13 @@ net::Task<void> Connection::refuse(http::HeadParse parse) {
                            "\r\nConnection: close\r\n\r\n" + std::string(parse.reason) + "\n";
   net::Outgoing out;
   out.head = head;
-  co_await writer_.write(std::move(out));
+  Outcome outcome;
+  outcome.status = parse.status;
+  outcome.cache = "refused";
+  outcome.reason = parse.reason;
+  outcome.bytes = head.size();
+  if (!co_await writer_.write(std::move(out))) writer_.take_back_unsent(outcome);
+  handler_.refused(peer_, outcome, start);
   co_await linger();
 }
 

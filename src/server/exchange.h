@@ -137,11 +137,12 @@ class Handler {
   // After the last byte or the failure; for log and metrics.
   virtual void finished(const Exchange& exchange) { (void)exchange; }
 
-  // A request that could not be parsed was answered with this status.
-  virtual void refused(const Peer& peer, int status, std::string_view reason) {
+  // A request that could not be parsed was answered, as `outcome` tells; nothing else of it is
+  // known.
+  virtual void refused(const Peer& peer, const Outcome& outcome, base::SteadyTime start) {
     (void)peer;
-    (void)status;
-    (void)reason;
+    (void)outcome;
+    (void)start;
   }
 };
 

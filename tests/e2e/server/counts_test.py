@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 
+from support import raw
 from support.larder import Node, origin_table
 from support.misbehaving_origin import MisbehavingOrigin
 from support.wait import wait_until
@@ -164,3 +165,38 @@ def test_what_was_sent_to_a_client_that_left_is_counted_for_its_source(node, ori
     counted = (line["from_store"], line["from_origin"])
     assert counted[1 - source] == 0
     assert 0 < line["bytes"] - counted[source] < 1000, "all but the head"
+
+
+MALFORMED = {
+    b"garbage with \x1b[31m and \"quotes\"\r\n\r\n": (400, "unknown-form-of-request-target"),
+    b"GET /\r\n\r\n": (400, "malformed-request-target"),
+    b"GET / HTTP/1.1\r\n\r\n": (400, "no-Host-field"),
+    b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: packages.test\r\n\r\n": (414, "request-target-too-long"),
+    b"GET / HTTP/1.1\r\nHost: packages.test\r\n" + b"A: b\r\n" * 1000 + b"\r\n": (431, "too-many-fields"),
+    b"GET / HTTP/2.0\r\nHost: packages.test\r\n\r\n": (505, "only-HTTP/1.0-and-HTTP/1.1-are-spoken-here"),
+}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_requests_that_cannot_be_read_have_a_line_without_a_word_of_theirs(tmp_path, origin, as_json):
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], access_log_json=as_json).start()
+    log = node.state / "log/access.log"
+    try:
+        sent = [len(raw.exchange(node, request)) for request in MALFORMED]
+        wait_until(lambda: log.exists() and log.read_text().count("\n") == len(MALFORMED), what="a line for each")
+        wait_until(lambda: node.metric("larder_requests_total") == len(MALFORMED), what="each counted")
+        text = log.read_text()
+        assert "garbage" not in text and "quotes" not in text and "xxx" not in text
+        if as_json:
+            lines = [json.loads(line) for line in text.splitlines()]
+            lines = [(line["client"], line["method"], line["url"], line["status"], line["bytes"], line["cache"],
+                      line["reason"], line["id"]) for line in lines]
+        else:
+            lines = [line.split(" ") for line in text.splitlines()]
+            assert all(len(line) == 10 for line in lines)
+            lines = [(line[1], line[2], line[3], int(line[4]), int(line[5]), *line[7:]) for line in lines]
+        expected = [("127.0.0.1", "-", "http://-", status, size, "refused", reason, "-")
+                    for size, (status, reason) in zip(sent, MALFORMED.values(), strict=True)]
+        assert sorted(lines) == sorted(expected)
+    finally:
+        node.stop()
