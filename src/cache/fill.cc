@@ -136,8 +136,7 @@ bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, Opening
       return true;
     }
     ++table_.statistics_.refused;
-    refused = {base::ErrorCode::ResourceExhausted,
-               "what may come from this origin is taken by other fills"};
+    refused = refused_by_cap();
   }
   give_up(std::move(refused));
   return true;
@@ -287,8 +286,7 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
     permit_ = table_.origin_.admit(host_, false);
     if (!permit_) {
       ++table_.statistics_.refused;
-      return base::fail(base::ErrorCode::ResourceExhausted,
-                        "what may come from this origin is taken by other fills");
+      return std::unexpected(refused_by_cap());
     }
   }
   plan_locked();

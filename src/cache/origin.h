@@ -36,6 +36,10 @@ struct OriginRequest {
   std::function<void(const http::ResponseHead&)> on_interim;
 };
 
+// Why nothing is fetched when Origin::admit gives no permit: what was configured, and no failure.
+base::Error refused_by_cap();
+bool is_refused_by_cap(const base::Error& error);
+
 class OriginSink {
  public:
   enum class Next { Continue, Pause, Abort };
@@ -62,6 +66,8 @@ class Origin {
   virtual Permit admit(const std::string& /*host*/, bool /*must*/) {
     return std::make_shared<const Admission>();
   }
+  // Whether admit() would give one now that is no `must`.
+  virtual bool has_room(const std::string& /*host*/) const { return true; }
   // Thread-safe, as all of these.
   virtual FetchId fetch(OriginRequest request, std::shared_ptr<OriginSink> sink) = 0;
   virtual void resume(FetchId id) = 0;

@@ -122,8 +122,7 @@ std::shared_ptr<PassQueue> fetch_for_one(Origin& origin, OriginRequest request) 
   auto queue = std::make_shared<PassQueue>(origin);
   Origin::Permit permit = origin.admit(request.host, false);
   if (!permit) {
-    queue->end(base::fail(base::ErrorCode::ResourceExhausted,
-                          "what may come from this origin is taken by other fills"));
+    queue->end(std::unexpected(refused_by_cap()));
     return queue;
   }
   queue->set_permit(std::move(permit));

@@ -49,7 +49,7 @@ class PassQueue final : public ByteSource {
   std::optional<Origin::FetchId> fetch_;
 };
 
-// Starts a fetch whose answer goes to one client only; ResourceExhausted when a cap forbids it.
+// Starts a fetch whose answer goes to one client only; refused_by_cap() when there is no permit.
 std::shared_ptr<PassQueue> fetch_for_one(Origin& origin, OriginRequest request);
 
 }  // namespace larder::cache

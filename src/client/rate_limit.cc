@@ -33,12 +33,15 @@ std::uint64_t RateLimit::rate(base::WallTime now) const {
   return rate_;
 }
 
-bool RateLimit::admit(bool must, base::WallTime now) {
-  const std::uint64_t most = rate(now) / kFeed;
+std::int64_t RateLimit::most_fills(base::WallTime now) const {
+  const std::uint64_t allowed = rate(now);
   // A rate below one fill's share still feeds one.
-  const auto limit = static_cast<std::int64_t>(
-      std::min<std::uint64_t>(INT64_MAX, rate(now) > 0 ? std::max<std::uint64_t>(most, 1) : 0));
-  if (++fills_ <= limit || must) return true;
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(
+      INT64_MAX, allowed > 0 ? std::max<std::uint64_t>(allowed / kFeed, 1) : 0));
+}
+
+bool RateLimit::admit(bool must, base::WallTime now) {
+  if (++fills_ <= most_fills(now) || must) return true;
   --fills_;
   return false;
 }

@@ -26,6 +26,8 @@ class RateLimit {
   // Counts one fill more, unless the rate cannot feed it and it is not `must`.
   bool admit(bool must, base::WallTime now);
   void leave() { --fills_; }
+  // Whether admit() would, for one that is no `must`.
+  bool may_admit(base::WallTime now) const { return fills_ < most_fills(now); }
 
   // Whether bytes may pass now. What passes is told by spend: it may be more than there was, the
   // next bytes wait longer then.
@@ -35,6 +37,8 @@ class RateLimit {
   int waiting = 0;  // transfers that wait for their turn
 
  private:
+  std::int64_t most_fills(base::WallTime now) const;
+
   mutable std::mutex mutex_;  // guards schedule_
   std::shared_ptr<const RateSchedule> schedule_;
   mutable std::atomic<std::int64_t> looked_up_{0};  // second since 1970

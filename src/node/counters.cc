@@ -18,7 +18,9 @@ constexpr std::array<Name, static_cast<std::size_t>(Counter::Count)> kNames{{
     {"larder_misses_total", "Requests for which an origin was asked"},
     {"larder_passes_total", "Requests forwarded without storing the answer"},
     {"larder_refusals_total",
-     "Requests refused with 4xx, or with 504 where only a hit was allowed"},
+     "Requests refused with 4xx, with 503 by a limit such as upstream_rate, or with 504 where only "
+     "a "
+     "hit was allowed"},
     {"larder_errors_total", "Requests that failed with 5xx"},
     {"larder_cut_total", "Answers that could not be completed"},
     {"larder_client_left_total", "Answers whose client left, or was too slow, before their end"},

@@ -131,6 +131,7 @@ class Explanation {
   void explain_decision(const std::optional<Found>& found, const cache::UseDecision& use);
   void explain_answer(const Found& found, bool only_if_cached);
   std::string fetch_text() const;
+  bool is_capped() const;
 
   Delivery& delivery_;
   const std::shared_ptr<const Policy> policy_;  // target_ points into it
@@ -338,10 +339,23 @@ std::string Explanation::fetch_text() const {
          std::string(target_.choice.authority.host()) + std::string(target_.choice.path);
 }
 
+// Whether a further download from this origin would be refused now.
+bool Explanation::is_capped() const {
+  return !delivery_.origin.has_room(std::string(target_.choice.authority.host()));
+}
+
 void Explanation::explain_decision(const std::optional<Found>& found,
                                    const cache::UseDecision& use) {
   const std::string reason(use.reason);
   const auto is = [&](const std::string& text) { decide(kind_name(use.kind), reason, text); };
+  // For what has to come from the origin.
+  const auto comes = [&](const std::string& text) {
+    if (!is_capped()) return is(text);
+    decide(kind_name(use.kind), "upstream-rate",
+           "503, because upstream_rate admits no further download from this origin now, unless it "
+           "is under way already; else " +
+               text);
+  };
   switch (use.kind) {
     case Kind::Serve:
       is("answered from the cache, because it is " + reason);
@@ -355,17 +369,22 @@ void Explanation::explain_decision(const std::optional<Found>& found,
       for (const http::ResponseField& field : fields) text += field.name + " " + field.value + "; ";
       text += fields.empty() ? "nothing can be validated, so it is fetched anew"
                              : "after a 304 what is stored is served";
+      if (is_capped()) {
+        text +=
+            "; but upstream_rate admits no download now: what is stored is served where it may "
+            "be, else 503";
+      }
       return is(text);
     }
     case Kind::Miss:
       if (delivery_.hit_for_miss.covers(target_.key, head_.has(http::FieldName::Range),
                                         std::chrono::steady_clock::now())) {
-        return is("forwarded for this client alone: the last answer was not to be shared");
+        return comes("forwarded for this client alone: the last answer was not to be shared");
       }
-      return is("fetched from " + fetch_text() + ", because of: " + reason +
-                "; stored when its answer allows");
+      return comes("fetched from " + fetch_text() + ", because of: " + reason +
+                   "; stored when its answer allows");
     case Kind::Pass:
-      return is("forwarded for this client alone, because of: " + reason);
+      return comes("forwarded for this client alone, because of: " + reason);
     case Kind::Unsatisfied:
       return is("504, because of: " + reason);
   }
@@ -408,6 +427,9 @@ void Explanation::explain_answer(const Found& found, bool only_if_cached) {
     text += has_parts ? "in " + std::to_string(parts.size()) + " parts"
                       : "from " + std::to_string(first) + " on";
     if (!is_here) text += "; slices that are missing are fetched from " + fetch_text();
+    if (!is_here && is_capped()) {
+      text += ", but upstream_rate admits no further download now: 503, unless it is under way";
+    }
   }
   step("answer", std::move(text));
 }

@@ -93,6 +93,11 @@ cache::Origin::Permit OriginAdapter::admit(const std::string& host, bool must) {
   return caps_.admit(policy->hosts.find(host), must);
 }
 
+bool OriginAdapter::has_room(const std::string& host) const {
+  const std::shared_ptr<const Policy> policy = policy_.get();
+  return caps_.has_room(policy->hosts.find(host));
+}
+
 cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
                                             std::shared_ptr<cache::OriginSink> sink) {
   client::OriginFetch fetch;

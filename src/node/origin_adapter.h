@@ -22,6 +22,7 @@ class OriginAdapter final : public cache::Origin {
 
   FetchId fetch(cache::OriginRequest request, std::shared_ptr<cache::OriginSink> sink) override;
   Permit admit(const std::string& host, bool must) override;
+  bool has_room(const std::string& host) const override;
   // Settings that count from now on, for transfers under way too.
   void apply(const NodeSettings& settings) { caps_.apply(settings); }
   void resume(FetchId id) override { pool_.resume(id); }

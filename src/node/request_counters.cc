@@ -109,7 +109,8 @@ void RequestCounterSet::print(const std::vector<const RequestCounters*>& loops,
   for (const auto& [reason, count] : errors_)
     sample(page, "larder_errors_by_reason_total", "reason=\"" + reason + "\"", count);
   header(page, "larder_refusals_by_status_total", "counter",
-         "Requests refused with 4xx, or with 504 where only a hit was allowed");
+         "Requests refused with 4xx, with 503 by a limit such as upstream_rate, or with 504 where "
+         "only a hit was allowed");
   for (const auto& [status, count] : refusals_)
     sample(page, "larder_refusals_by_status_total", "status=\"" + std::to_string(status) + "\"",
            count);

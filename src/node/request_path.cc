@@ -19,6 +19,9 @@ using store::kSliceSize;
 // Longest range that is answered without waiting, in bytes.
 constexpr std::uint64_t kLongestAtOnce = 8 << 20;
 
+// Why a request was refused that `upstream_rate` does not admit.
+constexpr std::string_view kUpstreamRate = "upstream-rate";
+
 // Content of these has no meaning (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.8). An origin that does
 // not read it takes it for the next request on its connection, whose answer another client would
 // get.
@@ -442,18 +445,23 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::str
   const bool is_late = error.code == base::ErrorCode::DeadlineExceeded;
   if (is_late || is_cut_off) status = 504;
   if (error.code == base::ErrorCode::ResourceExhausted) status = 503;
-  base::log_warning("an origin could not be used",
-                    {{"host", std::string(work.target.choice.authority.host())},
-                     {"reason", error.message},
-                     {"request", std::string(answer_id(work))}});
+  // That is what was configured, and no failure.
+  const bool is_capped = cache::is_refused_by_cap(error);
+  if (!is_capped) {
+    base::log_warning("an origin could not be used",
+                      {{"host", std::string(work.target.choice.authority.host())},
+                       {"reason", error.message},
+                       {"request", std::string(answer_id(work))}});
+  }
   work.exchange.outcome.status = status;
-  work.exchange.outcome.cache = "error";
-  work.exchange.outcome.reason = base::name(error.code);
+  work.exchange.outcome.cache = is_capped ? "refused" : "error";
+  work.exchange.outcome.reason = is_capped ? kUpstreamRate : base::name(error.code);
   AnswerFacts answer = facts(work);
   answer.cache_status.forwarded = cache::Forwarded::Miss;
-  answer.cache_status.detail = !detail.empty() ? detail
-                               : is_late       ? "origin-timeout"
-                                               : "origin-failed";
+  answer.cache_status.detail = is_capped         ? kUpstreamRate
+                               : !detail.empty() ? detail
+                               : is_late         ? "origin-timeout"
+                                                 : "origin-failed";
   const std::string text =
       write_own_answer(status,
                        status == 503 ? "not now: try again later, or ask the origin"

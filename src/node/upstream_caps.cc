@@ -62,4 +62,10 @@ cache::Origin::Permit UpstreamCaps::admit(const OriginSettings* origin, bool mus
   return admitted;
 }
 
+bool UpstreamCaps::has_room(const OriginSettings* origin) const {
+  const base::WallTime now = base::SystemClock().wall();
+  return std::ranges::all_of(limits_of(origin),
+                             [now](const auto& limit) { return limit->may_admit(now); });
+}
+
 }  // namespace larder::node

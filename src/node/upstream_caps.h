@@ -27,6 +27,8 @@ class UpstreamCaps {
 
   // cache::Origin::admit.
   cache::Origin::Permit admit(const OriginSettings* origin, bool must) const;
+  // cache::Origin::has_room.
+  bool has_room(const OriginSettings* origin) const;
 
  private:
   mutable std::mutex mutex_;  // guards what follows

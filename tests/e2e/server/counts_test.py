@@ -167,6 +167,37 @@ def test_what_was_sent_to_a_client_that_left_is_counted_for_its_source(node, ori
     assert 0 < line["bytes"] - counted[source] < 1000, "all but the head"
 
 
+def test_what_a_cap_refuses_is_no_error(tmp_path, origin):
+    origin.write("capped.bin", 3 * MIB)
+    node = Node(tmp_path / "node", origins=[origin_table(origin, upstream_rate=["0"])], access_log_json=True).start()
+    try:
+        explained = json.loads(node.cli("explain", "http://packages.test/fresh/capped.bin", "--json").stdout)
+        assert explained["decision"]["reason"] == "upstream-rate"
+        assert explained["decision"]["kind"] == "miss"
+        for path in ("/fresh/capped.bin", "/never/capped.bin"):
+            answer = node.get(path)
+            assert answer.status == 503
+            assert "upstream-rate" in answer.headers["cache-status"]
+        assert node.get("/fresh/capped.bin", "--head").status == 503, "asked for this client alone"
+        wait_until(lambda: node.metric("larder_requests_total") >= 3, what="three requests")
+        assert [node.metric(name) for name in ENDINGS] == [0, 0, 0, 0]
+        assert node.metric("larder_refusals_by_status_total") == 3
+        lines = log_lines(node, "/capped.bin", 3)
+        assert {(line["status"], line["cache"], line["reason"]) for line in lines} == {(503, "refused", "upstream-rate")}
+        node.config.write_text(node.config.read_text().replace('upstream_rate = ["0"]', 'upstream_rate = ["50MB"]'))
+        node.cli("node", "reload")
+        explained = json.loads(node.cli("explain", "http://packages.test/fresh/capped.bin", "--json").stdout)
+        assert explained["decision"]["reason"] != "upstream-rate"
+        assert node.get("/fresh/capped.bin", "-r", "0-9").status == 206
+        node.wait_until_stored()
+        node.config.write_text(node.config.read_text().replace('upstream_rate = ["50MB"]', 'upstream_rate = ["0"]'))
+        node.cli("node", "reload")
+        explained = json.loads(node.cli("explain", "http://packages.test/fresh/capped.bin", "--json").stdout)
+        assert "upstream_rate admits no" in explained["steps"][-1]["text"], "of the missing slices"
+    finally:
+        node.stop()
+
+
 MALFORMED = {
     b"garbage with \x1b[31m and \"quotes\"\r\n\r\n": (400, "unknown-form-of-request-target"),
     b"GET /\r\n\r\n": (400, "malformed-request-target"),
