@@ -159,7 +159,8 @@ int change(const CacheOptions& options, const char* verb, const std::string& don
                      done + " " + printable(name));
 }
 
-// Begins a pass over all stored bytes and shows how it goes on. kFailed when it found wrong ones.
+// Begins a pass over all stored bytes and shows how it goes on. kFailed when it found wrong ones,
+// or could not look at a drive.
 int verify(const CommonOptions& options) {
   auto control = Control::open(Role::Node, options.config);
   if (!control) return report_cache(options, control.error(), "cannot verify the cache");
@@ -169,7 +170,7 @@ int verify(const CommonOptions& options) {
   for (;;) {
     const auto cache = control->get("/api/v1/cache");
     if (!cache) return report_cache(options, cache.error(), "cannot verify the cache");
-    const json state = cache->value("verification", json::object());
+    json state = cache->value("verification", json::object());
     if (state.value("running", false)) {
       if (is_terminal && !options.json)
         std::fprintf(stderr, "\r\033[K%s of %s", bytes(state, "bytes").c_str(),
@@ -179,15 +180,24 @@ int verify(const CommonOptions& options) {
     }
     if (is_terminal && !options.json) std::fputc('\n', stderr);
     const std::uint64_t lost = number(state, "lost");
+    json missing = json::array();
+    for (const json& drive : cache->value("drives", json::array())) {
+      if (drive.value("state", "") == "missing") missing.push_back(drive.value("path", ""));
+    }
     if (options.json) {
+      state["missing_drives"] = missing;
       print_json(state);
     } else {
       print_line("verified " + std::to_string(number(state, "objects")) + " objects, " +
                  bytes(state, "bytes") + ": " +
                  (lost == 0 ? std::string("all right")
                             : std::to_string(lost) + " slices were wrong and were dropped"));
+      for (const json& path : missing) {
+        print_line("not verified, because it is missing: the drive " +
+                   printable(path.get<std::string>()));
+      }
     }
-    return lost == 0 ? kOk : kFailed;
+    return lost == 0 && missing.empty() ? kOk : kFailed;
   }
 }
 
@@ -253,11 +263,10 @@ void add_cache_commands(Command& root) {
   }
   {
     auto options = std::make_shared<CommonOptions>();
-    add_common_options(
-        cache.command(
-            "verify",
-            "Compare all stored bytes with their checksums; exit code 1: some were wrong."),
-        *options)
+    add_common_options(cache.command("verify",
+                                     "Compare all stored bytes with their checksums; exit code 1: "
+                                     "some were wrong, or a drive is missing."),
+                       *options)
         .example("larder cache verify")
         .run([options] { return verify(*options); });
   }

@@ -248,6 +248,8 @@ def test_a_missing_drive_is_left_out_and_comes_back(tmp_path, origin):
         node.start()
         assert [state_of(node, path) for path in (one, two)] == ["missing", "good"]
         assert node.metric("larder_drive_missing") == 1
+        verified = node.cli("cache", "verify", check=False)
+        assert verified.returncode == 1 and f"missing: the drive {one}" in verified.stdout
         assert all(node.get(path).body == expected for path, expected in data.items())
         node.cli("cache", "purge", "--prefix", "http://packages.test/many/0")
         node.kill()
