@@ -76,6 +76,29 @@ def test_promtool_accepts_the_rules():
     run("promtool", "check", "rules", RULES)
 
 
+@pytest.mark.parametrize("pinned, fires", [(89, False), (91, True)])
+def test_drives_full_of_pins_are_told(tmp_path, pinned, fires):
+    alerts = ("""      exp_alerts:
+        - exp_labels: {severity: warning, instance: n1}
+          exp_annotations:
+            summary: "n1: nine tenths of the drives are pinned"
+            description: "What is pinned is never evicted; soon everything new passes through. """
+              """`larder cache pins` lists, `larder cache unpin` lets go."
+""")
+    tests = tmp_path / "tests.yml"
+    tests.write_text(f"""rule_files: [{RULES}]
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'larder_cache_pinned_bytes{{instance="n1"}}', values: '{pinned}x20'}}
+      - {{series: 'larder_cache_size_bytes{{instance="n1"}}', values: '100x20'}}
+    alert_rule_test:
+    - eval_time: 15m
+      alertname: LarderDrivesPinned
+{alerts if fires else ""}""")
+    run("promtool", "test", "rules", tests)
+
+
 def test_promtool_accepts_the_page(page):
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, timeout=60)
     # Complaints about style go to the same place as errors; these are the ones that matter.
