@@ -219,6 +219,11 @@ http::ResponseHead Fill::head() const {
   return head_;
 }
 
+bool Fill::was_not_taken() const {
+  const std::lock_guard lock(mutex_);
+  return not_taken_;
+}
+
 base::Error Fill::error() const {
   const std::lock_guard lock(mutex_);
   return error_;

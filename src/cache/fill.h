@@ -137,6 +137,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool is_new(base::SteadyTime now) const;
   // Of the request by which it was opened.
   std::string target() const;
+  // Unshared because no drive took it.
+  bool was_not_taken() const;
   // Who opened has left: an answer for them alone is not wanted any more.
   void drop_pass();
   http::ResponseHead head() const;
@@ -197,6 +199,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   mutable std::mutex mutex_;  // guards what follows
   Phase phase_ = Phase::Opening;
   bool opening_started_ = false;
+  bool not_taken_ = false;
   StoredResponse response_;  // of object_
   // When the head came that opened it; not by the dates of response_, since clocks are set.
   std::optional<base::SteadyTime> answered_;

@@ -152,7 +152,15 @@ void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head,
         }
         fetch->created(object.has_value());
       });
-  if (!queued) pass_on(head);
+  if (!queued) {
+    note_not_taken();
+    pass_on(head);
+  }
+}
+
+void Fill::Fetch::note_not_taken() {
+  const std::lock_guard lock(fill_->mutex_);
+  fill_->not_taken_ = true;
 }
 
 // The store takes nothing, and yet each client need not ask for itself: a whole object that memory
@@ -167,6 +175,7 @@ void Fill::Fetch::not_created(Opening opening, const http::ResponseHead& head, b
       fill_->give_up({base::ErrorCode::Unavailable, "the origin broke off"});
     }
   } else {
+    note_not_taken();
     pass_on(head);
   }
 }

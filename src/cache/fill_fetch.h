@@ -32,6 +32,7 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   void settle_stream(bool is_stored);
   void remove_if_outdated(const Opening& opening, const store::Object& object) const;
   void create_object(Opening opening, const http::ResponseHead& head, bool whole);
+  void note_not_taken();
   void not_created(Opening opening, const http::ResponseHead& head, bool whole,
                    const base::Error& error);
   void announce(StoredResponse response, const std::shared_ptr<store::Object>& object, bool whole);

@@ -62,7 +62,7 @@ void RequestPath::tell_why_not_stored(Work& work, const http::ResponseHead& answ
     if (is_stream && !answer.content_length) return;
     if (is_outdated(work)) {
       why = "changed meanwhile";
-    } else if (is_stream) {
+    } else if (is_stream || work.not_taken) {
       why = "no drive took it";
     } else if (answer.status == 206) {
       why = "a part that nothing can be added to";

@@ -116,6 +116,7 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
     co_await judge_stale(delivery_, std::move(stale), answer.status, work.target.policy);
   }
   learn_to_share(work, answer);
+  work.not_taken = fill->was_not_taken();
   // What the fill left out may make another answer of it; what an origin in trouble says does not
   // depend on it.
   const bool is_trouble = http::is_passing_trouble(answer.status) || answer.status >= 500;

@@ -61,6 +61,7 @@ class RequestPath final : public server::Handler {
     bool was_outdated = false;
     // What is stored must not be used before the origin has confirmed it.
     bool must_validate = false;
+    bool not_taken = false;       // no drive took what a fill brought
     bool only_if_cached = false;  // nothing may be fetched for this request
     cache::CacheStatus status;
     // Of an answer that is passed on to several, when this one joined.

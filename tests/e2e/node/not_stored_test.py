@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.bad_origin import Thing
 from support.larder import Node, origin_table
 from support.misbehaving_origin import MisbehavingOrigin
 from support.wait import wait_until
@@ -40,6 +41,30 @@ def test_reason_is_told(world, name, fields, why):
     told = json.loads(node.cli("explain", f"http://packages.test/{name}", "--json").stdout)
     assert told["stored"] is None and told["not_stored"]["reason"] == why
     assert f"because of: {why}" in node.cli("explain", f"http://packages.test/{name}").stdout
+
+
+@pytest.mark.parametrize("name, options", [("whole", ()), ("part", ("--range", "0-99"))])
+def test_what_no_drive_takes_is_no_fault_of_the_answer(tmp_path, name, options):
+    with MisbehavingOrigin() as origin:
+        for number in range(6):
+            origin.scripts[f"/pinned/{number}"] = Thing(4 << 20)
+        origin.scripts["/large"] = Thing(20 << 20)
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        node.cli("cache", "pin", "--prefix", "http://packages.test/pinned/")
+        for number in range(6):
+            node.get(f"/pinned/{number}")
+        node.wait_until_stored()
+        # What is pinned is more than the origin may have now: nothing can go for what comes.
+        node.stop()
+        node.config.write_text(node.config.read_text() + 'quota = "20MB"\n')
+        node.start()
+        answer = node.get("/large", *options)
+        told = json.loads(node.cli("explain", "http://packages.test/large", "--json").stdout)
+        prefetched = node.cli("cache", "prefetch", "http://packages.test/large", check=False)
+        node.stop()
+    assert 'detail="no drive took it"' in answer.cache_status
+    assert told["not_stored"]["reason"] == "no drive took it"
+    assert prefetched.returncode == 1 and "/large  not stored: no drive took it" in prefetched.stderr
 
 
 def test_what_is_stored_has_no_such_reason(world):
