@@ -24,6 +24,8 @@ using base::Result;
 
 constexpr std::uint64_t kListLimit = 64 << 20;
 constexpr std::uint64_t kTrustLimit = 4 << 20;
+constexpr std::size_t kShown = 200;           // bytes of what is no URL
+constexpr std::size_t kWrongLinesShown = 10;  // of a list
 
 Result<NodePlace> place_of_node(const std::string& config) {
   const auto settings = node::load_node_settings(config_path(config));
@@ -51,8 +53,24 @@ Result<NodePlace> place_of_node(const std::string& config) {
   return place;
 }
 
+// The scheme in lower case: it is the same in any.
+Result<std::string> as_url(std::string_view text) {
+  const std::size_t end = text.find("://");
+  const std::string scheme = base::to_lower(text.substr(0, std::min(end, text.size())));
+  if (end == std::string_view::npos || (scheme != "http" && scheme != "https")) {
+    return fail(ErrorCode::InvalidArgument,
+                "\"" + printable(text.substr(0, kShown)) + "\" is no URL with http or https");
+  }
+  return scheme + std::string(text.substr(end));
+}
+
 Result<std::vector<std::string>> all_urls(const PrefetchOptions& options) {
-  std::vector<std::string> urls = options.urls;
+  std::vector<std::string> urls;
+  for (const std::string& given : options.urls) {
+    auto url = as_url(given);
+    if (!url) return std::unexpected(url.error());
+    urls.push_back(std::move(*url));
+  }
   if (!options.list.empty()) {
     std::string text;
     if (options.list == "-") {
@@ -62,13 +80,11 @@ Result<std::vector<std::string>> all_urls(const PrefetchOptions& options) {
       if (!file) return std::unexpected(file.error());
       text = std::move(*file);
     }
-    for (std::string& url : parse_url_list(text)) urls.push_back(std::move(url));
+    auto listed = parse_url_list(text, options.list == "-" ? "standard input" : options.list);
+    if (!listed) return std::unexpected(listed.error());
+    for (std::string& url : *listed) urls.push_back(std::move(url));
   }
   if (urls.empty()) return fail(ErrorCode::InvalidArgument, "give URLs, or a file with --list");
-  for (const std::string& url : urls) {
-    if (!url.starts_with("http://") && !url.starts_with("https://"))
-      return fail(ErrorCode::InvalidArgument, "\"" + url + "\" is no URL with http or https");
-  }
   std::unordered_set<std::string> seen;
   std::erase_if(urls, [&](const std::string& url) { return !seen.insert(url).second; });
   return urls;
@@ -76,17 +92,32 @@ Result<std::vector<std::string>> all_urls(const PrefetchOptions& options) {
 
 }  // namespace
 
-std::vector<std::string> parse_url_list(std::string_view text) {
+Result<std::vector<std::string>> parse_url_list(std::string_view text, const std::string& name) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   std::vector<std::string> urls;
-  while (!text.empty()) {
+  std::string wrong;
+  std::size_t wrong_lines = 0;
+  for (std::size_t number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     constexpr std::string_view kSpace = " \t\r";
     line.remove_prefix(std::min(line.find_first_not_of(kSpace), line.size()));
     line.remove_suffix(line.size() - (line.find_last_not_of(kSpace) + 1));
-    if (!line.empty() && !line.starts_with('#')) urls.emplace_back(line);
+    if (line.empty() || line.starts_with('#')) continue;
+    auto url = as_url(line);
+    if (url) {
+      urls.push_back(std::move(*url));
+    } else if (++wrong_lines <= kWrongLinesShown) {
+      wrong += (wrong.empty() ? "" : "\n") + name + ":" + std::to_string(number) + ": " +
+               url.error().message;
+    }
   }
+  if (wrong_lines > kWrongLinesShown) {
+    wrong += "\n" + name + ": " + std::to_string(wrong_lines - kWrongLinesShown) + " more lines";
+  }
+  if (wrong_lines > 0) return fail(ErrorCode::InvalidArgument, wrong);
   return urls;
 }
 
@@ -101,7 +132,10 @@ int prefetch(const PrefetchOptions& options) {
     rate = *bytes;
   }
   auto urls = all_urls(options);
-  if (!urls) return report(urls.error(), "cannot prefetch");
+  if (!urls) {
+    const bool is_list = urls.error().message.find('\n') != std::string::npos;
+    return report(urls.error(), is_list ? "" : "cannot prefetch");
+  }
   const auto node = place_of_node(options.config);
   if (!node) return report(node.error(), "cannot prefetch");
   Prefetch::catch_interrupts();

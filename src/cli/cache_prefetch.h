@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "cli/common_options.h"
 
 namespace larder::cli {
@@ -20,7 +22,9 @@ struct PrefetchOptions : CommonOptions {
 int prefetch(const PrefetchOptions& options);
 
 // The URLs of a list: a line each, without surrounding spaces; empty lines and those that begin
-// with # are left out.
-std::vector<std::string> parse_url_list(std::string_view text);
+// with # are left out, and so is a byte order mark. The error names the lines that are no URLs as
+// those of `name`.
+base::Result<std::vector<std::string>> parse_url_list(std::string_view text,
+                                                      const std::string& name);
 
 }  // namespace larder::cli

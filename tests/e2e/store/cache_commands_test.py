@@ -167,6 +167,23 @@ def test_prefetch_fills_through_the_node(cache, origin):
     assert len(origin.requests()) == asked
 
 
+def test_prefetch_takes_lists_of_other_systems(cache, origin):
+    origin.write("f/bom.bin", 100)
+    urls = cache.folder / "windows.txt"
+    urls.write_bytes(b"\xef\xbb\xbfHTTP://packages.test/f/bom.bin\r\nhttp://packages.test/f/bom.bin\r\n")
+    assert cache.cli("cache", "prefetch", "--list", urls).stdout == "http://packages.test/f/bom.bin  100 B  100 B from the origin\n"
+
+
+def test_prefetch_names_the_lines_that_are_no_urls(cache):
+    urls = cache.folder / "wrong.txt"
+    urls.write_text("http://packages.test/a\n# b\nftp://packages.test/c\n")
+    one = cache.cli("cache", "prefetch", "--list", urls, check=False)
+    assert one.returncode == 1 and f'{urls}:3: "ftp://packages.test/c" is no URL' in one.stderr and not one.stdout
+    urls.write_text("packages.test/a\n" * 15)
+    many = cache.cli("cache", "prefetch", "--list", urls, check=False).stderr.splitlines()
+    assert many[0].startswith(f"{urls}:1: ") and many[9].startswith(f"{urls}:10: ") and many[10:] == [f"{urls}: 5 more lines"]
+
+
 def test_prefetch_keeps_its_rate(cache, origin):
     origin.write("r/large.bin", 4 * MIB)
     began = time.monotonic()
