@@ -151,13 +151,12 @@ int prefetch(const PrefetchOptions& options) {
   }
   const std::size_t stored = prefetch.report_all();
   threads.clear();
-  const std::string why = prefetch.why_ended();
+  const PrefetchEnd end = prefetch.ended();
   const std::string of = " of " + std::to_string(prefetch.size());
-  if (!why.empty()) {
+  if (!end.why.empty()) {
     return report(
-        {ErrorCode::Unavailable, why + ": " + std::to_string(stored) + of + " are stored"}, "",
-        Prefetch::was_interrupted() ? "the same command goes on where this one ended"
-                                    : "is the node running?");
+        {ErrorCode::Unavailable, end.why + ": " + std::to_string(stored) + of + " are stored"}, "",
+        end.next);
   }
   if (stored == prefetch.size()) return kOk;
   return report(

@@ -73,7 +73,7 @@ void PrefetchFetcher::run() {
     prefetch_.finish(*number, std::move(done));
     // One answer that was cut says nothing of the others; a node that is away does.
     if (was_silent && !is_stored(url, "bytes=0-0") && !answered_) {
-      prefetch_.end("the node does not answer");
+      prefetch_.end({"the node does not answer", "is the node running?"});
     }
   }
 }

@@ -17,6 +17,7 @@ using base::Result;
 
 namespace {
 
+constexpr const char* kAgain = "the same command goes on where this one ended";
 constexpr std::chrono::milliseconds kSignalsSeen{100};  // how late, at most
 
 // 0: none came.
@@ -58,10 +59,6 @@ void Prefetch::catch_interrupts() {
   action.sa_handler = [](int signal) { interrupted_by = signal; };
   action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
-}
-
-bool Prefetch::was_interrupted() {
-  return interrupted_by != 0;
 }
 
 Prefetch::Prefetch(std::vector<std::string> urls, std::uint64_t rate, bool json)
@@ -136,11 +133,11 @@ void Prefetch::show(std::size_t number, const PrefetchProgress& progress) {
   }
 }
 
-void Prefetch::end(const std::string& why) {
+void Prefetch::end(PrefetchEnd end) {
   const std::lock_guard lock(mutex_);
   if (is_ending_) return;
   is_ending_ = true;
-  why_ended_ = why;
+  end_ = std::move(end);
   for (client::HttpClient* each : clients_) each->cancel();
   changed_.notify_all();
 }
@@ -175,16 +172,16 @@ std::size_t Prefetch::report_all() {
       changed_.wait_for(lock, kSignalsSeen);
       if (is_ending_ || (interrupted_by == 0 && std::ferror(stdout) == 0)) continue;
       lock.unlock();
-      end(interrupted_by != 0 ? "interrupted" : "nobody reads the report any more");
+      end({interrupted_by != 0 ? "interrupted" : "nobody reads the report any more", kAgain});
       lock.lock();
     }
   }
   return stored;
 }
 
-std::string Prefetch::why_ended() const {
+PrefetchEnd Prefetch::ended() const {
   const std::lock_guard lock(mutex_);
-  return why_ended_;
+  return end_;
 }
 
 // Others may give back what they took: the time comes nearer then.

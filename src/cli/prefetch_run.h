@@ -26,6 +26,12 @@ struct PrefetchProgress {
   std::string why_not;  // stored, as the node said
 };
 
+// Why not all of it was done; no `why`: it has come to its end.
+struct PrefetchEnd {
+  std::string why;
+  std::string next;  // what to do about it
+};
+
 // Thread-safe.
 class Prefetch {
  public:
@@ -54,17 +60,16 @@ class Prefetch {
   void add_client(client::HttpClient& client);
   void remove_client(client::HttpClient& client);
   // Ends all; the first reason counts.
-  void end(const std::string& why);
+  void end(PrefetchEnd end);
 
   // --- for who waits ---
   // Prints what came of each URL, until all are done or it has ended and nobody fetches any more.
   // The number of those that are stored. SIGINT and SIGTERM end it.
   std::size_t report_all();
   std::size_t size() const { return urls_.size(); }
-  std::string why_ended() const;  // empty: it has come to its end
+  PrefetchEnd ended() const;
   // From now on the first of these signals ends the prefetch, and a second one the process.
   static void catch_interrupts();
-  static bool was_interrupted();
 
  private:
   bool wait_for_pace(std::unique_lock<std::mutex>& lock, base::SteadyTime latest);
@@ -81,7 +86,7 @@ class Prefetch {
   std::set<client::HttpClient*> clients_;
   bool is_ending_ = false;
   bool is_drawn_ = false;
-  std::string why_ended_;
+  PrefetchEnd end_;
 };
 
 }  // namespace larder::cli

@@ -1,6 +1,7 @@
 """`larder cache prefetch` with several URLs at a time."""
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -207,6 +208,22 @@ def test_an_interrupt_ends_all_and_says_what_was_done(served, begin, tmp_path, e
     assert [one["url"] for one in events(tmp_path) if one["event"] != "progress"] == [objects.urls()[1]]
     assert "interrupted: 1 of 6 are stored" in (tmp_path / "err").read_text()
     assert objects.asked == {"/0", "/1", "/2"}
+
+
+def test_a_report_that_nobody_reads_ends_all_and_the_node_is_not_to_blame(served, tmp_path):
+    node, make = served
+    objects = make(3)
+    objects.let_go["/0"].set()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(tmp_path / "err", "wb") as err:
+        program = subprocess.Popen([PROGRAM, "cache", "prefetch", *objects.urls(), "--config", node.config], stdout=writing,
+                                   stderr=err)
+    os.close(writing)
+    assert program.wait(60) == 1
+    errors = (tmp_path / "err").read_text()
+    assert "nobody reads the report any more" in errors and "goes on where this one ended" in errors
+    assert "is the node running" not in errors
 
 
 def test_a_node_that_goes_away_ends_all(served, begin, tmp_path):
