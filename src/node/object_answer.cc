@@ -66,6 +66,10 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
     }
     selection = {200, 0, stored->object->length()};  // it is on its way
   }
+  if (selection.status == 412 && work.only_if_cached) {
+    co_await refuse_to_ask(work, stored.get());
+    co_return Answered::Yes;
+  }
   if (selection.status == 412) {
     work.status = {.forwarded = cache::Forwarded::Request};
     co_await pass(work, "condition-for-the-origin");

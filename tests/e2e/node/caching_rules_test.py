@@ -445,6 +445,10 @@ def test_condition_for_the_origin_is_judged_by_the_origin(rules_node, rules_orig
     refused = rules_node.get("/if", "-H", 'If-Match: "2"')
     assert refused.status == 412 and "fwd=request" in refused.cache_status
     assert rules_origin.requests("/if")[1].headers["if-match"] == '"2"'
+    only = ("-H", "Cache-Control: only-if-cached")
+    assert rules_node.get("/if", "-H", 'If-Match: "1"', *only).is_hit
+    assert rules_node.get("/if", "-H", 'If-Match: "2"', *only).status == 504
+    assert len(rules_origin.requests("/if")) == 2
 
 
 @pytest.mark.parametrize("kind", ["no-store", "private", "chunked"])
