@@ -455,6 +455,9 @@ TEST(Revalidation, TakesNoCookieOfWhoAskedAndLeavesOutWhatIsWithheldFromNowOn) {
   EXPECT_EQ(update_after_head(stored, response("Set-Cookie: user=b\r\n"), {kNow, kNow}, policy),
             Refreshed::Updated);
   EXPECT_EQ(stored.field(http::FieldName::SetCookie), "for=all");
+  const auto for_all = response("Cache-Control: max-age=60\r\nSet-Cookie: for=everybody\r\n", 304);
+  EXPECT_EQ(update_after_304(stored, for_all, {kNow, kNow}, policy), Refreshed::Updated);
+  EXPECT_EQ(stored.field(http::FieldName::SetCookie), "for=everybody");
   const auto withholds = response(
       "Cache-Control: max-age=60, private=\"X-User\", no-cache=\"Set-Cookie\"\r\nETag: \"a\"\r\n",
       304);

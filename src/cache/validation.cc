@@ -45,13 +45,12 @@ bool selects(const StoredResponse& stored, const http::ResponseHead& response,
 }
 
 // Tied to the stored bytes or to the choice among variants: never taken from another response (RFC
-// 9111 section 3.2). Nor are cookies: they are for whom the validation was made.
-bool is_never_renewed(const http::ResponseField& field) {
+// 9111 section 3.2).
+bool describes_bytes(const http::ResponseField& field) {
   switch (field.id) {
     case FieldName::ContentEncoding:
     case FieldName::ContentRange:
     case FieldName::ETag:
-    case FieldName::SetCookie:
     case FieldName::Vary:
       return true;
     default:
@@ -65,8 +64,15 @@ bool is_never_renewed(const http::ResponseField& field) {
 Refreshed renew(StoredResponse& stored, const http::ResponseHead& response, ExchangeTimes times,
                 const StorePolicy& policy) {
   const Directives received = read_directives(response.fields);
+  set_dates(stored, response.fields, times);
+  // A cookie is for all under the same terms as in an answer that is stored anew.
+  const bool shares_cookies =
+      received.control.is_public || received.control.s_maxage ||
+      explicit_lifetime(response.fields, received, stored.date, times.response);
   ResponseFields renewed = kept_fields(response, received, policy);
-  std::erase_if(renewed, is_never_renewed);
+  std::erase_if(renewed, [&](const http::ResponseField& field) {
+    return describes_bytes(field) || (field.id == FieldName::SetCookie && !shares_cookies);
+  });
   std::erase_if(stored.fields, [&](const http::ResponseField& old) {
     return std::any_of(renewed.begin(), renewed.end(), [&](const http::ResponseField& field) {
       return http::same_ignoring_case(field.name, old.name);
@@ -78,7 +84,6 @@ Refreshed renew(StoredResponse& stored, const http::ResponseHead& response, Exch
   const CacheControl control = read_directives(merged).control;
   std::erase_if(stored.fields,
                 [&](const http::ResponseField& field) { return control.withholds(field.name); });
-  set_dates(stored, response.fields, times);
   set_freshness(stored, response.fields, times, policy);
   const bool refused = (control.no_store && !control.must_understand) || control.is_private ||
                        control.malformed || stored.fields.size() > http::kMostFields;
