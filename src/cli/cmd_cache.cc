@@ -64,7 +64,7 @@ int stat(const CommonOptions& options) {
   print_line("evicted since the start: " + bytes(*cache, "evicted_bytes") +
              "; wrong slices found: " + std::to_string(number(*cache, "lost_slices")));
   if (number(*cache, "purges_pending") > 0)
-    print_line("purges whose space is being freed: " +
+    print_line("purges that wait for their space to be freed, or for a drive: " +
                std::to_string(number(*cache, "purges_pending")));
   print_table({{"DRIVE", "path"},
                {"STATE", "state"},
@@ -140,8 +140,14 @@ int purge_url(const CacheOptions& options) {
   if (options.json) {
     print_json(*answer);
   } else {
-    print_line((number(*answer, "objects") > 0 ? "purged " : "nothing was stored for ") +
-               printable(options.url));
+    const bool is_waiting = answer->value("waiting", false);
+    const std::string url = printable(options.url);
+    if (number(*answer, "objects") > 0) {
+      print_line("purged " + url);
+    } else {
+      print_line("nothing was stored for " + url +
+                 (is_waiting ? " on the drives that work; it is purged on the others, too" : ""));
+    }
   }
   return kOk;
 }

@@ -227,20 +227,25 @@ Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request
   const auto keys = resolve_url(parts, what->second);
   if (!keys) return std::unexpected(keys.error());
   std::uint64_t found = 0;
+  bool is_waiting = false;
   for (std::size_t i = 0; i < keys->keys.size(); ++i) {
     if (what->first == "prefix") {
       invalidations.note_prefix(keys->names[i]);
       LARDER_TRY(parts.store->purge_prefix(keys->names[i]));
     } else {
       invalidations.note({&keys->keys[i], 1});
-      for (const store::Key& key : cache::keys_of_url(*parts.store, keys->keys[i])) {
-        found += parts.store->contains(key) ? 1 : 0;
-        parts.store->remove(key);
-      }
+      const auto purged =
+          parts.store->purge_name(keys->names[i], cache::keys_of_url(*parts.store, keys->keys[i]));
+      if (!purged) return std::unexpected(purged.error());
+      found += purged->objects;
+      is_waiting = is_waiting || purged->is_waiting;
     }
   }
   Json answer = Json::object();
-  if (what->first == "url") answer["objects"] = found;
+  if (what->first == "url") {
+    answer["objects"] = found;
+    answer["waiting"] = is_waiting;  // for drives that are away or failing
+  }
   return answer;
 }
 
@@ -363,7 +368,8 @@ void add_cache_gauges(const store::Statistics& cache, std::vector<Gauge>& gauges
         "{origin=\"" + label_text(group.name) + "\"}");
   }
   add("larder_cache_pinned_bytes", "Bytes that are never evicted", cache.pinned);
-  add("larder_cache_purges_pending", "Purges whose space is still being freed", cache.purges);
+  add("larder_cache_purges_pending", "Purges that wait for their space to be freed, or for a drive",
+      cache.purges);
   add("larder_scrub_checked_bytes_total", "Stored bytes compared with their checksums",
       cache.scrub.checked_bytes, true);
   add("larder_scrub_passes_total", "Whole passes of the scrub", cache.scrub.passes, true);

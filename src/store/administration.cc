@@ -1,5 +1,6 @@
 // What an administrator asks of the store: lists, purges, pins, quotas.
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -66,6 +67,22 @@ bool Store::Parts::is_purged(const Object& object) const {
          orders->is_purged(name_in(*object.metadata()), object.id());
 }
 
+bool Store::Parts::has_forgetful_drives() const {
+  return !missing_drives.empty() || std::ranges::any_of(drives, [](const auto& drive) {
+    return drive->is_gone() || drive->lost_records() > 0;
+  });
+}
+
+base::Status Store::Parts::mark_purge(std::string_view prefix) {
+  base::Status marked = orders->purge_prefix(prefix, next_generation);
+  if (!marked && marked.error().code == ErrorCode::ResourceExhausted && has_forgetful_drives()) {
+    return fail(ErrorCode::ResourceExhausted,
+                "too many purges wait for a drive that is missing or failing: bring it back, or "
+                "take it out of the settings and restart");
+  }
+  return marked;
+}
+
 // What is open is found without a look at the marks, so it is removed by the purge itself. Bounded
 // by what is open, however much is stored.
 void Store::Parts::drop_purged_objects() {
@@ -78,9 +95,41 @@ void Store::Parts::drop_purged_objects() {
 base::Status Store::purge_prefix(std::string_view prefix) {
   if (parts_->settings.name_of == nullptr)
     return fail(ErrorCode::FailedPrecondition, "objects of this store have no names");
-  LARDER_TRY(parts_->orders->purge_prefix(prefix, parts_->next_generation));
+  LARDER_TRY(parts_->mark_purge(prefix));
   parts_->drop_purged_objects();
   return {};
+}
+
+base::Result<Store::Purged> Store::purge_name(std::string_view name, std::span<const Key> keys) {
+  Purged purged;
+  std::set<Drive*> changed;
+  for (const Key& key : keys) {
+    purged.objects += parts_->index.contains(key) ? 1 : 0;
+    auto removed = parts_->index.erase(key);
+    if (!removed) continue;
+    changed.insert(removed->drive);
+    parts_->finish_removal(std::move(*removed));
+  }
+  // A drive that fails may say so only now.
+  for (Drive* drive : changed) {
+    if (const auto synced = drive->sync(true); !synced) {
+      drive->record_lost();
+      static_cast<void>(drive->write_failed(synced.error()));
+    }
+  }
+  if (parts_->settings.name_of == nullptr) return purged;
+  const bool must_wait = parts_->has_forgetful_drives() || !parts_->orders->outdate_absent_drives();
+  // Parts that are not among the keys are found by no request, so a pin would keep them for ever.
+  if (!must_wait && !parts_->orders->is_pinned(name)) return purged;
+  const base::Status marked = parts_->mark_purge(std::string(name) + "\n");
+  if (marked) {
+    parts_->drop_purged_objects();
+  } else if (must_wait) {
+    return fail(marked.error().code,
+                "it is not found now, but may be again after a restart: " + marked.error().message);
+  }
+  purged.is_waiting = must_wait;
+  return purged;
 }
 
 base::Status Store::purge_group(std::string_view group) {

@@ -121,7 +121,7 @@ void remove_unfinished_files(const std::string& folder) {
 }  // namespace
 
 base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secret, Index& index,
-                                        std::uint32_t number) {
+                                        std::uint32_t number, bool has_missed_purges) {
   number_ = number;
   evictor_ = std::make_unique<Evictor>(number, size_);
   remove_unfinished_files(path_);
@@ -129,6 +129,8 @@ base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secr
     LARDER_TRY(discard("format version " + std::to_string(identity_->version) + " is not known"));
   } else if (identity_ && identity_->secret != secret) {
     LARDER_TRY(discard("it belongs to another store"));
+  } else if (identity_ && has_missed_purges) {
+    LARDER_TRY(discard("something was purged while it was out of the settings"));
   }
   if (!identity_) {
     Identity identity{.secret = secret};
@@ -365,6 +367,7 @@ base::Result<base::UniqueFd> Drive::open_to_read(std::uint64_t generation, const
 }
 
 bool Drive::wants_compaction() const {
+  if (lost_records_ > 0 && !is_failing_ && steady_now() >= make_up_at_) return true;
   return journal_->size() > compact_above_;
 }
 
@@ -372,6 +375,7 @@ void Drive::compaction_ended(bool succeeded) {
   // After success the file is what is live; after failure it may grow a little before the next try.
   const std::uint64_t size = journal_->size();
   compact_above_ = succeeded ? std::max(kSmallestCompaction, 2 * size) : size + kMiB;
+  if (!succeeded) make_up_at_ = steady_now() + kRefusal.count();
 }
 
 base::Error Drive::write_failed(base::Error error) {

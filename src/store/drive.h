@@ -63,15 +63,15 @@ class Drive {
                                                    const base::Clock& clock);
   // The secret of the cache that the folder holds, if it holds one of our version.
   std::optional<std::array<std::uint8_t, 16>> secret() const;
-  // Empties a folder of another version or secret, and puts what its journal says into the index,
-  // where this drive has `number`. Tries whether the drive takes a write: one that does not is
-  // failing from the start. Blocking.
+  // Empties a folder of another version or secret, or that has missed purges, and puts what its
+  // journal says into the index, where this drive has `number`. Tries whether the drive takes a
+  // write: one that does not is failing from the start. Blocking.
   struct Loaded {
     std::uint64_t highest_generation = 0;
     std::vector<Removed> replaced{};  // by what another drive holds
   };
   base::Result<Loaded> load(const std::array<std::uint8_t, 16>& secret, Index& index,
-                            std::uint32_t number);
+                            std::uint32_t number, bool has_missed_purges);
   // After all drives were loaded: sets the account. Fast.
   base::Status settle(const Index& index);
   // Frees what belonged to no generation when settle was called. The drive takes no new objects
@@ -146,6 +146,11 @@ class Drive {
   std::mutex& upkeep_mutex() { return upkeep_mutex_; }
   bool wants_compaction() const;
   void compaction_ended(bool succeeded);
+  // Records that the journal did not take, though what they say happened: a compaction that begins
+  // later makes up for them, and is wanted therefore.
+  void record_lost() { ++lost_records_; }
+  std::uint64_t lost_records() const { return lost_records_; }
+  void records_made_up(std::uint64_t count) { lost_records_ -= count; }
 
   // --- failures ---
   // Counts a failed write or read; a drive that is broken takes no new objects until a trial write
@@ -207,6 +212,8 @@ class Drive {
   std::mutex upkeep_mutex_;
   std::shared_mutex compaction_gate_;
   std::atomic<std::uint64_t> compact_above_ = 0;
+  std::atomic<std::uint64_t> lost_records_ = 0;
+  std::atomic<std::int64_t> make_up_at_ = 0;  // steady microseconds
 
   std::mutex room_mutex_;
   Room room_;                         // guarded by room_mutex_

@@ -128,6 +128,7 @@ void Keeper::run(const std::stop_token& stop) {
 void Keeper::work_off() {
   sweep_drives();
   if (wants_walk_ || is_walk_due()) walk();
+  drop_marks();
 }
 
 bool Keeper::is_walk_due() const {
@@ -192,15 +193,23 @@ void Keeper::walk() {
   if (stopped_) return;
   // What is not in the index yet looks for marks itself when it is.
   oldest_unknown = std::min(oldest_unknown, parts_.oldest_creation());
-  std::vector<OrderBook::Purge> done = book.purges;
+  worked_off_ = book.purges;
   const std::size_t left = std::erase_if(
-      done, [&](const OrderBook::Purge& purge) { return purge.below > oldest_unknown; });
+      worked_off_, [&](const OrderBook::Purge& purge) { return purge.below > oldest_unknown; });
   walk_again_at_ = left == 0 ? 0 : parts_.steady_now() + kWalkAgain;
-  // A drive that is away may hold older objects: the marks wait for it.
-  const bool is_one_away =
-      !parts_.missing_drives.empty() ||
-      std::ranges::any_of(parts_.drives, [](const auto& drive) { return drive->is_gone(); });
-  if (!done.empty() && !is_one_away) parts_.orders->purges_done(done);
+}
+
+// A drive that is away may hold older objects, and a removal that was not written down may be
+// undone by a restart: the marks wait for both.
+void Keeper::drop_marks() {
+  const std::lock_guard one_at_a_time(walk_mutex_);
+  if (worked_off_.empty() || parts_.has_forgetful_drives()) return;
+  if (parts_.steady_now() < drop_again_at_) return;
+  if (parts_.orders->purges_done(worked_off_)) {
+    worked_off_.clear();
+  } else {
+    drop_again_at_ = parts_.steady_now() + kWalkAgain;
+  }
 }
 
 void Keeper::scrub() {

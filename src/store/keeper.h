@@ -8,10 +8,12 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <vector>
 
 #include "base/error.h"
 #include "base/unique_fd.h"
 #include "store/entry_table.h"
+#include "store/orders.h"
 #include "store/store.h"
 
 namespace larder::store {
@@ -37,6 +39,8 @@ class Keeper {
  private:
   void sweep_drives();
   void walk();
+  // Takes out the marks of what was worked off, once no drive can bring it back.
+  void drop_marks();
   // False when it could not be found out now whether the orders apply. `purged_below`: no purge by
   // prefix is about later generations.
   bool judge(const Entry& entry, bool needs_name, std::uint64_t purged_below);
@@ -61,7 +65,9 @@ class Keeper {
 
   Store::Parts& parts_;
   std::atomic<bool> stopped_ = false;
-  std::mutex walk_mutex_;  // one walk at a time
+  std::mutex walk_mutex_;                     // one walk at a time
+  std::vector<OrderBook::Purge> worked_off_;  // guarded by walk_mutex_
+  std::int64_t drop_again_at_ = 0;            // steady microseconds; the same
   std::atomic<bool> wants_walk_ = false;
   // Steady microseconds: what the last walk could not judge is looked at again. 0: nothing.
   std::atomic<std::int64_t> walk_again_at_ = 0;

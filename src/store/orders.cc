@@ -71,6 +71,12 @@ bool applies(const PinOrder& order, std::string_view name) {
   return order.is_prefix || name.size() == order.text.size() || name[order.text.size()] == '\n';
 }
 
+bool applies(const OrderBook::Purge& purge, std::string_view name) {
+  if (name.starts_with(purge.prefix)) return true;
+  return purge.prefix.ends_with('\n') && name.size() + 1 == purge.prefix.size() &&
+         purge.prefix.starts_with(name);
+}
+
 }  // namespace
 
 std::string encode_orders(const OrderBook& book) {
@@ -92,6 +98,7 @@ std::string encode_orders(const OrderBook& book) {
     put_text(out, pin.text);
     put_number(out, pin.is_prefix ? 1 : 0);
   }
+  if (book.missed_below > 0) put_number(out, book.missed_below);
   put_number(out, checksum_of(base::as_bytes(out)));
   return out;
 }
@@ -117,6 +124,10 @@ std::optional<OrderBook> parse_orders(std::string_view file) {
     std::string text = reader.text();
     book.pins.push_back({std::move(text), reader.number() != 0});
   }
+  if (reader.is_good() && !reader.is_at_end()) {
+    book.missed_below = reader.number();
+    if (book.missed_below == 0 || book.missed_below > book.sequence) return std::nullopt;
+  }
   if (!reader.is_good() || !reader.is_at_end()) return std::nullopt;
   return book;
 }
@@ -133,8 +144,10 @@ base::Status Orders::change(Change&& change) {
   OrderBook next = book_;
   ++next.sequence;
   change(next);
-  LARDER_TRY(save_(encode_orders(next)));
+  const auto saved = save_(encode_orders(next));
+  if (!saved) return std::unexpected(saved.error());
   book_ = std::move(next);
+  if (*saved == Saved::Everywhere) on_all_present_ = book_.sequence;
   has_purges_ = !book_.purges.empty();
   has_pins_ = !book_.pins.empty();
   return {};
@@ -201,22 +214,44 @@ base::Status Orders::purge_group(std::uint16_t group, std::uint64_t below) {
   });
 }
 
-void Orders::purges_done(const std::vector<OrderBook::Purge>& done) {
+// Requires: the lock. In a step of its own: a crash between two drives must not make the second one
+// look as if it had been away.
+bool Orders::find_present_drives() {
+  if (on_all_present_ == 0) static_cast<void>(change([](OrderBook&) {}));
+  return on_all_present_ > 0;
+}
+
+bool Orders::outdate_absent_drives() {
   const std::lock_guard lock(mutex_);
+  if (is_absence_noted_) return true;
+  if (!find_present_drives()) return false;
+  is_absence_noted_ =
+      change([&](OrderBook& next) { next.missed_below = on_all_present_; }).has_value();
+  return is_absence_noted_;
+}
+
+bool Orders::purges_done(const std::vector<OrderBook::Purge>& done) {
+  const std::lock_guard lock(mutex_);
+  if (!find_present_drives()) return false;
   const auto changed = change([&](OrderBook& next) {
+    if (!is_absence_noted_) next.missed_below = on_all_present_;
     std::erase_if(next.purges, [&](const OrderBook::Purge& purge) {
       return std::ranges::find(done, purge) != done.end();
     });
   });
-  if (!changed)
+  if (!changed) {
     base::log_warning("finished purges stay marked", {{"reason", changed.error().message}});
+    return false;
+  }
+  is_absence_noted_ = true;
+  return true;
 }
 
 bool Orders::is_purged(std::string_view name, std::uint64_t generation) const {
   if (!has_purges_) return false;
   const std::lock_guard lock(mutex_);
   return std::ranges::any_of(book_.purges, [&](const OrderBook::Purge& purge) {
-    return generation < purge.below && name.starts_with(purge.prefix);
+    return generation < purge.below && applies(purge, name);
   });
 }
 

@@ -49,9 +49,12 @@ void Store::Parts::finish_removal(Removed removed) {
     const std::shared_lock gate(drive.compaction_gate());
     const auto appended =
         drive.journal().append({.type = RecordType::Remove, .generation = removed.id});
-    // If the record is lost, the generation comes back after a restart; its bytes are freed anyway,
-    // so it is then found unreadable and dropped.
-    if (!appended) static_cast<void>(drive.write_failed(appended.error()));
+    // If the record is lost, the generation may come back after a restart, unless the journal is
+    // written anew before. What must not come back is marked in the orders until then.
+    if (!appended) {
+      drive.record_lost();
+      static_cast<void>(drive.write_failed(appended.error()));
+    }
   }
   if (removed.live) {
     // Whoever lets go of it last hands the space back.
@@ -201,6 +204,7 @@ void Store::Parts::maintain(Drive& drive, bool now_anyway) {
   // One that is broken is tried by try_again alone, not each second.
   if (now_anyway || !drive.is_failing()) {
     if (const auto synced = drive.sync(now_anyway); !synced) {
+      drive.record_lost();
       static_cast<void>(drive.write_failed(synced.error()));
     }
   }
@@ -208,6 +212,7 @@ void Store::Parts::maintain(Drive& drive, bool now_anyway) {
 }
 
 void Store::Parts::compact(Drive& drive) {
+  const std::uint64_t lost = drive.lost_records();
   base::Status status;
   {
     // Whoever is between its record and its change of the index is let through first: afterwards
@@ -234,6 +239,8 @@ void Store::Parts::compact(Drive& drive) {
     static_cast<void>(drive.write_failed(status.error()));
   }
   drive.compaction_ended(status.has_value());
+  // What the index forgot before it is not in the new journal.
+  if (status) drive.records_made_up(lost);
 }
 
 }  // namespace larder::store

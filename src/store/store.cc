@@ -215,7 +215,10 @@ base::Status Store::Parts::store_slice(Object& object, std::uint32_t slice,
       if (const auto grown = index.add_slice(generation, slice, checksum)) {
         drive.expect_release(*grown);
         // Removed before it was recorded: the removal is still to be.
-        if (is_packed) status = drive.journal().append(removal_record(generation));
+        if (is_packed) {
+          status = drive.journal().append(removal_record(generation));
+          if (!status) drive.record_lost();
+        }
       }
     }
   }

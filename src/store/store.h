@@ -225,6 +225,14 @@ class Store {
   // depend on how many objects there are, durably. Their space is freed in the background.
   // NotFound for a group that never had an object; ResourceExhausted while a thousand purges wait.
   base::Status purge_prefix(std::string_view prefix);
+  // The same for the object of that name and its parts, whose names go on with a line end. `keys`
+  // are those of them that are known. Holds as well for drives that are away or do not take a write
+  // now; an error means that they may bring the object back.
+  struct Purged {
+    std::uint64_t objects = 0;  // that were there
+    bool is_waiting = false;    // for drives that are away or failing
+  };
+  base::Result<Purged> purge_name(std::string_view name, std::span<const Key> keys);
   base::Status purge_group(std::string_view group);
 
   // What is there and what comes is not evicted any more. What is there is found in the background,

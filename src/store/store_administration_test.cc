@@ -62,7 +62,8 @@ TEST(Orders, ReadBackWhatTheyWroteAndNothingElse) {
   const OrderBook book{.sequence = 9,
                        .groups = {{"one", 0}, {"two", 77}},
                        .purges = {{"http\nhost\n/a", 5}},
-                       .pins = {{"http\nhost\n/b", true}, {"x", false}}};
+                       .pins = {{"http\nhost\n/b", true}, {"x", false}},
+                       .missed_below = 7};
   const std::string file = encode_orders(book);
   EXPECT_EQ(parse_orders(file), book);
   for (std::size_t at = 0; at < file.size(); ++at) {
@@ -74,7 +75,7 @@ TEST(Orders, ReadBackWhatTheyWroteAndNothingElse) {
 }
 
 TEST(Orders, AnOlderPurgeThatComesLateLowersNoMark) {
-  Orders orders({}, [](std::string_view) { return base::Status(); });
+  Orders orders({}, [](std::string_view) { return Orders::Saved::Everywhere; });
   const std::uint16_t group = orders.group("g");
   for (const std::uint64_t below : {20U, 10U, 30U, 15U}) {
     ASSERT_TRUE(orders.purge_prefix("a/", below));

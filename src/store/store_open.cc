@@ -60,11 +60,15 @@ base::Status Store::Parts::load() {
   index.set_drives(std::move(numbered));
   index.set_epoch_size(size / kEpochsPerTurn);
 
+  auto kept = read_orders();
+  if (!kept) return std::unexpected(kept.error());
+  const OrderBook& book = kept->newest;
   std::vector<base::Result<Drive::Loaded>> loaded(drives.size());
   {
     std::vector<std::jthread> loaders;
     const auto load_one = [&](std::size_t i) {
-      loaded[i] = drives[i]->load(secret, index, static_cast<std::uint32_t>(i));
+      const bool has_missed_purges = kept->numbers[i] < book.missed_below;
+      loaded[i] = drives[i]->load(secret, index, static_cast<std::uint32_t>(i), has_missed_purges);
     };
     for (std::size_t i = 1; i < drives.size(); ++i) loaders.emplace_back(load_one, i);
     if (!drives.empty()) load_one(0);
@@ -77,8 +81,10 @@ base::Status Store::Parts::load() {
   for (auto& each : loaded) {
     for (const Removed& replaced : each->replaced) {
       // Nothing was charged for it yet, and the sweep frees it.
-      static_cast<void>(replaced.drive->journal().append(
-          {.type = RecordType::Remove, .generation = replaced.id}));
+      if (!replaced.drive->journal().append(
+              {.type = RecordType::Remove, .generation = replaced.id})) {
+        replaced.drive->record_lost();
+      }
     }
   }
   // Numbers grow with the time as well, so that what a drive holds that was away is older than all
@@ -95,13 +101,12 @@ base::Status Store::Parts::load() {
   size = 0;
   for (const auto& drive : drives) size += drive->limit();
   index.set_epoch_size(size / kEpochsPerTurn);
-  LARDER_TRY(load_orders());
   // Whatever the clock says, what comes is newer than all that was purged.
   std::uint64_t least = next_generation;
-  const OrderBook book = orders->book();
   for (const OrderBook::Group& group : book.groups) least = std::max(least, group.purged_below);
   for (const OrderBook::Purge& purge : book.purges) least = std::max(least, purge.below);
   next_generation = least;
+  LARDER_TRY(load_orders(std::move(*kept)));
   for (const auto& drive : drives) {
     if (const auto ready = make_ready(*drive); !ready) return unreadable(*drive, ready.error());
   }
@@ -115,49 +120,60 @@ base::Status Store::Parts::unreadable(const Drive& drive, base::Error error) {
   return std::unexpected(std::move(error));
 }
 
-base::Status Store::Parts::load_orders() {
-  OrderBook newest;
-  bool is_everywhere = true;
-  for (const auto& drive : drives) {
-    const auto file = base::read_file(drive->path() + "/orders", kLargestOrders);
-    const auto book = file ? parse_orders(*file) : std::nullopt;
-    if (file && !book) {
-      base::log_warning("purges, pins and groups on a drive cannot be read",
-                        {{"path", drive->path() + "/orders"}});
+base::Result<Store::Parts::KeptOrders> Store::Parts::read_orders() {
+  KeptOrders kept{.newest = {}, .numbers = std::vector<std::uint64_t>(drives.size())};
+  for (std::size_t i = 0; i < drives.size(); ++i) {
+    if (drives[i]->secret() != secret) continue;  // new, or of another store
+    const std::string path = drives[i]->path() + "/orders";
+    const auto file = base::read_file(path, kLargestOrders);
+    if (!file && file.error().code == ErrorCode::NotFound) continue;
+    if (!file) return std::unexpected(unreadable(*drives[i], file.error()).error());
+    auto book = parse_orders(*file);
+    if (!book) {
+      base::log_warning("purges, pins and groups on a drive cannot be read", {{"path", path}});
+      continue;
     }
-    if (!book || (drive != drives.front() && book->sequence != newest.sequence)) {
-      is_everywhere = false;
+    kept.numbers[i] = book->sequence;
+    if (book->sequence > kept.newest.sequence) kept.newest = std::move(*book);
+  }
+  return kept;
+}
+
+base::Status Store::Parts::load_orders(KeptOrders kept) {
+  OrderBook& book = kept.newest;
+  const bool is_everywhere = std::ranges::all_of(
+      kept.numbers, [&](std::uint64_t number) { return number == book.sequence; });
+  if (!is_everywhere) {
+    if (const auto saved = save_orders(encode_orders(book)); !saved) {
+      return std::unexpected(saved.error());
     }
-    if (book && book->sequence > newest.sequence) newest = *book;
   }
-  if (!is_everywhere && newest.sequence > 0) {
-    LARDER_TRY(save_orders(encode_orders(newest)));
-  }
-  bool has_work = !newest.purges.empty() || !newest.pins.empty() || index.pinned_cost() > 0;
-  for (std::size_t i = 0; i < newest.groups.size(); ++i) {
+  bool has_work = !book.purges.empty() || !book.pins.empty() || index.pinned_cost() > 0;
+  for (std::size_t i = 0; i < book.groups.size(); ++i) {
     const auto number = static_cast<std::uint16_t>(i + 1);
-    index.purge_below(number, newest.groups[i].purged_below);
-    has_work = has_work || newest.groups[i].purged_below > 0;
+    index.purge_below(number, book.groups[i].purged_below);
+    has_work = has_work || book.groups[i].purged_below > 0;
   }
-  orders = std::make_unique<Orders>(std::move(newest),
+  orders = std::make_unique<Orders>(std::move(book),
                                     [this](std::string_view file) { return save_orders(file); });
   if (has_work) keeper.want_walk();
   return {};
 }
 
-base::Status Store::Parts::save_orders(std::string_view file) {
-  base::Status failed = base::fail(ErrorCode::Unavailable, "no drive works");
-  bool is_saved = false;
+base::Result<Orders::Saved> Store::Parts::save_orders(std::string_view file) {
+  base::Error failed{ErrorCode::Unavailable, "no drive works"};
+  std::size_t saved = 0;
   for (const auto& drive : drives) {
     if (!drive->is_there()) continue;
     const auto written = base::write_file_atomically(drive->path() + "/orders", file, 0600);
     if (written) {
-      is_saved = true;
+      ++saved;
     } else {
-      failed = std::unexpected(drive->write_failed(written.error()));
+      failed = drive->write_failed(written.error());
     }
   }
-  return is_saved ? base::Status() : failed;
+  if (saved == 0) return std::unexpected(std::move(failed));
+  return saved == drives.size() ? Orders::Saved::Everywhere : Orders::Saved::Somewhere;
 }
 
 base::Status Store::Parts::make_ready(Drive& drive) {

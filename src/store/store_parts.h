@@ -49,8 +49,13 @@ struct Store::Parts {
   // --- store_open.cc ---
   base::Status open_drives();
   base::Status load();
-  base::Status load_orders();
-  base::Status save_orders(std::string_view file);
+  struct KeptOrders {
+    OrderBook newest;
+    std::vector<std::uint64_t> numbers;  // of each drive's own book; 0: it has none
+  };
+  base::Result<KeptOrders> read_orders();
+  base::Status load_orders(KeptOrders kept);
+  base::Result<Orders::Saved> save_orders(std::string_view file);
   base::Status make_ready(Drive& drive);
   void start_threads();
   // Notes which drive it is that cannot be read, and passes the error on.
@@ -109,6 +114,10 @@ struct Store::Parts {
   void apply_pins(const Object& object);
   bool is_purged(const Object& object) const;
   void drop_purged_objects();
+  base::Status mark_purge(std::string_view prefix);
+  // False when all removals are written down: no drive of the settings is missing or gone, and none
+  // owes a record.
+  bool has_forgetful_drives() const;
 
   const StoreSettings settings;
   base::SystemClock system_clock;

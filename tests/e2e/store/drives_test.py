@@ -27,6 +27,10 @@ def stat(node):
     return json.loads(node.cli("cache", "stat", "--json").stdout)
 
 
+def listed(node):
+    return json.loads(node.cli("cache", "list", "--json").stdout)["objects"]
+
+
 def state_of(node, path):
     return next(drive["state"] for drive in stat(node)["drives"] if drive["path"] == str(path))
 
@@ -330,5 +334,84 @@ def test_without_any_drive_everything_is_passed_through(tmp_path, origin):
             answer = node.get("/none.bin")
             assert answer.status == 200 and answer.body == expected and not answer.is_hit
         assert node.get("/none.bin", "--range", "5-9").body == expected[5:10]
+    finally:
+        node.stop()
+
+
+def test_a_purge_of_a_url_holds_for_a_drive_that_was_missing(tmp_path, origin):
+    one, two = tmp_path / "one", tmp_path / "two"
+    node = make_node(tmp_path, origin, [(one, "1GB"), (two, "1GB")]).start()
+    try:
+        paths = [f"/was/{i}.bin" for i in range(8)]
+        for path in paths:
+            origin.write(path[1:], 2 * MIB)
+            node.get(path)
+        node.wait_until_stored()
+        away = [item["url"] for item in listed(node) if item["drive"] == str(one)]
+        assert 2 < len(away) < 6
+        node.stop()
+        one.rename(tmp_path / "away")
+        one.write_text("not a folder")
+        node.start()
+        renewed, gone = (url.removeprefix("http://packages.test") for url in away[:2])
+        node.get(renewed)
+        node.wait_until_stored()
+        assert node.cli("cache", "purge", away[0]).stdout.startswith("purged")
+        assert "purged on the others, too" in node.cli("cache", "purge", away[1]).stdout
+        node.kill()
+        one.unlink()
+        (tmp_path / "away").rename(one)
+        node.start()
+        assert [node.get(path).is_hit for path in paths] == [path not in (renewed, gone) for path in paths]
+        wait_until(lambda: node.metric("larder_cache_purges_pending") == 0)
+    finally:
+        node.stop()
+
+
+@needs_root
+@needs_fuse
+def test_a_purge_holds_for_a_drive_that_does_not_take_it(tmp_path, origin):
+    with FailingDrive(tmp_path / "bad") as bad:
+        node = make_node(tmp_path, origin, [(bad.path, "1GB"), (tmp_path / "two", "1GB")]).start()
+        try:
+            for i in range(12):
+                origin.write(f"bad/{i}.bin", 2 * MIB if i % 2 else 3000)
+                node.get(f"/bad/{i}.bin")
+            node.wait_until_stored()
+            on_bad = [item["url"] for item in listed(node) if item["drive"] == str(bad.path)]
+            assert len(on_bad) > 2
+            bad.fail("write")
+            for url in on_bad:
+                node.cli("cache", "purge", url)
+            node.kill()
+            bad.work()
+            node.start()
+            assert not any(node.get(url.removeprefix("http://packages.test")).is_hit for url in on_bad)
+            wait_until(lambda: node.metric("larder_cache_purges_pending") == 0)
+        finally:
+            node.stop()
+
+
+def test_a_drive_that_was_out_of_the_settings_brings_nothing_purged_back(tmp_path, origin):
+    one, two = tmp_path / "one", tmp_path / "two"
+    node = make_node(tmp_path, origin, [(one, "1GB"), (two, "1GB")]).start()
+    try:
+        paths = [f"/out/{i}.bin" for i in range(8)]
+        for path in paths:
+            origin.write(path[1:], 2 * MIB)
+            node.get(path)
+        node.wait_until_stored()
+        node.stop()
+        both = node.config.read_text()
+        drives = both.split("[[node.drive]]")
+        node.config.write_text("[[node.drive]]".join(part for part in drives if f'path = "{one}"' not in part))
+        node.start()
+        assert [drive["path"] for drive in stat(node)["drives"]] == [str(two)]
+        node.cli("cache", "purge", "--prefix", "http://packages.test/out/")
+        wait_until(lambda: node.metric("larder_cache_purges_pending") == 0)
+        node.stop()
+        node.config.write_text(both)
+        node.start()
+        assert not any(node.get(path).is_hit for path in paths)
     finally:
         node.stop()
