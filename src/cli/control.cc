@@ -30,6 +30,8 @@ ErrorCode code_of(int status) {
       return ErrorCode::NotFound;
     case 409:
       return ErrorCode::FailedPrecondition;
+    case 507:
+      return ErrorCode::ResourceExhausted;
     case 503:
       return ErrorCode::Unavailable;
     default:

@@ -25,7 +25,7 @@ server::Reply refused(const Error& error) {
   const int code = error.code == ErrorCode::InvalidArgument     ? 400
                    : error.code == ErrorCode::NotFound          ? 404
                    : error.code == ErrorCode::AlreadyExists     ? 409
-                   : error.code == ErrorCode::ResourceExhausted ? 503
+                   : error.code == ErrorCode::ResourceExhausted ? 507
                    : error.code == ErrorCode::Unavailable       ? 503
                                                                 : 500;
   return server::problem_reply(code, "failed", error.message);

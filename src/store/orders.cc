@@ -262,7 +262,9 @@ base::Status Orders::pin(const PinOrder& order) {
   if (std::ranges::find(book_.pins, order) != book_.pins.end())
     return fail(ErrorCode::AlreadyExists, "that is pinned already");
   if (book_.pins.size() >= kMostMarks)
-    return fail(ErrorCode::ResourceExhausted, "there are 1000 pins: unpin something first");
+    return fail(ErrorCode::ResourceExhausted,
+                "there are 1000 pins, of which a URL or prefix takes two, for http and https: "
+                "unpin something first, or pin a prefix instead");
   return change([&](OrderBook& next) { next.pins.push_back(order); });
 }
 

@@ -1,6 +1,8 @@
 """`larder cache`: what an administrator does with what a node has stored."""
 
+import http.client
 import json
+import socket
 import time
 
 import pytest
@@ -127,6 +129,21 @@ def test_a_purge_holds_after_a_kill(cache, origin):
     cache.kill()
     cache.start()
     assert not any(cache.get(f"/k/{i}.bin").is_hit for i in range(5))
+
+
+def test_the_last_pin_says_what_to_do(cache):
+    control = http.client.HTTPConnection("node")
+    control.sock = socket.socket(socket.AF_UNIX)
+    control.sock.connect(str(cache.state / "control.sock"))
+    for i in range(500):
+        control.request("POST", "/api/v1/cache/pin", json.dumps({"url": f"http://packages.test/limit/{i}"}))
+        answer = control.getresponse()
+        answer.read()
+        assert answer.status == 200
+    control.close()
+    refused = cache.cli("cache", "pin", "http://packages.test/limit/500", check=False)
+    assert refused.returncode == 1 and "unpin something first" in refused.stderr
+    assert "is it running" not in refused.stderr
 
 
 def test_mistakes_are_told(cache):
