@@ -358,6 +358,9 @@ void add_cache_gauges(const store::Statistics& cache, std::vector<Gauge>& gauges
             });
   of_drives("larder_drive_read_errors_total", "Reads that failed", true,
             [](const Drive& drive) { return drive.read_errors; });
+  of_drives("larder_drive_not_evictable_total",
+            "Objects and slices that were not stored because all that could go for them is pinned",
+            true, [](const Drive& drive) { return drive.not_evictable; });
   for (const store::GroupStatistics& group : cache.groups) {
     add("larder_origin_stored_bytes", "Bytes on disk of an origin's objects", group.used, false,
         "{origin=\"" + label_text(group.name) + "\"}");

@@ -23,10 +23,11 @@ struct TroubleFacts {
   std::string_view kind;  // of the alert
   std::string_view end;   // said of the drive
 };
-constexpr std::array<TroubleFacts, 5> kTroubles{{
+constexpr std::array<TroubleFacts, 6> kTroubles{{
     {DriveTrouble::Missing, "drive-missing", "is there again"},
     {DriveTrouble::Failing, "drive-failing", "takes writes again"},
     {DriveTrouble::Short, "drive-short", "has its whole size again"},
+    {DriveTrouble::Pinned, "drive-pinned", "had room for what was new for an hour"},
     {DriveTrouble::ReadErrors, "drive-read-errors", "had no read errors for an hour"},
     {DriveTrouble::Damage, "drive-damaged", "had no damaged bytes for an hour"},
 }};
@@ -54,6 +55,9 @@ std::string text_of(DriveTrouble trouble, const store::DriveStatistics& drive) {
       return begin + "has only " + base::format_byte_count(drive.limit) + " of its " +
              base::format_byte_count(drive.size) +
              ", because its file system is full: it evicts as if it were smaller";
+    case DriveTrouble::Pinned:
+      return begin +
+             "is full of what is pinned, which is never evicted: what is new is passed through";
     case DriveTrouble::ReadErrors:
       return begin + "fails to read: what cannot be read is fetched from its origin again" +
              because(drive.read_error);
@@ -69,7 +73,10 @@ std::string text_of(DriveTrouble trouble, const store::DriveStatistics& drive) {
 
 seconds well_before_told(DriveTrouble trouble, unsigned relapses) {
   // That of something that is counted lies in the past as soon as it is seen.
-  if (trouble == DriveTrouble::ReadErrors || trouble == DriveTrouble::Damage) return kLongest;
+  if (trouble == DriveTrouble::Pinned || trouble == DriveTrouble::ReadErrors ||
+      trouble == DriveTrouble::Damage) {
+    return kLongest;
+  }
   seconds while_well = kShortest;
   for (unsigned i = 0; i < relapses && while_well < kLongest; ++i) while_well *= kGrowth;
   return std::min(while_well, kLongest);
@@ -111,9 +118,12 @@ std::vector<alerts::News> DriveAlerts::look(std::span<const store::DriveStatisti
     judge_one(DriveTrouble::Failing, is_failing);
     // Of one that fails it is not known whether it would be full.
     if (!is_failing) judge_one(DriveTrouble::Short, drive.state == store::DriveState::Short);
+    judge_one(DriveTrouble::Pinned, drive.not_evictable > before.not_evictable);
     judge_one(DriveTrouble::ReadErrors, drive.read_errors > before.read_errors);
     judge_one(DriveTrouble::Damage, drive.lost_slices > before.lost_slices);
-    before = {.read_errors = drive.read_errors, .lost_slices = drive.lost_slices};
+    before = {.not_evictable = drive.not_evictable,
+              .read_errors = drive.read_errors,
+              .lost_slices = drive.lost_slices};
   }
   return news;
 }

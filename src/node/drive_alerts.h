@@ -22,6 +22,7 @@ enum class DriveTrouble {
   Missing,     // could not be opened at start, or went away
   Failing,     // takes no writes
   Short,       // its file system is full
+  Pinned,      // nothing could be evicted for what was new within the last hour
   ReadErrors,  // within the last hour
   Damage,      // slices with a wrong checksum within the last hour
 };
@@ -50,6 +51,7 @@ class DriveAlerts {
     unsigned relapses = 0;
   };
   struct Counts {
+    std::uint64_t not_evictable = 0;
     std::uint64_t read_errors = 0;
     std::uint64_t lost_slices = 0;
   };

@@ -80,6 +80,17 @@ TEST_F(DriveAlertsTest, ErrorsThatAreCountedEndAfterAnHourWithoutNewOnes) {
   EXPECT_EQ(look(one, start_ + minutes(90)), Kinds{"drive-recovered"});
 }
 
+TEST_F(DriveAlertsTest, DriveFullOfPinsIsToldUntilItTookWhatIsNewForAnHour) {
+  DriveStatistics one = drive(DriveState::Good);
+  EXPECT_EQ(look(one, start_), Kinds{});
+  one.not_evictable = 7;
+  EXPECT_EQ(look(one, start_ + minutes(1)), Kinds{"drive-pinned"});
+  one.not_evictable = 9;
+  EXPECT_EQ(look(one, start_ + minutes(2)), Kinds{});
+  EXPECT_EQ(look(one, start_ + minutes(61)), Kinds{});
+  EXPECT_EQ(look(one, start_ + minutes(62)), Kinds{"drive-recovered"});
+}
+
 TEST_F(DriveAlertsTest, ADriveThatComesAndGoesMakesNoStorm) {
   std::size_t told = 0;
   for (int second = 0; second < 24 * 3600; second += 2) {

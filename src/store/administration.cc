@@ -272,6 +272,7 @@ std::vector<DriveStatistics> Store::drive_statistics() const {
                    .state = state_of(*drive),
                    .write_errors = counters.write_errors,
                    .read_errors = counters.read_errors,
+                   .not_evictable = counters.not_evictable,
                    .lost_slices = counters.lost_slices,
                    .write_error = std::move(errors.write),
                    .read_error = std::move(errors.read)});

@@ -43,6 +43,7 @@ struct DriveCounters {
   std::atomic<std::uint64_t> freed_bytes = 0;
   std::atomic<std::uint64_t> write_errors = 0;
   std::atomic<std::uint64_t> read_errors = 0;
+  std::atomic<std::uint64_t> not_evictable = 0;
   std::atomic<std::uint64_t> lost_slices = 0;
 };
 

@@ -127,8 +127,13 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, std::uint16_t gr
     const bool has_waited = drive.is_enough_coming() &&
                             std::chrono::steady_clock::now() < give_up_waiting &&
                             wait_for_space(drive);
-    if (!has_waited && (evicted >= limit || !evict_one(drive.evictor(), keep, evicted))) {
-      return false;
+    if (!has_waited) {
+      if (evicted >= limit) return false;
+      if (!evict_one(drive.evictor(), keep, evicted)) {
+        // Unless all that was there goes already.
+        if (evicted == 0 && !drive.awaits_release()) ++drive.counters().not_evictable;
+        return false;
+      }
     }
     if (drive.reserve(bytes)) return true;
   }

@@ -74,6 +74,8 @@ struct DriveStatistics {
   DriveState state = DriveState::Good;
   std::uint64_t write_errors = 0;
   std::uint64_t read_errors = 0;
+  // What was not stored because nothing could be evicted for it: all that is there is pinned.
+  std::uint64_t not_evictable = 0;
   std::uint64_t lost_slices = 0;  // wrong checksum
   std::string write_error{};      // the last one, or why it is missing; empty: none yet
   std::string read_error{};       // the last one

@@ -223,6 +223,7 @@ TEST(StorePin, OfTheWholeDriveEndsInAnError) {
   std::uint64_t seed = 1;
   while (seed < 30 && put_named(*store, seed, "n" + std::to_string(seed), "g", 2 * kMiB)) ++seed;
   EXPECT_LT(seed, 10U);
+  EXPECT_GT(store->drive_statistics().at(0).not_evictable, 0U);
   for (std::uint64_t there = 1; there < seed; ++there) EXPECT_TRUE(store->contains(key_of(there)));
 }
 
