@@ -259,6 +259,16 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
     return base::fail(base::ErrorCode::FailedPrecondition,
                       "it was kept nowhere, or comes much later");
   }
+  // Before its first bytes, and also where those are here: the rest must be allowed to come.
+  if (!reader.is_promised && !permit_ && combinable_ && phase_ == Phase::Open &&
+      !can_have_locked(reader.want)) {
+    permit_ = table_.origin_.admit(host_, false);
+    if (!permit_) {
+      ++table_.statistics_.refused;
+      return std::unexpected(refused_by_cap());
+    }
+    plan_locked();
+  }
   if (object_->has_slice(index)) return nullptr;
   const auto found = buffers_.find(index);
   if (found != buffers_.end() && (found->second->is_fed || found->second->filled > have)) {
@@ -287,13 +297,6 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
                                   : std::unexpected(error_);
   }
   if (std::chrono::steady_clock::now() < retries_.next()) return std::nullopt;
-  if (!permit_ && have == 0 && reader.want.at == index && !reader.is_promised) {
-    permit_ = table_.origin_.admit(host_, false);
-    if (!permit_) {
-      ++table_.statistics_.refused;
-      return std::unexpected(refused_by_cap());
-    }
-  }
   plan_locked();
   return std::nullopt;
 }

@@ -74,6 +74,22 @@ def test_cap_of_one_origin_is_its_own_and_live(folder, quick_origin):
     node.stop()
 
 
+def test_what_is_stored_in_part_is_refused_before_it_is_promised(folder, quick_origin):
+    node = capped_node(folder, quick_origin, "part")
+    data = quick_origin.scripts["/large"].data
+    assert node.get("/large", "--range", f"0-{2 * MIB - 1}").body == data[:2 * MIB]
+    node.wait_until_stored()
+    node.config.write_text(node.config.read_text().replace("[node]", '[node]\nupstream_rate = ["0"]', 1))
+    node.cli("node", "reload")
+    assert node.get("/large", "--range", f"0-{2 * MIB - 1}").is_hit
+    for span in (f"0-{6 * MIB - 1}", f"{MIB + 100}-{3 * MIB}", f"{4 * MIB + 100}-{5 * MIB}"):
+        assert node.get("/large", "--range", span).status == 503, span
+    node.config.write_text(node.config.read_text().replace('upstream_rate = ["0"]', ""))
+    node.cli("node", "reload")
+    assert node.get("/large").body == data
+    node.stop()
+
+
 def test_wrong_schedule_is_refused(folder, quick_origin):
     node = Node(folder / "wrong", origins=[origin_table(quick_origin)], upstream_rate=["8-18 fast"])
     checked = node.cli("node", "check", check=False)
