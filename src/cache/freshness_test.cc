@@ -487,7 +487,8 @@ TEST(Revalidation, TakesAwayWhatAWholeAnswerReplacesUnstored) {
     EXPECT_TRUE(takes_away(status, {})) << status;
     EXPECT_EQ(takes_away(status, stripped), status < 300) << status;
   }
-  for (const int status : {206, 304, 407, 408, 412, 416, 425, 429, 500, 502, 503, 504}) {
+  for (const int status :
+       {206, 304, 400, 405, 406, 407, 408, 412, 414, 416, 425, 429, 431, 500, 503}) {
     EXPECT_FALSE(takes_away(status, {})) << status;
   }
 }

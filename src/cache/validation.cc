@@ -101,7 +101,32 @@ Refreshed update_after_304(StoredResponse& stored, const http::ResponseHead& res
 bool takes_away(int status, const StorePolicy& policy) {
   if (status >= 500 || http::is_passing_trouble(status)) return false;
   if (policy.key_is_stripped && status >= 300) return false;
-  return status != 206 && status != 304 && status != 407 && status != 412 && status != 416;
+  switch (status) {
+    // Of the request as it was asked, which one client can make wrong for all; not of the object.
+    case 206:
+    case 304:
+    case 400:
+    case 402:
+    case 405:
+    case 406:
+    case 407:
+    case 409:
+    case 411:
+    case 412:
+    case 413:
+    case 414:
+    case 415:
+    case 416:
+    case 417:
+    case 421:
+    case 422:
+    case 426:
+    case 428:
+    case 431:
+      return false;
+    default:
+      return true;
+  }
 }
 
 Refreshed update_after_head(StoredResponse& stored, const http::ResponseHead& response,
