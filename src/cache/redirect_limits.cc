@@ -81,9 +81,10 @@ void RedirectLimits::add(const http::ResponseHead& redirect, base::WallTime now)
   const CacheControl control = read_directives(stored.fields).control;
   const Freshness& freshness = stored.freshness;
   has_any_ = true;
-  no_store_ |= (control.no_store && !control.must_understand) || control.malformed;
+  no_store_ |= control.malformed;
   is_private_ |= control.is_private;
-  no_cache_ |= freshness.always_revalidate;
+  // no-store is about the redirect itself, which is asked for at each use then.
+  no_cache_ |= freshness.always_revalidate || (control.no_store && !control.must_understand);
   must_revalidate_ |= freshness.must_revalidate;
   answers_authorization_ &= freshness.answers_authorization;
   const bool is_permanent = redirect.status == 301 || redirect.status == 308;

@@ -107,7 +107,7 @@ def moving(tmp_path):
 
 
 @pytest.mark.parametrize("control, is_stored", [
-    ("no-store, private", False), ("private, max-age=600", False), (None, True), ("no-cache", True), ("max-age=0", True)])
+    ("no-store, private", False), ("private, max-age=600", False), (None, True), ("no-store", True), ("no-cache", True), ("max-age=0", True)])
 def test_redirect_that_may_not_be_reused_is_asked_for_again(moving, control, is_stored):
     script, node, origin = moving
     year = ("Cache-Control", "public, max-age=31536000")
