@@ -115,8 +115,15 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
   if (leads && stale) {
     co_await judge_stale(delivery_, std::move(stale), answer.status, work.target.policy);
   }
-  learn_to_share(work, answer);
+  const bool can_be_shared = learn_to_share(work, answer, true);
   work.not_taken = fill->was_not_taken();
+  // It varies by what the leader alone has sent: one of us leads now.
+  if (!leads && can_be_shared && answer.status == 200 && !work.not_taken &&
+      !http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill) &&
+      work.turns < kMostTurns && std::chrono::steady_clock::now() < work.asked + kTurns) {
+    ++work.turns;
+    co_return Answered::AskYourself;
+  }
   // What the fill left out may make another answer of it; what an origin in trouble says does not
   // depend on it.
   const bool is_trouble = http::is_passing_trouble(answer.status) || answer.status >= 500;
@@ -143,7 +150,8 @@ net::Task<void> RequestPath::fail_for_now(Work& work, const http::ResponseHead& 
       lines);
 }
 
-void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& answer) {
+bool RequestPath::learn_to_share(const Work& work, const http::ResponseHead& answer,
+                                 bool is_of_fill) {
   // What an origin in trouble says tells nothing; neither does an answer to what the request asked
   // for beside the key (what a client knows already, a precondition, a part beyond the end), or one
   // that may depend on a parameter that is not part of the key.
@@ -152,20 +160,25 @@ void RequestPath::learn_to_share(const Work& work, const http::ResponseHead& ans
   const bool has_parts = answer.status == 206 && !answer.content_range;
   const bool is_of_request =
       answer.status == 304 || answer.status == 412 || answer.status == 416 || has_parts;
-  if (is_signed || is_passing || is_of_request) return;
-  const cache::Opening opening = judge_opening(opening_facts(work), delivery_)(answer);
+  if (is_signed || is_passing || is_of_request) return false;
+  // What this client was told tells nothing of what a fill would be.
+  if (!is_of_fill && http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill)) {
+    return false;
+  }
+  OpeningFacts facts = opening_facts(work);
+  if (is_of_fill) facts.request.has_cookie = false;  // none was sent
+  const cache::Opening opening = judge_opening(std::move(facts), delivery_)(answer);
   const bool is_part = answer.status == 206;
   const bool can_be_added_to =
       opening.response.generation.kind != cache::GenerationKind::SingleResponse;
   if ((opening.storable && (!is_part || can_be_added_to)) || (opening.lacks_length && !is_part)) {
-    // What this client was told tells nothing of what a fill would be.
-    if (http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill)) return;
     delivery_.hit_for_miss.forget(work.target.key);
-  } else {
-    delivery_.hit_for_miss.note(
-        work.target.key, is_part ? cache::HitForMiss::Of::Ranges : cache::HitForMiss::Of::All,
-        std::chrono::steady_clock::now());
+    return opening.storable;
   }
+  delivery_.hit_for_miss.note(work.target.key,
+                              is_part ? cache::HitForMiss::Of::Ranges : cache::HitForMiss::Of::All,
+                              std::chrono::steady_clock::now());
+  return false;
 }
 
 net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
@@ -261,7 +274,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   const bool is_anothers = stream != nullptr && work.status.collapsed;
   if (is_anothers) cache::leave_out_for_others(*answer, work.target.policy);
   work.status.forward_status = answer->status;
-  if (work.learns_from_pass) learn_to_share(work, *answer);
+  if (work.learns_from_pass) learn_to_share(work, *answer, false);
   if (http::is_passing_trouble(answer->status)) {
     co_await fail_for_now(work, *answer);
     co_return;

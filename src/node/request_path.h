@@ -127,7 +127,9 @@ class RequestPath final : public server::Handler {
                                       std::string target,
                                       std::shared_ptr<const StoredObject> stale);
   // Whether the answers to requests for this key may be shared, as far as this one tells.
-  void learn_to_share(const Work& work, const http::ResponseHead& answer);
+  // `is_of_fill`: it is the answer to a fill's request, not to this client's own. True when answers
+  // like it can be shared.
+  bool learn_to_share(const Work& work, const http::ResponseHead& answer, bool is_of_fill);
   // Forwards for this client alone.
   net::Task<void> pass(Work& work, std::string_view reason);
   // `shared`: it was asked for everybody's sake.

@@ -167,3 +167,22 @@ def test_part_far_ahead_of_a_download_that_cannot_be_asked_for_in_parts_comes_at
         assert not go_on.is_set()
         go_on.set()
         assert whole.result().body == thing.data
+
+
+def test_first_client_with_a_cookie_does_not_part_those_without(bad_node, bad_origin):
+    thing = Thing(2 * MIB, vary="Cookie")
+    crowd = Crowd(1, lambda connection: None)
+
+    def script(request, connection):
+        crowd(request, connection)
+        thing(request, connection)
+    bad_origin.scripts["/cookie"] = script
+    with concurrent.futures.ThreadPoolExecutor(9) as pool:
+        known = pool.submit(bad_node.get, "/cookie", "--cookie", "who=alice")
+        assert crowd.first.wait(20)
+        others = [pool.submit(bad_node.get, "/cookie") for _ in range(8)]
+        wait_until(lambda: bad_node.metric("larder_connections") >= 9)
+        crowd.waiting.set()
+        assert all(answer.result().body == thing.data for answer in [known, *others])
+    asked = [request.field("Cookie") for request in bad_origin.of("/cookie")]
+    assert asked.count("who=alice") == 1 and len(asked) <= 4, asked
