@@ -156,7 +156,9 @@ bool Keeper::judge(const Entry& entry, bool needs_name, std::uint64_t purged_bel
       }
     } else if (name.error().code == base::ErrorCode::NotFound ||
                name.error().code == base::ErrorCode::DataLoss) {
-      is_purged = entry.id < purged_below;  // nobody can read it any more
+      // Nobody can read it any more, unless it comes back with its drive.
+      if (!parts_.drives[entry.drive]->is_there()) return false;
+      is_purged = entry.id < purged_below;
     } else {
       return false;
     }

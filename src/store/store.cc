@@ -296,9 +296,10 @@ std::shared_ptr<Object> Store::Parts::find(const Key& key) {
     if (generation->was_removed) return nullptr;  // gone meanwhile, and nothing is wrong
     const ErrorCode code = slot.error().code;
     static_cast<void>(drive.read_failed(slot.error()));
-    // What is not there or not whole never comes back; a drive that fails may, a lack of
-    // descriptors passes.
-    if (code == ErrorCode::NotFound || code == ErrorCode::DataLoss) retire(*generation);
+    // What is not there or not whole never comes back, but with its drive; a drive that fails may,
+    // a lack of descriptors passes.
+    const bool is_lost = code == ErrorCode::NotFound || code == ErrorCode::DataLoss;
+    if (is_lost && drive.is_there()) retire(*generation);
     return nullptr;
   }
   auto object = index.attach(std::make_shared<Object>(

@@ -121,6 +121,25 @@ TEST_F(StorePurgeElsewhere, OfANameHoldsForADriveThatWasMissing) {
   EXPECT_FALSE(store->purge_name(name_of(8), std::array{key_of(8)})->is_waiting);
 }
 
+TEST_F(StorePurgeElsewhere, KeepsTheRestOfADriveThatIsMovedAwayMeanwhile) {
+  const std::set<std::uint64_t> on_first = fill();
+  const std::uint64_t purged = *on_first.begin();
+  const std::string away = one_.path() + ".away";
+  {
+    auto store = open({first_, second_});
+    fs::rename(one_.path(), away);
+    EXPECT_FALSE(store->find(key_of(*on_first.rbegin())));  // who asks for it does not remove it
+    ASSERT_TRUE(store->purge_name(name_of(purged), std::array{key_of(purged)}));
+    store->maintain();
+  }
+  fs::remove_all(one_.path());
+  fs::rename(away, one_.path());
+  auto store = open({first_, second_});
+  const std::set<std::uint64_t> found = there(*store);
+  EXPECT_FALSE(found.contains(purged));
+  EXPECT_EQ(found.size(), 7U);
+}
+
 TEST_F(StorePurgeElsewhere, OfANameTakesItsPartsAndNoOther) {
   {
     auto store = open({second_});
