@@ -130,8 +130,11 @@ bool Store::Parts::make_room(Drive& drive, std::uint64_t bytes, std::uint16_t gr
     if (!has_waited) {
       if (evicted >= limit) return false;
       if (!evict_one(drive.evictor(), keep, evicted)) {
-        // Unless all that was there goes already.
-        if (evicted == 0 && !drive.awaits_release()) ++drive.counters().not_evictable;
+        // Unless all that was there goes already, or somebody else's files fill the drive.
+        const bool is_pinned = index.pinned_cost() > 0 && !drive.is_short();
+        if (is_pinned && evicted == 0 && !drive.awaits_release()) {
+          ++drive.counters().not_evictable;
+        }
         return false;
       }
     }
