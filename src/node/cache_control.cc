@@ -228,19 +228,27 @@ Result<Json> purge(const Node::Parts& parts, const server::RouteRequest& request
   if (!keys) return std::unexpected(keys.error());
   std::uint64_t found = 0;
   bool is_waiting = false;
+  // Of both schemes, whatever becomes of the first.
+  base::Status failed;
   for (std::size_t i = 0; i < keys->keys.size(); ++i) {
     if (what->first == "prefix") {
       invalidations.note_prefix(keys->names[i]);
-      LARDER_TRY(parts.store->purge_prefix(keys->names[i]));
+      if (base::Status purged = parts.store->purge_prefix(keys->names[i]); !purged) {
+        failed = std::move(purged);
+      }
     } else {
       invalidations.note({&keys->keys[i], 1});
       const auto purged =
           parts.store->purge_name(keys->names[i], cache::keys_of_url(*parts.store, keys->keys[i]));
-      if (!purged) return std::unexpected(purged.error());
+      if (!purged) {
+        failed = std::unexpected(purged.error());
+        continue;
+      }
       found += purged->objects;
       is_waiting = is_waiting || purged->is_waiting;
     }
   }
+  if (!failed) return std::unexpected(failed.error());
   Json answer = Json::object();
   if (what->first == "url") {
     answer["objects"] = found;
