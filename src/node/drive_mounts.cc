@@ -73,6 +73,8 @@ std::string why_not_mounted(const std::string& state_dir, const std::string& bef
                             const DriveMount& now) {
   const bool is_in_it = now.folder == before || is_below(now.folder, before);
   if (!is_in_it || !is_below(before, now.mount_point)) return "";
+  // What was kept there could be read: it is there, on another file system now.
+  if (is_below(state_dir, before)) return "";
   return "it was on a file system at " + before +
          " that is not mounted now: mount it and start the node again. If the drive is to begin "
          "anew on " +

@@ -29,6 +29,10 @@ TEST(DriveMounts, WhatIsMountedOrWasNeverMountedIsUsed) {
   EXPECT_EQ(why("/mnt/ssd", "/mnt/ssd/cache", "/mnt/ssd/cache"), "") << "the same, further down";
   EXPECT_EQ(why("/mnt/ssd", "/srv/cache", "/"), "") << "the path is a link that was changed";
   EXPECT_EQ(why("/mnt/ss", "/mnt/ssd", "/"), "") << "another name that begins alike";
+  EXPECT_EQ(why_not_mounted("/var/lib/larder", "/var",
+                            {.folder = "/var/cache/larder", .mount_point = "/"}),
+            "")
+      << "its file system was merged into another, and the state with it";
 }
 
 TEST(DriveMounts, TheMountPointOfAFolderIsFoundThroughLinksAndBeforeItIsThere) {
