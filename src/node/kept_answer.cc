@@ -47,6 +47,10 @@ std::optional<cache::StoredResponse> RequestPath::kept_as(Work& work,
 
 void RequestPath::tell_why_not_stored(Work& work, const http::ResponseHead& answer,
                                       bool is_stream) const {
+  if (cache::is_loop_answer(answer)) {
+    work.status.detail = cache::kLoopDetail;  // for who waits at the node before this one
+    return;
+  }
   if (work.exchange.head().method != http::Method::Get || answer.status == 304) return;
   const OpeningFacts facts = opening_facts(work);
   const cache::StoreDecision decision = cache::decide_to_store(
