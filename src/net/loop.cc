@@ -159,13 +159,11 @@ void Loop::run_posted() {
 }
 
 void Loop::post(std::move_only_function<void()> work) {
-  bool first = false;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    first = impl_->posted.empty();
-    impl_->posted.push_back(std::move(work));
-    impl_->has_posted = true;
-  }
+  // Under the lock also the wake-up: the loop may end, and be gone, once it has the work.
+  const std::lock_guard lock(impl_->mutex);
+  const bool first = impl_->posted.empty();
+  impl_->posted.push_back(std::move(work));
+  impl_->has_posted = true;
   if (!first) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t wrote = ::write(impl_->wake.get(), &one, sizeof one);
