@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <utility>
 
@@ -38,6 +39,11 @@ void Socket::on_events(unsigned events) {
 bool Socket::is_hung_up() const {
   struct pollfd state{.fd = fd_.get(), .events = 0, .revents = 0};
   return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+void Socket::reset_when_closed(bool on) {
+  const struct linger at_once{.l_onoff = on ? 1 : 0, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void Socket::expire() {

@@ -62,6 +62,10 @@ class Socket final : private Timed, private Loop::Target {
   // more. One that has only ended its own direction is still there.
   bool is_hung_up() const;
 
+  // From now on the connection is reset when it is closed, however the process ends: the peer gets
+  // to know that something is missing. What the kernel still holds for it is dropped then.
+  void reset_when_closed(bool on);
+
   // Before each read: what arrived up to now is about to be seen.
   void forget_missed_read() { missed_read_ = false; }
 

@@ -340,7 +340,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
     }
   }
   const bool chunked = has_body && !length && request.version_minor >= 1;
-  if (has_body && !length && !chunked) work.exchange.close_connection();
+  if (has_body && !length && !chunked) work.exchange.end_body_by_closing();
 
   const bool is_agent = is_delivery_optimization(request);
   std::string bytes = std::move(collected);

@@ -103,8 +103,7 @@ net::Task<bool> AnswerWriter::write_at_once(net::Outgoing out) {
     }
     // Too slow, or cancelled. What the kernel still holds for such a client goes with the
     // connection.
-    const struct linger at_once{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    socket.reset_when_closed(true);
     co_return fail(out);
   }
 }

@@ -145,6 +145,10 @@ net::Task<bool> Connection::answer_slowly(http::HeadParse parse, base::SteadyTim
   Exchange exchange(*this, request->head, start);
   co_await handler_.answer(exchange);
   handler_.finished(exchange);
+  if (exchange.body_ends_by_closing_) {
+    is_cut_ = exchange.outcome.ending != Ending::Complete;
+    stream_->socket().reset_when_closed(is_cut_);
+  }
   if (!exchange.keep_alive()) co_return false;
   if (request->head.has_body()) {
     if (exchange.awaits_continue()) co_return false;
@@ -283,7 +287,7 @@ net::Task<void> Connection::refuse(http::HeadParse parse) {
 // Lets the client read our last bytes: closing a socket with unread input would reset the
 // connection.
 net::Task<void> Connection::linger() {
-  if (writer_.is_broken()) co_return;
+  if (writer_.is_broken() || is_cut_) co_return;
   stream_->finish();
   const base::SteadyTime deadline = now() + std::chrono::seconds(2);
   std::size_t total = 0;

@@ -86,6 +86,7 @@ class Connection {
   bool first_ = true;   // no whole request has come yet
   bool ended_ = false;  // the client sends nothing more
   bool draining_ = false;
+  bool is_cut_ = false;  // its end must not look like that of a whole answer
   bool idle_ = false;
   base::SteadyTime idle_since_{};  // while idle_
   bool makes_room_ = false;

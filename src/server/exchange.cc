@@ -70,6 +70,12 @@ net::Task<base::Result<std::size_t>> Exchange::read_body(std::span<char> into) {
   co_return got;
 }
 
+void Exchange::end_body_by_closing() {
+  close_connection();
+  body_ends_by_closing_ = true;
+  connection_.stream_->socket().reset_when_closed(true);
+}
+
 bool Exchange::awaits_continue() const {
   return body_ ? body_->is_held_back() : head_->expect_continue;
 }

@@ -79,6 +79,9 @@ class Exchange {
 
   // The connection ends after this answer; say so with "Connection: close" in its head.
   void close_connection() { keep_alive_ = false; }
+  // The end of the connection is that of the answer's body, too: an answer that is not complete
+  // ends with a reset, and over TLS without close_notify, so that nobody takes it for the whole.
+  void end_body_by_closing();
   bool keep_alive() const { return keep_alive_ && head_->keep_alive; }
   // The server is about to stop, or the request asked for it: the answer should say "Connection:
   // close".
@@ -97,6 +100,7 @@ class Exchange {
   const http::RequestHead* head_;
   std::string_view raw_head_;
   bool keep_alive_ = true;
+  bool body_ends_by_closing_ = false;
   std::unique_ptr<RequestBody> body_;  // null until it is read
 };
 
