@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 
 #include "base/clock.h"
 
@@ -14,6 +15,8 @@ class DeliveryPace {
  public:
   // Longest wait for an origin's next byte.
   static constexpr std::chrono::seconds kPatience{18};
+  // What is told where sent() says false.
+  static constexpr std::string_view kTooSlow = "the origin is too slow for this client";
 
   // `has_least_rate`: the client is one that gives up below the rate.
   void begin(base::SteadyTime now, bool has_least_rate) {

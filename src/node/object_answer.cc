@@ -284,9 +284,12 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
   }
   const std::uint64_t length = stop - at;
   if (const base::Status prepared = co_await prepare(object, at, length); !prepared) {
-    base::log_warning("stored bytes cannot be used", {{"reason", prepared.error().message}});
     // What was dropped is fetched again; anything else cannot be repaired here.
-    if (object.has_range(at, length)) co_return false;
+    if (object.has_range(at, length)) {
+      tell_cut(work, prepared.error().message);
+      co_return false;
+    }
+    base::log_warning("stored bytes cannot be used", {{"reason", prepared.error().message}});
     for (std::uint32_t index = slices_of({at, stop - 1}).first;
          index <= slices_of({at, stop - 1}).second; ++index) {
       if (!object.has_slice(index)) work.fetched.add(index);
@@ -316,7 +319,7 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
   const std::uint64_t start = index * kSliceSize;
   const auto source = co_await fill.slice(index, at - start, work.pace.deadline());
   if (!source) {
-    base::log_warning("an answer was cut", {{"reason", source.error().message}});
+    tell_cut(work, source.error().message);
     co_return false;
   }
   const std::shared_ptr<cache::SliceBuffer> buffer = *source;
@@ -327,7 +330,9 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
     if (start + filled <= at) {
       if (co_await fill->progress(*buffer, at - start, work.pace.deadline())) continue;
       // Nobody feeds it any more: the next round starts another fetch.
-      co_return std::chrono::steady_clock::now() < work.pace.deadline();
+      if (std::chrono::steady_clock::now() < work.pace.deadline()) co_return true;
+      tell_cut(work, "the origin stalled");
+      co_return false;
     }
     net::Outgoing out;
     const std::uint64_t count = std::min(start + filled, stop) - at;
@@ -339,8 +344,7 @@ net::Task<bool> RequestPath::deliver_arriving(Work& work, cache::Fill::Reader& f
     if (!sent) co_return false;
     at += count;
     if (!work.pace.sent(count, std::chrono::steady_clock::now()) && at < end) {
-      base::log_warning("an answer was cut",
-                        {{"reason", "the origin is too slow for this client"}});
+      tell_cut(work, DeliveryPace::kTooSlow);
       co_return false;
     }
   }

@@ -409,10 +409,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
       }
       left -= piece.size();
       if (!work.pace.sent(piece.size(), std::chrono::steady_clock::now()) && left > 0) {
-        base::log_warning("an answer was cut",
-                          {{"reason", "the origin is too slow for this client"}});
-        work.exchange.outcome.cut();
-        work.exchange.close_connection();
+        tell_cut(work, DeliveryPace::kTooSlow);
         co_return;
       }
     }

@@ -303,8 +303,7 @@ net::Task<void> RequestPath::refuse(Work& work, int status, std::string_view rea
 net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::string_view lines,
                                   std::string_view detail) {
   if (work.head_sent) {
-    work.exchange.outcome.cut();
-    work.exchange.close_connection();
+    tell_cut(work, error.message);
     co_return;
   }
   int status = 502;
@@ -338,6 +337,18 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::str
   net::Outgoing out;
   out.head = text;
   co_await work.exchange.send(std::move(out));
+}
+
+void RequestPath::tell_cut(Work& work, std::string_view reason) {
+  // Of a client that has left nothing has to be told.
+  if (work.exchange.outcome.ending == server::Ending::Complete) {
+    base::log_warning("an answer was cut",
+                      {{"host", std::string(work.target.choice.authority.host())},
+                       {"reason", std::string(reason)},
+                       {"request", std::string(answer_id(work))}});
+  }
+  work.exchange.outcome.cut();
+  work.exchange.close_connection();
 }
 
 cache::OriginRequest RequestPath::shared_request(const Work& work,

@@ -155,6 +155,8 @@ class RequestPath final : public server::Handler {
   net::Task<void> refuse_to_ask(Work& work, const StoredObject* unconfirmed);
   net::Task<void> fail(Work& work, const base::Error& error, std::string_view lines = {},
                        std::string_view detail = {});
+  // Of an answer whose head was sent no more can be had.
+  static void tell_cut(Work& work, std::string_view reason);
   // The origin answered with what passes: 503, with how long it asks to wait.
   net::Task<void> fail_for_now(Work& work, const http::ResponseHead& answer);
   static std::string allowed_methods(const OriginSettings& origin);  // for Allow
