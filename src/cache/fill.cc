@@ -25,6 +25,8 @@ constexpr std::chrono::seconds kNewest{5};
 constexpr std::chrono::seconds kStalled{5};
 // The same for one that has no answer yet.
 constexpr std::chrono::seconds kSilent{10};
+// What nobody waits for any more may take so long to its end.
+constexpr std::chrono::minutes kLongestAlone{10};
 
 }  // namespace
 
@@ -43,6 +45,7 @@ void Fill::release(std::uint64_t id) {
   {
     const std::lock_guard lock(mutex_);
     readers_.remove(id);
+    if (readers_.is_empty()) alone_since_ = table_.clock_.steady();
     const std::size_t kept = lost_.size();
     drop_passed_locked();
     // One that waits for memory would wait although nobody needs what it brings.
@@ -61,7 +64,12 @@ void Fill::release(std::uint64_t id) {
 
 std::uint64_t Fill::add_reader() {
   const std::lock_guard lock(mutex_);
+  alone_since_.reset();
   return readers_.add();
+}
+
+bool Fill::is_left_alone_locked() const {
+  return alone_since_ && table_.clock_.steady() - *alone_since_ >= kLongestAlone;
 }
 
 bool Fill::takes_newcomers(const store::Object* refused, base::WallTime now,

@@ -187,6 +187,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void promise(std::uint64_t id);
   void release(std::uint64_t id);
   bool is_idle() const;
+  bool is_left_alone_locked() const;  // for so long that what comes is worth no connection
   void save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer);
   void saved(std::uint32_t index, const base::Status& status);
   void give_up(base::Error error);
@@ -215,6 +216,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   http::ResponseHead head_;
   base::Error error_;
   FillReaders readers_;
+  std::optional<base::SteadyTime> alone_since_;  // the last of them has left
   // Arriving, incomplete without a fetch, or on their way to the disk.
   std::map<std::uint32_t, std::shared_ptr<SliceBuffer>> buffers_;
   std::set<std::uint32_t> lost_;  // of these the ones that the disk did not take

@@ -286,6 +286,10 @@ OriginSink::Next Fill::Fetch::on_body(std::span<const std::uint8_t> bytes) {
   if (is_over_ || fill_->phase_ == Phase::NotModified || fill_->phase_ == Phase::Failed) {
     return Next::Abort;
   }
+  if (fill_->is_left_alone_locked()) {
+    is_over_ = true;
+    return Next::Abort;
+  }
   lacks_memory_ = false;
   if (!ready_ || !enter_slice_locked(bytes.size())) {
     // Memory is for those who wait.

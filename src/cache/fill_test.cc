@@ -260,6 +260,31 @@ TEST_F(FillTest, WithoutReadersAFetchEndsAfterItsSlice) {
   origin.at(0).sink->on_end(broken());
 }
 
+TEST_F(FillTest, WithoutReadersASlowFetchEnds) {
+  base::ManualClock time{base::WallTime{}};
+  FillTable slow{origin, *store, *disk, time};
+  std::optional<Fill::Reader> fill{slow.open(kKey, IdentityRule::Standard)};
+  ASSERT_TRUE((*fill)->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await_object(*fill);
+  await_disk();
+  fill->ask(request(), {0, 1});
+  const auto bytes = pattern(kSeed, 0, 1024);
+  const auto object = (*fill)->object();
+  time.advance(std::chrono::hours(1));
+  EXPECT_EQ(origin.at(0).sink->on_body(bytes), OriginSink::Next::Continue);
+  fill.reset();
+  time.advance(std::chrono::minutes(9));
+  EXPECT_EQ(origin.at(0).sink->on_body(bytes), OriginSink::Next::Continue);
+  fill.emplace(slow.complete(kKey, object, {}, IdentityRule::Standard));
+  time.advance(std::chrono::hours(1));
+  EXPECT_EQ(origin.at(0).sink->on_body(bytes), OriginSink::Next::Continue);
+  fill.reset();
+  time.advance(std::chrono::minutes(10));
+  EXPECT_EQ(origin.at(0).sink->on_body(bytes), OriginSink::Next::Abort);
+  origin.end_all();
+}
+
 TEST_F(FillTest, FetchThatWaitsForMemoryIsEndedWhenNobodyNeedsItAnyMore) {
   FillTable small{origin, *store, *disk, clock, kSliceSize};
   const Fill::Reader other = small.open({7, 7}, IdentityRule::Standard);

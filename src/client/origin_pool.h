@@ -85,9 +85,9 @@ using FetchId = std::uint64_t;
 
 struct OriginPoolSettings {
   std::chrono::milliseconds connect_timeout{10'000};
-  // A transfer below this many bytes a second over this long is given up.
-  std::uint64_t low_speed = 1000;
-  std::chrono::seconds low_speed_time{15};
+  // A transfer without a byte for this long is given up, 5 s later at most. How slow one may be is
+  // for those to judge who wait for it.
+  std::chrono::seconds silence{15};
   std::size_t connections = 512;
   std::size_t connections_per_host = 128;
   std::size_t queue_limit = 4096;  // fetches running and waiting
