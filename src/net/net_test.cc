@@ -120,6 +120,73 @@ TEST(WorkerPool, RefusesWhenTheQueueIsFull) {
   EXPECT_EQ(outcome.error().code, base::ErrorCode::ResourceExhausted);
 }
 
+class PatientPool : public testing::Test {
+ protected:
+  ~PatientPool() override { release(); }
+  // Work that does not come back until release().
+  base::Result<int> hang() {
+    released_.wait(false);
+    return 1;
+  }
+  void release() {
+    released_ = true;
+    released_.notify_all();
+  }
+  std::atomic<bool> released_ = false;
+  WorkerPool pool_{1, 16, WorkerPool::Patience{40ms, 20ms, 5ms, 3}};
+};
+
+TEST_F(PatientPool, SettlesWorkThatDoesNotComeBack) {
+  base::Result<int> outcome;
+  run([&]() -> Task<void> { outcome = co_await pool_.run([this] { return hang(); }); });
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, base::ErrorCode::DeadlineExceeded);
+}
+
+TEST_F(PatientPool, TellsAnOutcomeOnce) {
+  std::atomic<int> told = 0;
+  ASSERT_TRUE(pool_.post([this] { return hang(); },
+                         [&](const base::Result<int>&) {
+                           ++told;
+                           told.notify_all();
+                         }));
+  told.wait(0);
+  release();
+  base::Result<int> later;
+  run([&]() -> Task<void> { later = co_await pool_.run([]() -> base::Result<int> { return 2; }); });
+  EXPECT_EQ(later, 2);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(PatientPool, RunsOtherWorkWhileItsThreadsAreStuck) {
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(pool_.post([this] { static_cast<void>(hang()); }));
+  std::atomic<bool> ran = false;
+  ASSERT_TRUE(pool_.post([&] {
+    ran = true;
+    ran.notify_all();
+  }));
+  ran.wait(false);
+}
+
+TEST_F(PatientPool, HasNoMoreThreadsThanThat) {
+  std::atomic<int> hanging = 0;
+  std::atomic<int> late = 0;
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(pool_.post(
+        [&] {
+          ++hanging;
+          return hang();
+        },
+        [&](const base::Result<int>&) {
+          ++late;
+          late.notify_all();
+        }));
+  }
+  for (int seen = late; seen < 8; seen = late) late.wait(seen);
+  EXPECT_LE(hanging, 3);
+  release();
+}
+
 class Tls13KeysTest : public testing::Test {
  protected:
   std::string seal(std::string_view first, std::string_view second = {}) {
