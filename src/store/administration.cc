@@ -30,6 +30,8 @@ base::Result<std::string> Store::Parts::read_name(Drive& drive, const Entry& ent
     if (object && object->id() == entry.id) return std::string(name_in(*object->metadata()));
     return fail(base::ErrorCode::Unavailable, "the object is not written yet");
   }
+  const Operation operation(drive.operations());
+  if (operation.is_refused()) return std::unexpected(drive.operations().hangs());
   const auto fd = drive.open_to_read(entry.id, entry.location());
   if (!fd) return std::unexpected(fd.error());
   const auto slot = read_slots({.key = entry.key,
@@ -42,6 +44,11 @@ base::Result<std::string> Store::Parts::read_name(Drive& drive, const Entry& ent
 }
 
 void Store::Parts::set_pinned(Drive& drive, const Key& key, std::uint64_t id, bool is_pinned) {
+  const Operation operation(drive.operations());
+  if (operation.is_refused()) {
+    if (index.set_pinned(key, id, is_pinned)) drive.record_lost();
+    return;
+  }
   const std::shared_lock gate(drive.compaction_gate());
   if (!index.set_pinned(key, id, is_pinned)) return;
   const auto appended =
@@ -69,7 +76,7 @@ bool Store::Parts::is_purged(const Object& object) const {
 
 bool Store::Parts::has_forgetful_drives() const {
   return !missing_drives.empty() || std::ranges::any_of(drives, [](const auto& drive) {
-    return drive->is_gone() || drive->lost_records() > 0;
+    return drive->is_gone() || drive->is_hanging() || drive->lost_records() > 0;
   });
 }
 
@@ -112,6 +119,8 @@ base::Result<Store::Purged> Store::purge_name(std::string_view name, std::span<c
   }
   // A drive that fails may say so only now.
   for (Drive* drive : changed) {
+    const Operation operation(drive->operations());
+    if (operation.is_refused()) continue;  // the removal is owed
     if (const auto synced = drive->sync(true); !synced) {
       drive->record_lost();
       static_cast<void>(drive->write_failed(synced.error()));
@@ -253,7 +262,7 @@ namespace {
 
 DriveState state_of(const Drive& drive) {
   if (drive.is_gone()) return DriveState::Missing;
-  if (drive.is_failing()) return DriveState::Failing;
+  if (drive.is_failing() || drive.is_hanging()) return DriveState::Failing;
   return drive.is_short() ? DriveState::Short : DriveState::Good;
 }
 
@@ -264,6 +273,7 @@ std::vector<DriveStatistics> Store::drive_statistics() const {
   for (const auto& drive : parts_->drives) {
     const DriveCounters& counters = drive->counters();
     Drive::LastErrors errors = drive->last_errors();
+    if (drive->is_hanging()) errors.write = drive->operations().hangs().message;
     all.push_back({.path = drive->path(),
                    .size = drive->size(),
                    .limit = drive->limit(),

@@ -54,7 +54,8 @@ Drive::Drive(const DriveSettings& settings, const base::Clock& clock)
       size_(settings.size),
       clock_(clock),
       room_(settings.size, settings.leaves_half),
-      limit_(settings.size) {}
+      limit_(settings.size),
+      operations_(settings.path, clock) {}
 
 base::Result<std::unique_ptr<Drive>> Drive::lock(const DriveSettings& settings,
                                                  const base::Clock& clock) {

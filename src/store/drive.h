@@ -28,6 +28,7 @@
 #include "store/journal.h"
 #include "store/layout.h"
 #include "store/open_file.h"
+#include "store/operations.h"
 #include "store/removed.h"
 #include "store/room.h"
 #include "store/segment_set.h"
@@ -143,6 +144,8 @@ class Drive {
   bool has_journal() const { return journal_ != nullptr; }  // after a load that succeeded
   // Held shared over "record and index change together", alone while a compaction begins.
   std::shared_mutex& compaction_gate() { return compaction_gate_; }
+  // Held while a spool's file has a name.
+  std::mutex& spool_mutex() { return spool_mutex_; }
   // Held through a pass of the background work, so that there is one at a time.
   std::mutex& upkeep_mutex() { return upkeep_mutex_; }
   bool wants_compaction() const;
@@ -154,6 +157,9 @@ class Drive {
   void records_made_up(std::uint64_t count) { lost_records_ -= count; }
 
   // --- failures ---
+  // Whatever blocks on the drive on behalf of a request is one of them.
+  Operations& operations() { return operations_; }
+  bool is_hanging() const { return operations_.is_hanging(); }
   // Counts a failed write or read; a drive that is broken takes no new objects until a trial write
   // succeeds. Where the file system has no space (ResourceExhausted), the drive becomes smaller
   // instead, so that it evicts. Unavailable is a shortage of the process (descriptors, memory), and
@@ -235,6 +241,8 @@ class Drive {
   LastErrors errors_;  // guarded by errors_mutex_
   DriveCounters counters_;
 
+  Operations operations_;
+  std::mutex spool_mutex_;
   std::mutex freeing_mutex_;  // one thread frees, others wait until the space is there
   std::mutex released_mutex_;
   std::condition_variable released_some_;

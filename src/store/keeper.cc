@@ -137,7 +137,7 @@ bool Keeper::is_walk_due() const {
 
 void Keeper::sweep_drives() {
   for (const auto& drive : parts_.drives) {
-    if (drive->is_swept() || drive->is_failing() || stopped_) continue;
+    if (drive->is_swept() || drive->is_failing() || drive->is_hanging() || stopped_) continue;
     if (const auto swept = drive->sweep(stopped_); !swept) {
       static_cast<void>(drive->write_failed(swept.error()));
     }
@@ -190,7 +190,9 @@ void Keeper::walk() {
         oldest_unknown = std::min<std::uint64_t>(oldest_unknown, copy.entry.id);
       }
     }
-    for (const auto& drive : parts_.drives) drive->free_released();
+    for (const auto& drive : parts_.drives) {
+      if (!drive->is_hanging()) drive->free_released();
+    }
   }
   if (stopped_) return;
   // What is not in the index yet looks for marks itself when it is.
@@ -228,7 +230,8 @@ void Keeper::scrub() {
     for (const Copy& copy : copy_some(parts_.index, at, true, is_at_end)) {
       if (stopped_) break;
       Drive& drive = *parts_.drives[copy.entry.drive];
-      if (drive.is_gone()) continue;  // an alert says so, and it may come back
+      // An alert says so, and it may come back.
+      if (drive.is_gone() || drive.is_hanging()) continue;
       const auto fd = check_head(drive, copy.entry);
       if (!fd) {
         if (fd.error().code != base::ErrorCode::Unavailable) {

@@ -138,7 +138,7 @@ Orders::Orders(OrderBook book, Save save)
       has_purges_(!book_.purges.empty()),
       has_pins_(!book_.pins.empty()) {}
 
-// Requires: the lock. What the drives do not take does not happen.
+// Requires: changing_. What the drives do not take does not happen.
 template <typename Change>
 base::Status Orders::change(Change&& change) {
   OrderBook next = book_;
@@ -146,6 +146,7 @@ base::Status Orders::change(Change&& change) {
   change(next);
   const auto saved = save_(encode_orders(next));
   if (!saved) return std::unexpected(saved.error());
+  const std::lock_guard lock(mutex_);
   book_ = std::move(next);
   if (*saved == Saved::Everywhere) on_all_present_ = book_.sequence;
   has_purges_ = !book_.purges.empty();
@@ -162,9 +163,9 @@ std::optional<std::uint16_t> Orders::known_group(std::string_view name) const {
 
 std::uint16_t Orders::group(std::string_view name) {
   if (name.empty() || name.size() > kLongestText) return 0;
-  const std::lock_guard lock(mutex_);
-  const auto at = std::ranges::find(book_.groups, name, &OrderBook::Group::name);
-  if (at != book_.groups.end()) return static_cast<std::uint16_t>(at - book_.groups.begin() + 1);
+  if (const auto known = known_group(name)) return *known;
+  const std::lock_guard one_at_a_time(changing_);
+  if (const auto known = known_group(name)) return *known;
   if (book_.groups.size() + 1 >= kGroupLimit) return 0;
   const auto added =
       change([&](OrderBook& next) { next.groups.push_back({std::string(name), 0}); });
@@ -187,7 +188,7 @@ OrderBook Orders::book() const {
 
 base::Status Orders::purge_prefix(std::string_view prefix, std::uint64_t below) {
   if (prefix.size() > kLongestText) return fail(ErrorCode::InvalidArgument, "the name is too long");
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard one_at_a_time(changing_);
   const auto same = std::ranges::find(book_.purges, prefix, &OrderBook::Purge::prefix);
   if (same == book_.purges.end() && book_.purges.size() >= kMostMarks) {
     return fail(ErrorCode::ResourceExhausted,
@@ -204,7 +205,7 @@ base::Status Orders::purge_prefix(std::string_view prefix, std::uint64_t below) 
 }
 
 base::Status Orders::purge_group(std::uint16_t group, std::uint64_t below) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard one_at_a_time(changing_);
   if (group == 0 || group > book_.groups.size()) {
     return fail(ErrorCode::NotFound, "no such group of objects");
   }
@@ -214,15 +215,15 @@ base::Status Orders::purge_group(std::uint16_t group, std::uint64_t below) {
   });
 }
 
-// Requires: the lock. In a step of its own: a crash between two drives must not make the second one
-// look as if it had been away.
+// Requires: changing_. In a step of its own: a crash between two drives must not make the second
+// one look as if it had been away.
 bool Orders::find_present_drives() {
   if (on_all_present_ == 0) static_cast<void>(change([](OrderBook&) {}));
   return on_all_present_ > 0;
 }
 
 bool Orders::outdate_absent_drives() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard one_at_a_time(changing_);
   if (is_absence_noted_) return true;
   if (!find_present_drives()) return false;
   is_absence_noted_ =
@@ -231,7 +232,7 @@ bool Orders::outdate_absent_drives() {
 }
 
 bool Orders::purges_done(const std::vector<OrderBook::Purge>& done) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard one_at_a_time(changing_);
   if (!find_present_drives()) return false;
   const auto changed = change([&](OrderBook& next) {
     if (!is_absence_noted_) next.missed_below = on_all_present_;
@@ -258,7 +259,7 @@ bool Orders::is_purged(std::string_view name, std::uint64_t generation) const {
 base::Status Orders::pin(const PinOrder& order) {
   if (order.text.empty() || order.text.size() > kLongestText)
     return fail(ErrorCode::InvalidArgument, "the name is empty or too long");
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard one_at_a_time(changing_);
   if (std::ranges::find(book_.pins, order) != book_.pins.end())
     return fail(ErrorCode::AlreadyExists, "that is pinned already");
   if (book_.pins.size() >= kMostMarks)
@@ -269,7 +270,7 @@ base::Status Orders::pin(const PinOrder& order) {
 }
 
 base::Status Orders::unpin(const PinOrder& order) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard one_at_a_time(changing_);
   if (std::ranges::find(book_.pins, order) == book_.pins.end())
     return fail(ErrorCode::NotFound, "that is not pinned");
   return change([&](OrderBook& next) { std::erase(next.pins, order); });

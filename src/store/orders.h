@@ -89,8 +89,10 @@ class Orders {
   bool find_present_drives();
 
   const Save save_;
-  mutable std::mutex mutex_;  // guards all below; held while saving, so keep it off loop threads
-  OrderBook book_;
+  std::mutex changing_;  // held while a change is saved; nothing that is only asked waits for it
+  mutable std::mutex mutex_;
+  OrderBook book_;  // changed under both
+  // Guarded by changing_.
   std::uint64_t on_all_present_ = 0;  // the newest number that all drives here took; 0: none yet
   bool is_absence_noted_ = false;     // drives that are not here are below missed_below
   std::atomic<bool> has_purges_ = false;

@@ -29,7 +29,7 @@ constexpr int kMostWaiting = 2;
 Drive* Store::Parts::choose_drive() const {
   Drive* best = nullptr;
   for (const auto& drive : drives) {
-    if (drive->is_failing() || !drive->is_swept()) continue;
+    if (drive->is_failing() || drive->is_hanging() || !drive->is_swept()) continue;
     if (best == nullptr || drive->available() > best->available()) best = drive.get();
   }
   return best;
@@ -42,13 +42,18 @@ bool Store::Parts::retire(const Generation& generation) {
   return true;
 }
 
+base::Status Store::Parts::record_removal(Drive& drive, std::uint64_t generation) {
+  const Operation operation(drive.operations());
+  if (operation.is_refused()) return std::unexpected(drive.operations().hangs());
+  const std::shared_lock gate(drive.compaction_gate());
+  return drive.journal().append({.type = RecordType::Remove, .generation = generation});
+}
+
 void Store::Parts::finish_removal(Removed removed) {
   Drive& drive = *removed.drive;
   drive.expect_release(removed.cost);
   if (removed.is_recorded) {
-    const std::shared_lock gate(drive.compaction_gate());
-    const auto appended =
-        drive.journal().append({.type = RecordType::Remove, .generation = removed.id});
+    const auto appended = record_removal(drive, removed.id);
     // If the record is lost, the generation may come back after a restart, unless the journal is
     // written anew before. What must not come back is marked in the orders until then.
     if (!appended) {
@@ -78,7 +83,7 @@ bool Store::Parts::evict_one(Evictor& evictor, std::uint64_t keep, std::uint64_t
   drive.counters().evicted_bytes += victim->cost;
   evicted += victim->cost;
   finish_removal(std::move(*victim));
-  drive.free_released();
+  if (!drive.is_hanging()) drive.free_released();
   return true;
 }
 
@@ -102,6 +107,7 @@ bool Store::Parts::make_room_in(const Quota& quota, Drive& drive, std::uint64_t 
   while (index.group_cost(quota.group) + bytes > quota.bytes) {
     bool found = evict_one(*quota.evictors[drive.number()], keep, evicted);
     for (std::size_t other = 0; !found && other < quota.evictors.size(); ++other) {
+      if (drives[other]->is_hanging()) continue;
       found = evict_one(*quota.evictors[other], keep, evicted);
     }
     if (!found) return false;

@@ -42,6 +42,8 @@ base::Status Spool::append(std::span<const std::uint8_t> bytes) {
     }
     reserved_ = needed;
   }
+  const Operation operation(drive_.operations());
+  if (operation.is_refused()) return std::unexpected(drive_.operations().hangs());
   if (const auto written = write_at(file_.get(), bytes, size_); !written) {
     return std::unexpected(drive_.write_failed(written.error().to_error(drive_.path())));
   }
@@ -50,6 +52,8 @@ base::Status Spool::append(std::span<const std::uint8_t> bytes) {
 }
 
 base::Status Spool::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
+  const Operation operation(drive_.operations());
+  if (operation.is_refused()) return std::unexpected(drive_.operations().hangs());
   const auto got = read_at(file_.get(), out, offset);
   if (!got) return std::unexpected(drive_.read_failed(got.error().to_error(drive_.path())));
   if (*got < out.size()) return base::fail(base::ErrorCode::DataLoss, "a spool is too short");
@@ -63,7 +67,9 @@ base::Result<std::unique_ptr<Spool>> Store::spool() {
   }
   const std::string path = drive->path() + "/spool";
   // The name is gone before anything is in it: whatever happens, the bytes go with the last user.
-  const std::lock_guard lock(parts_->spool_mutex);
+  const Operation operation(drive->operations());
+  if (operation.is_refused()) return std::unexpected(drive->operations().hangs());
+  const std::lock_guard lock(drive->spool_mutex());
   auto file = open_at(path, O_RDWR | O_CREAT | O_TRUNC);
   if (!file) return std::unexpected(drive->write_failed(file.error().to_error(path)));
   ::unlink(path.c_str());

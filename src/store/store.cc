@@ -75,6 +75,8 @@ base::Result<std::shared_ptr<Object>> Store::Parts::create(
     std::string_view group, const Announcement& announce, bool& met_full) {
   Drive* drive = choose_drive();
   if (drive == nullptr) return base::fail(ErrorCode::Unavailable, "every drive is failing");
+  const Operation operation(drive->operations());
+  if (operation.is_refused()) return std::unexpected(drive->operations().hangs());
   const bool is_packed = is_packed_length(length);
   Location at{.slot_units = slot_units_for(metadata.size(), is_packed)};
   const auto text = std::make_shared<const std::string>(base::as_text(metadata));
@@ -163,6 +165,9 @@ base::Status Store::write_slice(Object& object, std::uint32_t index,
   if (object.is_removed()) {
     return base::fail(ErrorCode::FailedPrecondition, "the object was replaced or removed");
   }
+  Drive& drive = *object.generation_->drive;
+  const Operation operation(drive.operations());
+  if (operation.is_refused()) return std::unexpected(drive.operations().hangs());
   Object::State& state = *object.state_;
   state.claim_when_free(index);
   base::Status written;
@@ -246,6 +251,8 @@ base::Status Store::update_metadata(Object& object, std::span<const std::uint8_t
   if (kSlotHeaderSize + metadata.size() > slot_size(generation.location)) {
     return base::fail(ErrorCode::ResourceExhausted, "the new metadata does not fit");
   }
+  const Operation operation(generation.drive->operations());
+  if (operation.is_refused()) return std::unexpected(generation.drive->operations().hangs());
   auto text = std::make_shared<const std::string>(base::as_text(metadata));
   Object::State& state = *object.state_;
   const std::lock_guard slots(state.slots_mutex);
@@ -289,6 +296,8 @@ std::shared_ptr<Object> Store::Parts::find(const Key& key) {
     return nullptr;
   }
   Drive& drive = *generation->drive;
+  const Operation operation(drive.operations());
+  if (operation.is_refused()) return nullptr;
   auto file = drive.open_data(*generation);
   auto slot = file ? read_slots(SlotOwner::of(*generation), (*file)->fd(), drive.path())
                    : base::Result<ReadSlot>(std::unexpected(file.error()));
@@ -315,6 +324,10 @@ std::shared_ptr<Object> Store::Parts::find(const Key& key) {
   // A removal between attach and add did not see the table.
   if (object->is_removed()) open_table.drop(object->id());
   return object;
+}
+
+bool Store::is_hanging(const Object& object) const {
+  return object.generation_->drive->is_hanging();
 }
 
 void Store::remove(const Key& key) {

@@ -60,8 +60,10 @@ struct StoreSettings {
 
 enum class DriveState {
   Good,
-  Short,    // the file system gives less than its size: it evicts as if it were smaller
-  Failing,  // broken: takes no new objects until a trial write succeeds, what is there is served
+  Short,  // the file system gives less than its size: it evicts as if it were smaller
+  // Broken: takes no new objects until a trial write succeeds, what is there is served; or hanging
+  // (operations.h): what it holds is not found until it answers again.
+  Failing,
   Missing,  // could not be opened at start, or went away: not used until the next start
 };
 
@@ -212,6 +214,10 @@ class Store {
   base::Status verify(Object& object, std::uint32_t index);
   // prepare, then copies the range out. Blocking.
   base::Status read(Object& object, std::uint64_t offset, std::span<std::uint8_t> out);
+
+  // True while the object's drive does not answer (docs/limits.md): its calls return Unavailable at
+  // once.
+  bool is_hanging(const Object& object) const;
 
   // When object.has_faulted(): the drive failed under a window of this object. The generation is
   // removed and the drive counted as failing.

@@ -164,7 +164,9 @@ base::Result<Orders::Saved> Store::Parts::save_orders(std::string_view file) {
   base::Error failed{ErrorCode::Unavailable, "no drive works"};
   std::size_t saved = 0;
   for (const auto& drive : drives) {
-    if (!drive->is_there()) continue;
+    const Operation operation(drive->operations());
+    if (operation.is_refused()) failed = drive->operations().hangs();
+    if (operation.is_refused() || !drive->is_there()) continue;
     const auto written = base::write_file_atomically(drive->path() + "/orders", file, 0600);
     if (written) {
       ++saved;

@@ -72,6 +72,8 @@ struct Store::Parts {
                                                const Announcement& announce, bool& met_full);
   base::Status store_slice(Object& object, std::uint32_t slice, std::span<const std::uint8_t> bytes,
                            bool& met_full);
+  // Forgets a generation because one of its slices cannot be read, and that it has the slice.
+  void give_up(Object& object, std::uint32_t slice);
   // Forgets a slice whose bytes are wrong and frees them. Returns the DataLoss.
   base::Status drop_slice(Object& object, std::uint32_t slice);
   bool punch_slice(Object& object, std::uint32_t slice);
@@ -88,6 +90,7 @@ struct Store::Parts {
   bool evict_one(Evictor& evictor, std::uint64_t keep, std::uint64_t& evicted);
   // Removes a generation from the index and, if it was there, from the journal.
   bool retire(const Generation& generation);
+  static base::Status record_removal(Drive& drive, std::uint64_t generation);
   // Records what was taken out of the index and hands its space back.
   void finish_removal(Removed removed);
   // Undoes the creation of a generation that never reached the index.
@@ -164,7 +167,6 @@ struct Store::Parts {
   std::mutex let_go_mutex;
   std::function<void()> let_go;            // guarded by let_go_mutex
   std::atomic<int> waiting_for_space = 0;  // threads
-  std::mutex spool_mutex;                  // held while a spool's file has a name
   Keeper keeper{*this};
   std::vector<std::jthread> threads;
 };

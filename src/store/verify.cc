@@ -26,13 +26,7 @@ base::Status Store::Parts::verify(Object& object, std::uint32_t slice) {
     // A slice that cannot be read cannot safely be written again in its place either; whoever has
     // promised it fetches it.
     base::Error error = found.error().to_error(drive.path());
-    if (error.code != ErrorCode::Unavailable) {
-      retire(generation);
-      if (object.state_->claim(slice)) {
-        object.state_->stored.clear(slice);
-        object.state_->unclaim(slice);
-      }
-    }
+    if (error.code != ErrorCode::Unavailable) give_up(object, slice);
     return std::unexpected(drive.read_failed(std::move(error)));
   }
   if (*found == *expected) {
@@ -40,6 +34,13 @@ base::Status Store::Parts::verify(Object& object, std::uint32_t slice) {
     return {};
   }
   return drop_slice(object, slice);
+}
+
+void Store::Parts::give_up(Object& object, std::uint32_t slice) {
+  retire(*object.generation_);
+  if (!object.state_->claim(slice)) return;
+  object.state_->stored.clear(slice);
+  object.state_->unclaim(slice);
 }
 
 base::Status Store::Parts::drop_slice(Object& object, std::uint32_t slice) {
@@ -87,11 +88,19 @@ base::Status Store::prepare(Object& object, std::uint64_t offset, std::uint64_t 
   if (!object.has_range(offset, length)) {
     return base::fail(ErrorCode::NotFound, "a part of the range is not stored");
   }
+  Operations& operations = object.generation_->drive->operations();
+  const Operation operation(operations);
   const std::uint64_t end = offset + length;
   while (offset < end) {
     const auto index = static_cast<std::uint32_t>(offset / kSliceSize);
     const std::uint64_t part = std::min(end, (index + 1) * kSliceSize) - offset;
-    if (!object.is_ready(offset, part)) LARDER_TRY(verify(object, index));
+    if (!object.is_ready(offset, part)) {
+      if (operation.is_refused()) {
+        parts_->give_up(object, index);
+        return std::unexpected(operations.hangs());
+      }
+      LARDER_TRY(verify(object, index));
+    }
     offset += part;
   }
   return {};
