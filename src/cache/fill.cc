@@ -404,10 +404,14 @@ std::vector<Origin::FetchId> Fill::resumable_locked() {
 }
 
 void Fill::save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer) {
-  const bool queued = table_.disk_.post([self = shared_from_this(), index, buffer] {
-    self->saved(index, self->table_.store_.write_slice(*self->object(), index,
-                                                       {buffer->bytes.get(), buffer->length}));
-  });
+  const bool queued = table_.disk_.post(
+      [self = shared_from_this(), index, buffer] {
+        return self->table_.store_.write_slice(*self->object(), index,
+                                               {buffer->bytes.get(), buffer->length});
+      },
+      [self = shared_from_this(), index](const base::Status& status) {
+        self->saved(index, status);
+      });
   if (!queued) {
     saved(index, base::fail(base::ErrorCode::ResourceExhausted, "the disk queue is full"));
   }

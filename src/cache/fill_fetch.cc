@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/encoding.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "cache/cache_status.h"
@@ -136,26 +137,40 @@ void Fill::Fetch::create_object(Opening opening, const http::ResponseHead& head,
     if (head.field("Accept-Ranges") == "bytes") fill_->ranges_ = Ranges::Served;
     if (head.field("Accept-Ranges") == "none") fill_->ranges_ = Ranges::Ignored;
   }
+  const auto opened = std::make_shared<Opening>(std::move(opening));
   const bool queued = fill_->table_.disk_.post(
-      [fetch = shared_from_this(), opening = std::move(opening), head, whole]() mutable {
-        Fill& fill = *fetch->fill_;
-        const auto* bytes = reinterpret_cast<const std::uint8_t*>(opening.metadata.data());
-        const auto object = fill.table_.store_.create(
-            fill.key_, {bytes, opening.metadata.size()}, *opening.response.length, opening.group,
-            [&](const std::shared_ptr<store::Object>& made) {
-              fetch->announce(std::move(opening.response), made, whole);
-            });
-        if (object) {
-          fetch->remove_if_outdated(opening, **object);
-        } else {
-          fetch->not_created(std::move(opening), head, whole, object.error());
-        }
-        fetch->created(object.has_value());
+      [fetch = shared_from_this(), opened, whole] { return fetch->create(*opened, whole); },
+      [fetch = shared_from_this(), opened, head, whole](const base::Status& status) {
+        const bool is_there = status || !fetch->do_without_object();
+        if (!is_there) fetch->not_created(std::move(*opened), head, whole, status.error());
+        fetch->created(is_there);
       });
   if (!queued) {
     note_not_taken();
     pass_on(head);
   }
+}
+
+// On a disk thread.
+base::Status Fill::Fetch::create(const Opening& opening, bool whole) {
+  store::Store& store = fill_->table_.store_;
+  const auto object = store.create(
+      fill_->key_, base::as_bytes(opening.metadata), *opening.response.length, opening.group,
+      [&](const std::shared_ptr<store::Object>& made) { announce(opening.response, made, whole); });
+  if (!object) return std::unexpected(object.error());
+  if (is_without_object_) {
+    store.remove(**object);  // it came too late
+  } else {
+    remove_if_outdated(opening, **object);
+  }
+  return {};
+}
+
+// The drive took too long or refused. False when the object is there all the same.
+bool Fill::Fetch::do_without_object() {
+  const std::lock_guard lock(fill_->mutex_);
+  if (!fill_->object_) is_without_object_ = true;
+  return is_without_object_;
 }
 
 void Fill::Fetch::note_not_taken() {
@@ -181,17 +196,20 @@ void Fill::Fetch::not_created(Opening opening, const http::ResponseHead& head, b
 }
 
 // Before anybody finds the object in the store: who does joins this fill.
-void Fill::Fetch::announce(StoredResponse response, const std::shared_ptr<store::Object>& object,
-                           bool whole) {
+void Fill::Fetch::announce(const StoredResponse& response,
+                           const std::shared_ptr<store::Object>& object, bool whole) {
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    if (is_without_object_) return;
+    fill_->response_ = response;
+    fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
+    fill_->object_ = object;
+    const std::uint32_t end = object->slice_count() - 1;
+    last_ = whole ? end : std::min(last_, end);
+    if (whole) next_ = 0;
+    is_whole_ = whole;
+  }
   fill_->table_.record_object(*fill_, object);
-  const std::lock_guard lock(fill_->mutex_);
-  fill_->response_ = std::move(response);
-  fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
-  fill_->object_ = object;
-  const std::uint32_t end = object->slice_count() - 1;
-  last_ = whole ? end : std::min(last_, end);
-  if (whole) next_ = 0;
-  is_whole_ = whole;
 }
 
 // Not stored: the answer is passed on.
@@ -486,8 +504,7 @@ void Fill::Fetch::on_end(base::Status status) {
   if (stream) {
     stream->end(status);
     if (!status) ++fill_->table_.statistics_.failed_fetches;
-    const auto store = [self] { self->store_stream(); };
-    if (!fill_->table_.disk_.post(store)) settle_stream(false);
+    store_stream();
   }
   if (broken) ++fill_->table_.statistics_.failed_fetches;
   if (is_torn) {

@@ -2,6 +2,8 @@
 // fill*.cc only.
 #pragma once
 
+#include <atomic>
+
 #include "cache/fill.h"
 #include "cache/fill_table.h"
 
@@ -28,6 +30,8 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   // False when the transfer is over already.
   bool begin_stream(Opening opening, const http::ResponseHead& head);
   void store_stream();
+  void store_on_disk_thread();
+  void storing_is_late();
   base::Status store_whole(std::uint64_t length);
   void settle_stream(bool is_stored);
   void remove_if_outdated(const Opening& opening, const store::Object& object) const;
@@ -35,7 +39,10 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   void note_not_taken();
   void not_created(Opening opening, const http::ResponseHead& head, bool whole,
                    const base::Error& error);
-  void announce(StoredResponse response, const std::shared_ptr<store::Object>& object, bool whole);
+  base::Status create(const Opening& opening, bool whole);
+  bool do_without_object();
+  void announce(const StoredResponse& response, const std::shared_ptr<store::Object>& object,
+                bool whole);
   void created(bool is_stored);
   bool enter_slice_locked(std::size_t coming);
   bool skips_locked();
@@ -56,14 +63,16 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   Origin::FetchId id_ = 0;
   std::uint32_t next_;  // slice that the next byte belongs to
   std::uint32_t last_;
-  std::uint64_t position_ = 0;       // of the next byte in that slice
-  bool is_whole_ = false;            // the answer runs to the end of the object, whatever is wanted
-  bool ready_ = false;               // the object exists
-  bool creating_ = false;            // a disk thread makes it
-  bool paused_ = false;              // by us, until the disk or the readers have caught up
-  bool lacks_memory_ = false;        // why it is paused
-  bool is_over_ = false;             // ended by us, for a good reason
-  std::shared_ptr<PassQueue> pass_;  // the answer goes to one client
+  std::uint64_t position_ = 0;  // of the next byte in that slice
+  bool is_whole_ = false;       // the answer runs to the end of the object, whatever is wanted
+  bool ready_ = false;          // the object exists
+  bool creating_ = false;       // a disk thread makes it
+  std::atomic<bool> is_without_object_ = false;  // what is made then is not for this fetch
+  std::atomic<bool> is_settled_ = false;         // what becomes of the stream
+  bool paused_ = false;                   // by us, until the disk or the readers have caught up
+  bool lacks_memory_ = false;             // why it is paused
+  bool is_over_ = false;                  // ended by us, for a good reason
+  std::shared_ptr<PassQueue> pass_;       // the answer goes to one client
   std::shared_ptr<SharedStream> stream_;  // its length is not known
   http::ResponseHead stream_head_;
   std::shared_ptr<SliceBuffer> buffer_;  // of slice next_; null: its bytes are there already

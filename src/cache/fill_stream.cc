@@ -35,8 +35,34 @@ bool Fill::Fetch::begin_stream(Opening opening, const http::ResponseHead& head) 
   return true;
 }
 
-// The stream has ended. On a disk thread.
+// The stream has ended.
 void Fill::Fetch::store_stream() {
+  const bool queued = fill_->table_.disk_.post(
+      [self = shared_from_this()]() -> base::Status {
+        self->store_on_disk_thread();
+        return {};
+      },
+      [self = shared_from_this()](const base::Status& status) {
+        if (!status) self->storing_is_late();
+      });
+  if (!queued) settle_stream(false);
+}
+
+// A drive that only takes its time is waited for.
+void Fill::Fetch::storing_is_late() {
+  store::Store& store = fill_->table_.store_;
+  std::shared_ptr<store::Object> object;
+  {
+    const std::lock_guard lock(fill_->mutex_);
+    object = fill_->object_;
+    is_without_object_ = !object;
+  }
+  if (object && !store.is_hanging(*object)) return;
+  if (object) store.remove(*object);
+  settle_stream(false);
+}
+
+void Fill::Fetch::store_on_disk_thread() {
   const std::uint64_t length = stream_->whole_length().value_or(0);
   const bool is_kept = length > 0;
   // So much takes its time to be stored: readers are not kept from its end meanwhile.
@@ -63,13 +89,21 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
   }
   // Who finds it before its slices are written waits for them with this fill.
   const auto announce = [this](const std::shared_ptr<store::Object>& object) {
+    {
+      const std::lock_guard lock(fill_->mutex_);
+      if (is_without_object_) return;
+      fill_->object_ = object;
+    }
     fill_->table_.record_object(*fill_, object);
-    const std::lock_guard lock(fill_->mutex_);
-    fill_->object_ = object;
+    if (is_settled_) fill_->table_.forget(*fill_);
   };
   const auto object =
       store.create(fill_->key_, base::as_bytes(opening.metadata), length, opening.group, announce);
   if (!object) return std::unexpected(object.error());
+  if (is_without_object_) {
+    store.remove(**object);
+    return base::fail(base::ErrorCode::DeadlineExceeded, "the drive took too long");
+  }
   remove_if_outdated(opening, **object);
   base::Status stored;
   for (std::uint32_t index = 0; stored && index < (*object)->slice_count(); ++index) {
@@ -89,6 +123,7 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
 void Fill::Fetch::settle_stream(bool is_stored) {
   {
     const std::lock_guard lock(fill_->mutex_);
+    if (is_settled_.exchange(true)) return;
     fill_->stream_stored_ = is_stored;
     --fill_->unsaved_;
   }

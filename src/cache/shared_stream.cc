@@ -42,6 +42,7 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
     bool ended = false;
     std::optional<Origin::FetchId> resume;
     std::shared_ptr<store::Spool> spool;
+    std::uint64_t size = 0;  // of what the spool has of it
     {
       const std::lock_guard lock(stream.mutex_);
       if (at_ < stream.base_) {
@@ -50,7 +51,7 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
                                "too slow for an answer that is not stored");
         }
         spool = stream.spool_;
-        piece.resize(std::min(kPiece, stream.spooled_ - at_));
+        size = std::min(kPiece, stream.spooled_ - at_);
       } else {
         piece = stream.copy_locked(at_, kPiece);
         if (stream.ended_ && piece.empty() && !stream.status_) {
@@ -60,10 +61,15 @@ net::Task<base::Result<std::string>> SharedStream::Reader::read(base::SteadyTime
       }
     }
     if (spool) {
-      const base::Status got = co_await stream.spools_->disk.run([&]() -> base::Status {
-        return spool->read(at_, {reinterpret_cast<std::uint8_t*>(piece.data()), piece.size()});
-      });
-      if (!got) co_return std::unexpected(got.error());
+      const auto read = [spool, offset = at_, size]() -> base::Result<std::string> {
+        std::string bytes(size, '\0');
+        LARDER_TRY(
+            spool->read(offset, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
+        return bytes;
+      };
+      auto got = co_await stream.spools_->disk.run(read);
+      if (!got) co_return std::unexpected(std::move(got).error());
+      piece = std::move(*got);
     }
     {
       const std::lock_guard lock(stream.mutex_);
@@ -182,11 +188,15 @@ void SharedStream::spool_more_locked() {
       end_locked() - spooled_ < store::kSliceSize) {
     return;
   }
-  is_spooling_ = spools_->disk.post([self = shared_from_this()] { self->spool_piece(); });
+  is_spooling_ =
+      spools_->disk.post([self = shared_from_this()] { return self->spool_piece(); },
+                         [self = shared_from_this()](const base::Result<std::uint64_t>& bytes) {
+                           self->spooled(bytes);
+                         });
 }
 
 // On a disk thread; one at a time.
-void SharedStream::spool_piece() {
+base::Result<std::uint64_t> SharedStream::spool_piece() {
   std::string piece;
   std::shared_ptr<store::Spool> spool;
   {
@@ -208,20 +218,21 @@ void SharedStream::spool_piece() {
     spool_ = spool;
   }
   if (status && !piece.empty()) status = spool->append(base::as_bytes(piece));
-  if (!status) {
-    base::log_debug("an answer without a length is not spooled",
-                    {{"reason", status.error().message}});
-  }
-  spooled(piece.size(), status);
+  if (!status) return std::unexpected(std::move(status).error());
+  return piece.size();
 }
 
-void SharedStream::spooled(std::uint64_t bytes, const base::Status& status) {
+void SharedStream::spooled(const base::Result<std::uint64_t>& bytes) {
+  if (!bytes) {
+    base::log_debug("an answer without a length is not spooled",
+                    {{"reason", bytes.error().message}});
+  }
   std::optional<Origin::FetchId> resume;
   {
     const std::lock_guard lock(mutex_);
     is_spooling_ = false;
-    if (status) {
-      spooled_ += bytes;
+    if (bytes) {
+      spooled_ += *bytes;
     } else {
       spool_failed_ = true;
     }
@@ -233,7 +244,7 @@ void SharedStream::spooled(std::uint64_t bytes, const base::Status& status) {
       memory_->give_back(charged_ - kept, FillMemory::Use::KeptStream);
       charged_ = kept;
     }
-    if (bytes > 0) spool_more_locked();
+    if (bytes.value_or(0) > 0) spool_more_locked();
     resume = take_resume_locked();
   }
   if (resume) origin_.resume(*resume);

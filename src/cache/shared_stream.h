@@ -114,8 +114,8 @@ class SharedStream : public std::enable_shared_from_this<SharedStream> {
   std::optional<Origin::FetchId> take_resume_locked();
   bool can_be_spooled_locked() const;
   void spool_more_locked();
-  void spool_piece();
-  void spooled(std::uint64_t bytes, const base::Status& status);
+  base::Result<std::uint64_t> spool_piece();
+  void spooled(const base::Result<std::uint64_t>& bytes);
 
   Origin& origin_;
   const std::shared_ptr<FillMemory> memory_;

@@ -80,10 +80,10 @@ net::Task<void> ContentPath::answer(server::Exchange& exchange) {
     co_await say(exchange, 404, "the site has published no such file");
     co_return;
   }
-  const content::Library& library = library_;
-  auto opened =
-      co_await delivery_.disk.run([&]() -> base::Result<std::optional<content::OpenFile>> {
-        return library.open_file(file->sha256);
+  auto opened = co_await delivery_.disk.run(
+      [&library = library_,
+       hash = file->sha256]() -> base::Result<std::optional<content::OpenFile>> {
+        return library.open_file(hash);
       });
   if (!opened || !*opened) {
     co_await say(exchange, 503, "this node has not fetched the file yet; ask the next source",
@@ -144,7 +144,7 @@ net::Task<void> ContentPath::deliver(server::Exchange& exchange, content::OpenFi
   while (left > 0) {
     const std::uint64_t window = std::min(left, kWindow);
     // Cold pages are read on a disk thread, not under the loop.
-    const base::Status read = co_await delivery_.disk.run([&]() -> base::Status {
+    const base::Status read = co_await delivery_.disk.run([owned, at, window]() -> base::Status {
       if (::readahead(owned->fd.get(), static_cast<off64_t>(at), window) == 0) return {};
       return base::fail_errno("cannot read content", errno);
     });

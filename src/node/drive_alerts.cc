@@ -49,7 +49,9 @@ std::string text_of(DriveTrouble trouble, const store::DriveStatistics& drive) {
              because(drive.write_error);
     case DriveTrouble::Failing:
       return begin +
-             "does not take writes: what is new is not stored there, what it holds is served" +
+             "does not take writes: what is new is not stored there, what it holds is served as "
+             "far "
+             "as it can be read" +
              because(drive.write_error);
     case DriveTrouble::Short:
       return begin + "has only " + base::format_byte_count(drive.limit) + " of its " +

@@ -81,29 +81,34 @@ void RequestPath::tell_why_not_stored(Work& work, const http::ResponseHead& answ
 
 // Whether what the work has asked for was purged or changed since, by others.
 bool RequestPath::is_outdated(const Work& work) const {
-  return work.was_outdated || delivery_.invalidations.since({.url = work.url_key,
-                                                             .name = work.target.key_text,
-                                                             .origin = work.target.origin->name},
-                                                            work.own_change.value_or(work.began));
+  return outdating(work)();
+}
+
+std::function<bool()> RequestPath::outdating(const Work& work) const {
+  return [&invalidations = delivery_.invalidations, was_outdated = work.was_outdated,
+          url = work.url_key, name = work.target.key_text, origin = work.target.origin->name,
+          since = work.own_change.value_or(work.began)] {
+    return was_outdated || invalidations.since({.url = url, .name = name, .origin = origin}, since);
+  };
 }
 
 net::Task<void> RequestPath::store_answer(Work& work, cache::StoredResponse response,
-                                          std::string_view body) {
-  const base::Result<std::string> metadata = cache::serialize(response);
+                                          std::string body) {
+  base::Result<std::string> metadata = cache::serialize(response);
   if (!metadata) co_return;
-  store::Store& store = delivery_.store;
-  const store::Key key = work.target.key;
-  const std::string& group = work.target.origin->name;
-  const base::Status stored = co_await delivery_.disk.run([&]() -> base::Status {
-    const auto object = store.create(key, base::as_bytes(*metadata), body.size(), group);
-    if (!object) return std::unexpected(object.error());
-    // A purge between the judgement and the creation did not find it.
-    if (is_outdated(work)) {
-      store.remove(**object);
-      return base::fail(base::ErrorCode::FailedPrecondition, "changed meanwhile");
-    }
-    return body.empty() ? base::Status{} : store.write_slice(**object, 0, base::as_bytes(body));
-  });
+  const base::Status stored = co_await delivery_.disk.run(
+      [&store = delivery_.store, key = work.target.key, group = work.target.origin->name,
+       metadata = std::move(*metadata), body = std::move(body),
+       is_outdated = outdating(work)]() -> base::Status {
+        const auto object = store.create(key, base::as_bytes(metadata), body.size(), group);
+        if (!object) return std::unexpected(object.error());
+        // A purge between the judgement and the creation did not find it.
+        if (is_outdated()) {
+          store.remove(**object);
+          return base::fail(base::ErrorCode::FailedPrecondition, "changed meanwhile");
+        }
+        return body.empty() ? base::Status{} : store.write_slice(**object, 0, base::as_bytes(body));
+      });
   if (!stored) base::log_debug("an answer was not stored", {{"reason", stored.error().message}});
 }
 

@@ -20,6 +20,13 @@ namespace {
 
 constexpr std::size_t kDiskThreads = 4;
 constexpr std::size_t kDiskQueue = 4096;
+// Clients go elsewhere when nothing comes for 20 s: a drive that does not answer leaves time to ask
+// the origin. Longer than store::Operations::kHangsAfter, so that the store knows it by then.
+constexpr net::WorkerPool::Patience kDiskPatience{
+    .for_outcome = std::chrono::seconds(7),
+    .for_thread = std::chrono::seconds(1),
+    .most_threads = 32,
+};
 
 // For the next start: where the drives are that are used.
 void keep_drive_mounts(const Node::Parts& parts, const std::vector<DrivePlace>& places) {
@@ -70,7 +77,7 @@ base::Status open_cache(Node::Parts& parts) {
   if (!origins) return std::unexpected(origins.error());
   parts.origins = std::move(*origins);
   parts.origin = std::make_unique<OriginAdapter>(*parts.origins, parts.policy, parts.clock);
-  parts.disk = std::make_unique<net::WorkerPool>(kDiskThreads, kDiskQueue);
+  parts.disk = std::make_unique<net::WorkerPool>(kDiskThreads, kDiskQueue, kDiskPatience);
   parts.fills =
       std::make_unique<cache::FillTable>(*parts.origin, *parts.store, *parts.disk, parts.clock);
   parts.delivery = std::make_unique<Delivery>(parts.policy, parts.clock, *parts.store, *parts.disk,

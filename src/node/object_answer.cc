@@ -23,20 +23,29 @@ cache::SliceRange slices_of(const http::ByteRange& range) {
 
 }  // namespace
 
-net::Task<base::Status> RequestPath::prepare(store::Object& object, std::uint64_t offset,
-                                             std::uint64_t length) {
-  if (object.is_ready(offset, length)) co_return base::Status{};
-  store::Store& store = delivery_.store;
-  co_return co_await delivery_.disk.run(
-      [&]() -> base::Status { return store.prepare(object, offset, length); });
+// Asked twice: by then a drive that does not answer is known as such, and the object given up.
+net::Task<base::Status> RequestPath::prepare(std::shared_ptr<store::Object> object,
+                                             std::uint64_t offset, std::uint64_t length) {
+  base::Status prepared;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (object->is_ready(offset, length)) co_return base::Status{};
+    prepared = co_await delivery_.disk.run([&store = delivery_.store, object, offset, length] {
+      return store.prepare(*object, offset, length);
+    });
+    if (prepared || prepared.error().code != base::ErrorCode::DeadlineExceeded) break;
+  }
+  co_return prepared;
 }
 
 net::Task<base::Result<std::shared_ptr<store::Object>>> RequestPath::find(const store::Key& key) {
+  using Found = base::Result<std::shared_ptr<store::Object>>;
   if (std::shared_ptr<store::Object> object = delivery_.store.find_open(key)) co_return object;
   if (!delivery_.store.contains(key)) co_return nullptr;
-  store::Store& store = delivery_.store;
-  co_return co_await delivery_.disk.run(
-      [&]() -> base::Result<std::shared_ptr<store::Object>> { return store.find(key); });
+  Found found = co_await delivery_.disk.run(
+      [&store = delivery_.store, key]() -> Found { return store.find(key); });
+  // What a drive holds that does not answer is of no use.
+  if (!found && found.error().code == base::ErrorCode::DeadlineExceeded) co_return nullptr;
+  co_return found;
 }
 
 // Head and body of an object. TryAgain when nothing was sent because its bytes cannot be had any
@@ -192,9 +201,9 @@ cache::Fill::Reader RequestPath::join_fill(Work& work, const StoredObject& store
 
 net::Task<std::optional<RequestPath::Answered>> RequestPath::prepare_first(
     Work& work, const StoredObject& stored, http::ByteRange range) {
-  store::Object& object = *stored.object;
+  const store::Object& object = *stored.object;
   const std::uint64_t length = std::min(range.length(), kWindow);
-  const base::Status prepared = co_await prepare(object, range.first, length);
+  const base::Status prepared = co_await prepare(stored.object, range.first, length);
   if (prepared) co_return std::nullopt;
   const bool is_lost = object.is_removed() || !object.has_range(range.first, length);
   if (is_lost && work.attempt < 2) co_return Answered::TryAgain;
@@ -220,11 +229,7 @@ net::Task<std::optional<RequestPath::Answered>> RequestPath::await_first(Work& w
     co_await fail(work, first.error());
     co_return Answered::Yes;
   }
-  store::Store& store = delivery_.store;
-  co_await delivery_.disk.run([&]() -> base::Status {
-    cache::remove_with_variants(store, *stored.object);
-    return {};
-  });
+  co_await remove_with_variants(delivery_, stored.object);
   co_return Answered::TryAgain;
 }
 
@@ -283,7 +288,7 @@ net::Task<bool> RequestPath::deliver_stored(Work& work, const StoredObject& stor
     stop = std::min(end, (stop / kSliceSize + 1) * kSliceSize);
   }
   const std::uint64_t length = stop - at;
-  if (const base::Status prepared = co_await prepare(object, at, length); !prepared) {
+  if (const base::Status prepared = co_await prepare(stored.object, at, length); !prepared) {
     // What was dropped is fetched again; anything else cannot be repaired here.
     if (object.has_range(at, length)) {
       tell_cut(work, prepared.error().message);

@@ -2,6 +2,7 @@
 // (fill), deliver, record. docs/life_of_a_request.md follows it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -139,13 +140,15 @@ class RequestPath final : public server::Handler {
   std::optional<cache::StoredResponse> kept_as(Work& work, const http::ResponseHead& answer,
                                                std::uint64_t length, bool shared) const;
   bool is_outdated(const Work& work) const;
+  // The same question, for when the work may have gone; not after the node.
+  std::function<bool()> outdating(const Work& work) const;
   net::Task<bool> await_wanted(Work& work, cache::ByteSource& source, std::uint64_t& skip,
                                std::string& bytes, std::string* before);
   net::Task<bool> collect(Work& work, cache::ByteSource& source, std::string& collected);
   // Tells the log, Cache-Status and `explain` why the answer that is passed on is not stored.
   void tell_why_not_stored(Work& work, const http::ResponseHead& answer, bool is_stream) const;
-  net::Task<void> store_answer(Work& work, cache::StoredResponse response, std::string_view body);
-  net::Task<base::Status> prepare(store::Object& object, std::uint64_t offset,
+  net::Task<void> store_answer(Work& work, cache::StoredResponse response, std::string body);
+  net::Task<base::Status> prepare(std::shared_ptr<store::Object> object, std::uint64_t offset,
                                   std::uint64_t length);
   net::Task<base::Result<std::shared_ptr<store::Object>>> find(const store::Key& key);
 

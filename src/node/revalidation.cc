@@ -111,37 +111,40 @@ cache::OpeningJudge judge_opening(OpeningFacts opening_facts, const Delivery& de
   };
 }
 
+net::Task<base::Status> remove_with_variants(Delivery& delivery,
+                                             std::shared_ptr<store::Object> object) {
+  co_return co_await delivery.disk.run([&store = delivery.store, object]() -> base::Status {
+    cache::remove_with_variants(store, *object);
+    return {};
+  });
+}
+
 net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
     Delivery& delivery, std::shared_ptr<const StoredObject> stale, Update update,
     http::ResponseHead head, cache::ExchangeTimes times, cache::StorePolicy policy,
     bool write_back) {
   auto fresh = std::make_shared<StoredObject>(*stale);
   const cache::Refreshed refreshed = update(fresh->response, head, times, policy);
-  store::Store& store = delivery.store;
   const std::shared_ptr<store::Object> object = stale->object;
   if (refreshed == cache::Refreshed::NotThis || refreshed == cache::Refreshed::Drop) {
-    if (write_back) {
-      co_await delivery.disk.run([&]() -> base::Status {
-        cache::remove_with_variants(store, *object);
-        return {};
-      });
-    }
+    if (write_back) co_await remove_with_variants(delivery, object);
     if (refreshed == cache::Refreshed::NotThis) co_return nullptr;
     rewrite_lines(*fresh);
     co_return fresh;
   }
   rewrite_lines(*fresh);
   if (write_back) {
-    const base::Result<std::string> metadata = cache::serialize(fresh->response);
-    const base::Status written = co_await delivery.disk.run([&]() -> base::Status {
-      const base::Status updated = metadata
-                                       ? store.update_metadata(*object, base::as_bytes(*metadata))
-                                       : std::unexpected(metadata.error());
-      // Metadata that cannot be renewed would be asked about for ever: the next request fetches
-      // anew.
-      if (!updated) cache::remove_with_variants(store, *object);
-      return updated;
-    });
+    base::Result<std::string> metadata = cache::serialize(fresh->response);
+    const base::Status written = co_await delivery.disk.run(
+        [&store = delivery.store, object, metadata = std::move(metadata)]() -> base::Status {
+          const base::Status updated =
+              metadata ? store.update_metadata(*object, base::as_bytes(*metadata))
+                       : std::unexpected(metadata.error());
+          // Metadata that cannot be renewed would be asked about for ever: the next request fetches
+          // anew.
+          if (!updated) cache::remove_with_variants(store, *object);
+          return updated;
+        });
     if (!written) base::log_debug("metadata not updated", {{"reason", written.error().message}});
   }
   co_return fresh;
@@ -150,10 +153,7 @@ net::Task<std::shared_ptr<const StoredObject>> refresh_stored(
 net::Task<void> judge_stale(Delivery& delivery, std::shared_ptr<const StoredObject> stale,
                             int status, const cache::StorePolicy& policy) {
   if (!cache::takes_away(status, policy)) co_return;
-  const base::Status removed = co_await delivery.disk.run([&]() -> base::Status {
-    cache::remove_with_variants(delivery.store, *stale->object);
-    return {};
-  });
+  const base::Status removed = co_await remove_with_variants(delivery, stale->object);
   // A full queue must not leave what the origin took away: a record of some bytes is written here.
   if (!removed) delivery.store.remove(*stale->object);
 }

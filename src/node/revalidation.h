@@ -42,6 +42,10 @@ cache::OpeningJudge judge_opening(OpeningFacts facts, const Delivery& delivery);
 using Update = cache::Refreshed (*)(cache::StoredResponse&, const http::ResponseHead&,
                                     cache::ExchangeTimes, const cache::StorePolicy&);
 
+// On a disk thread (stored_variants.h); an error means that it may still be there.
+net::Task<base::Status> remove_with_variants(Delivery& delivery,
+                                             std::shared_ptr<store::Object> object);
+
 // The stored object with what an answer about it has told; null when it can no longer be used.
 // `write_back`: the store is changed too.
 net::Task<std::shared_ptr<const StoredObject>> refresh_stored(

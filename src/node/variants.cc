@@ -126,7 +126,7 @@ net::Task<void> RequestPath::invalidate(Work& work, const http::ResponseHead& an
   work.was_outdated = is_outdated(work);
   work.own_change = delivery_.invalidations.note(keys);
   store::Store& store = delivery_.store;
-  const base::Status removed = co_await delivery_.disk.run([&]() -> base::Status {
+  const base::Status removed = co_await delivery_.disk.run([&store, keys]() -> base::Status {
     for (const store::Key& own : keys) {
       for (const store::Key& key : cache::keys_of_url(store, own)) store.remove(key);
     }

@@ -1,7 +1,7 @@
 """A folder whose files fail on demand: a FUSE file system in front of another folder.
 
 As a program: failing_drive.py BACKING MOUNTPOINT SWITCH. While the file SWITCH exists, reads of data fail with EIO when
-it says "read", writes when it says "write", both when it says "read write".
+it says "read", writes when it says "write", both when it says "read write"; when it says "hang", nothing is answered.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 from support.program import ROOT, Program
 
@@ -33,6 +34,16 @@ class FailingDrive:
     def fail(self, *what):
         self._switch.write_text(" ".join(what))
 
+    def hang(self):
+        self.fail("hang")
+
+    def forget_pages(self):
+        """What is not mapped is read again when it is asked for."""
+        for path in self.path.rglob("*"):
+            if path.is_file():
+                with open(path, "rb") as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
     def work(self):
         self._switch.unlink(missing_ok=True)
 
@@ -48,6 +59,12 @@ def _serve(backing, mountpoint, switch):
 
     class Files(Operations):
         use_ns = True
+        flush = None  # else each close asks for it
+
+        def __call__(self, op, *args):
+            while pathlib.Path(switch).exists() and "hang" in pathlib.Path(switch).read_text().split():
+                time.sleep(0.02)
+            return super().__call__(op, *args)
 
         def _fails(self, what):
             try:

@@ -18,8 +18,8 @@ class Seen:
 
 
 class ScriptedOrigin:
-    """`answer(seen)` gives status, a list of (name, value) fields and the body's bytes; Content-Length is added unless
-    the fields frame the body. Every request is kept in `seen`."""
+    """`answer(seen)` gives status, a list of (name, value) fields and the body's bytes, or an iterator of them;
+    Content-Length is added unless the fields frame the body. Every request is kept in `seen`."""
 
     def __init__(self, answer):
         self.answer, self.seen, self.changed = answer, [], threading.Condition()
@@ -54,7 +54,8 @@ class ScriptedOrigin:
                     self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if self.command != "HEAD" and status not in (204, 304):
-                    self.wfile.write(body)
+                    for piece in [body] if isinstance(body, bytes) else body:
+                        self.wfile.write(piece)
                 self.wfile.flush()
 
             def log_message(self, *_):

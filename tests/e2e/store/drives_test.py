@@ -4,13 +4,16 @@ import concurrent.futures
 import importlib.util
 import json
 import os
+import random
 import resource
 import statistics
 import subprocess
+import threading
 
 import pytest
 from support.failing_drive import FailingDrive
 from support.larder import Node, origin_table
+from support.scripted_origin import ScriptedOrigin
 from support.wait import wait_until
 
 MIB = 1 << 20
@@ -390,6 +393,95 @@ def test_a_purge_holds_for_a_drive_that_does_not_take_it(tmp_path, origin):
             wait_until(lambda: node.metric("larder_cache_purges_pending") == 0)
         finally:
             node.stop()
+
+
+@needs_root
+@needs_fuse
+@pytest.mark.parametrize("has_another", [True, False], ids=["two drives", "the only drive"])
+def test_a_drive_that_does_not_answer_holds_nobody_up(tmp_path, origin, has_another):
+    with FailingDrive(tmp_path / "bad") as bad:
+        drives = [(bad.path, "1GB"), (tmp_path / "two", "1GB")]
+        node = make_node(tmp_path, origin, drives if has_another else drives[:1]).start()
+        try:
+            files = {f"/hang/{i}.bin": origin.write(f"hang/{i}.bin", (2 * MIB + i, 3000, 9 * MIB)[i % 3]) for i in range(18)}
+            for path in files:
+                node.get(path)
+            node.wait_until_stored()
+            on_bad = [item["url"].removeprefix("http://packages.test") for item in listed(node)
+                      if item["drive"] == str(bad.path)]
+            assert len(on_bad) > 4
+            node.stop()
+            node.start()
+            opened = list(files)[::2]
+            for path in opened:
+                assert node.get(path, "--head").is_hit  # nothing of its body is read
+            bad.forget_pages()
+            bad.hang()
+            with concurrent.futures.ThreadPoolExecutor(24) as clients:
+                answers = list(clients.map(lambda path: node.get(path, "--max-time", "19"), [*files, *on_bad]))
+            for path, answer in zip([*files, *on_bad], answers):
+                assert answer.status == 200 and answer.body == files[path], (path, answer)
+            assert state_of(node, bad.path) == "failing"
+            wait_until(lambda: "does not answer" in str(node.admin("/readyz").body))
+            new = origin.write("hang/new.bin", 3 * MIB)
+            for _ in range(3):
+                answer = node.get("/hang/new.bin", "--max-time", "10")
+                assert answer.status == 200 and answer.body == new
+            assert answer.is_hit is has_another
+            for path in files:
+                answer = node.get(path, "--max-time", "10")
+                assert answer.status == 200 and answer.body == files[path]
+                assert answer.is_hit or not has_another
+            if has_another:
+                assert node.cli("cache", "purge", f"http://packages.test{on_bad[0]}").stdout.startswith("purged")
+            bad.work()
+            wait_until(lambda: state_of(node, bad.path) == "good")
+            node.kill()
+            node.start()
+            for path in files:
+                answer = node.get(path)
+                assert answer.body == files[path]
+                # What was open and asked for meanwhile was given up, for another drive where there is one.
+                assert answer.is_hit is not (path == on_bad[0]) if has_another else answer.is_hit or path in opened
+        finally:
+            bad.work()
+            node.stop()
+
+
+@needs_root
+@needs_fuse
+@pytest.mark.parametrize("length", ["known", "unknown"])
+def test_what_is_on_its_way_to_a_drive_that_stops_to_answer_arrives(tmp_path, length):
+    body = random.Random(7).randbytes(24 * MIB)
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def pieces():
+        for at in range(0, len(body), MIB):
+            if at == 8 * MIB:
+                began.set()
+                may_go_on.wait(30)
+            piece = body[at:at + MIB]
+            yield piece if length == "known" else b"%x\r\n%s\r\n" % (len(piece), piece)
+        if length == "unknown":
+            yield b"0\r\n\r\n"
+
+    framing = ("Content-Length", str(len(body))) if length == "known" else ("Transfer-Encoding", "chunked")
+    fields = [framing, ("ETag", '"1"'), ("Cache-Control", "max-age=600")]
+    origin = ScriptedOrigin(lambda seen: (200, fields, pieces())).start()
+    with FailingDrive(tmp_path / "bad") as bad:
+        node = make_node(tmp_path, origin, [(bad.path, "1GB")]).start()
+        try:
+            with concurrent.futures.ThreadPoolExecutor(4) as clients:
+                answers = [clients.submit(node.get, "/way.bin", "--max-time", "60") for _ in range(4)]
+                assert began.wait(30)
+                bad.hang()
+                may_go_on.set()
+                assert all(answer.result().body == body for answer in answers)
+            assert node.get("/way.bin", "--max-time", "60").body == body
+        finally:
+            bad.work()
+            node.stop()
+            origin.stop()
 
 
 def test_a_drive_that_was_out_of_the_settings_brings_nothing_purged_back(tmp_path, origin):
