@@ -94,7 +94,13 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
     if (answered == Answered::Yes) co_return;
     if (answered == Answered::TryAgain) ++work.attempt;
   }
-  co_await fail(work, {base::ErrorCode::Unavailable, "the object keeps changing at its origin"});
+  // It keeps changing, or a drive that is too small gives it up again and again: one answer for
+  // this client alone is whole.
+  if (work.only_if_cached) {
+    co_await refuse_to_ask(work, nullptr);
+  } else {
+    co_await pass(work, "keeps-changing");
+  }
 }
 
 net::Task<RequestPath::Answered> RequestPath::answer_from_cache(Work& work) {

@@ -1,6 +1,10 @@
 """Objects that change at their origin, and clients that keep a connection busy: always an answer, never mixed bytes."""
 
+import os
 import socket
+
+from support.larder import Node, origin_table
+from support.misbehaving_origin import MisbehavingOrigin
 
 MIB = 1 << 20
 
@@ -32,6 +36,29 @@ def test_part_of_an_object_without_a_validator_is_never_completed_with_another(n
     new = origin.write("weak/object.bin", 2 * MIB, age=-60)
     whole = node.get("/weak/object.bin")
     assert whole.body in (old, new), "bytes of both"
+
+
+def test_what_changes_each_time_before_its_first_byte_is_asked_for_alone(tmp_path):
+    body, answers = os.urandom(2 * MIB), []
+
+    def changes(request, connection):
+        """Each answer is another representation, and ends before its first byte; but for who asks as the client does."""
+        answers.append(request)
+        first, last = request.range or (0, len(body) - 1)
+        connection.head(206 if request.range else 200, content_length=last - first + 1, etag=f'"{len(answers)}"',
+                        cache_control="max-age=60",
+                        content_range=f"bytes {first}-{last}/{len(body)}" if request.range else None)
+        if request.range != (5, 9):
+            connection.close()
+        connection.send(body[first:last + 1])
+
+    with MisbehavingOrigin() as origin:
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        origin.scripts["/changes"] = changes
+        answer = node.get("/changes", "--range", "5-9")
+        assert (answer.status, answer.body) == (206, body[5:10]), answer
+        assert len(answers) > 3
+        node.stop()
 
 
 def test_request_sent_while_the_last_one_is_answered_gets_its_answer(node, origin):
