@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -88,28 +89,33 @@ base::Status AccessLog::open_locked() {
       ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
   if (!fd) return base::fail_errno("cannot open the access log " + path_, errno);
   fd_ = std::move(fd);
-  struct stat facts{};
-  size_ = ::fstat(fd_.get(), &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
   return {};
 }
 
-// Whether the file is one that keeps so many bytes more.
-bool AccessLog::is_ready_locked(std::size_t more) {
-  if (size_ + more > kTurnOver) {
-    ::rename(path_.c_str(), (path_ + ".old").c_str());
-    return open_locked().has_value();
-  }
+// Makes the file one that may take so many bytes more. Its size is asked for each time: others
+// empty it.
+base::Status AccessLog::make_room_locked(std::size_t more) {
   struct stat facts{};
-  const bool is_deleted = ::fstat(fd_.get(), &facts) == 0 && facts.st_nlink == 0;
-  return !is_deleted || open_locked().has_value();
+  if (::fstat(fd_.get(), &facts) != 0) return base::fail_errno("cannot look at " + path_, errno);
+  if (facts.st_nlink == 0) return open_locked();
+  if (static_cast<std::uint64_t>(facts.st_size) + more <= kTurnOver) return {};
+  const std::string old = path_ + ".old";
+  if (::rename(path_.c_str(), old.c_str()) != 0 && errno != ENOENT) {
+    return base::fail_errno(path_ + " is full and cannot be renamed to " + old, errno);
+  }
+  return open_locked();
 }
 
 void AccessLog::write(std::string_view lines) {
   const std::lock_guard lock(mutex_);
-  if (is_ready_locked(lines.size()) && base::write_all(fd_.get(), lines)) {
-    size_ += lines.size();
+  base::Status written = make_room_locked(lines.size());
+  if (written) written = base::write_all(fd_.get(), lines);
+  if (!written) failed_writes_.fetch_add(1, std::memory_order_relaxed);
+  if (std::exchange(is_failing_, !written) == !written) return;
+  if (written) {
+    base::log_info("the access log is written again", {{"path", path_}});
   } else {
-    failed_writes_.fetch_add(1, std::memory_order_relaxed);
+    base::log_error("lines of the access log are lost", {{"reason", written.error().message}});
   }
 }
 

@@ -7,8 +7,8 @@
 //
 // The query's values are left out: signed URLs are secrets. Control characters and spaces of the
 // request are escaped. The file is turned over to <path>.old at a size, so that it is bounded
-// whatever happens; who rotates files by other means moves it away and has it reopened. Their
-// names, <path>.1 and so on, are left alone.
+// whatever happens: one that cannot be renamed takes no more lines. Who rotates files by other
+// means moves it away and has it reopened. Their names, <path>.1 and so on, are left alone.
 #pragma once
 
 #include <atomic>
@@ -64,8 +64,9 @@ class AccessLog {
   static base::Result<std::unique_ptr<AccessLog>> open(const std::string& path,
                                                        AccessFormat format = AccessFormat::Text);
 
-  // Appends whole lines; a failure costs the lines, is counted and never waited for. A file that
-  // was deleted is made anew, with its folder.
+  // Appends whole lines; a failure costs the lines, is counted and never waited for. The first one
+  // after a success, and the first success, are told in the event log. A file that was deleted is
+  // made anew, with its folder.
   void write(std::string_view lines);
 
   // Opens the path anew, for whoever has moved the file away. An error keeps the file in use.
@@ -101,14 +102,14 @@ class AccessLog {
  private:
   AccessLog(std::string path, AccessFormat format) : path_(std::move(path)), format_(format) {}
   base::Status open_locked();
-  bool is_ready_locked(std::size_t more);
+  base::Status make_room_locked(std::size_t more);
 
   const std::string path_;
   const AccessFormat format_;
   std::atomic<std::uint64_t> failed_writes_ = 0;
-  std::mutex mutex_;  // guards fd_ and size_
+  std::mutex mutex_;  // guards what follows
   base::UniqueFd fd_;
-  std::uint64_t size_ = 0;
+  bool is_failing_ = false;  // the last lines were lost, and that was told
 };
 
 }  // namespace larder::server

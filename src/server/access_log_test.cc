@@ -88,6 +88,31 @@ TEST_F(AccessLogTest, TurnsOverWithoutTouchingTheFilesOfOthers) {
   EXPECT_EQ(base::read_file(file + ".1", 100).value(), "kept by another program\n");
 }
 
+TEST_F(AccessLogTest, FileThatCannotBeTurnedOverGrowsNoFurther) {
+  const std::string file = path("access.log");
+  std::filesystem::create_directories(file + ".old/in the way");
+  const auto log = AccessLog::open(file);
+  ASSERT_TRUE(log) << log.error().message;
+  const std::uint64_t full = AccessLog::kTurnOver - 4;
+  ASSERT_EQ(::truncate(file.c_str(), static_cast<off_t>(full)), 0);
+  (*log)->write("one\n");
+  EXPECT_EQ(std::filesystem::file_size(file), AccessLog::kTurnOver);
+  EXPECT_EQ((*log)->failed_writes(), 0U);
+  (*log)->write("two\n");
+  (*log)->write("three\n");
+  EXPECT_EQ(std::filesystem::file_size(file), AccessLog::kTurnOver);
+  EXPECT_EQ((*log)->failed_writes(), 2U);
+  // Who makes room by other means need not tell.
+  ASSERT_EQ(::truncate(file.c_str(), 0), 0);
+  (*log)->write("four\n");
+  EXPECT_EQ(base::read_file(file, 100).value(), "four\n");
+  ASSERT_EQ(::truncate(file.c_str(), static_cast<off_t>(full)), 0);
+  std::filesystem::remove_all(file + ".old");
+  (*log)->write("five\n");
+  EXPECT_EQ(base::read_file(file, 100).value(), "five\n");
+  EXPECT_EQ((*log)->failed_writes(), 2U);
+}
+
 TEST_F(AccessLogTest, FileThatWasDeletedIsMadeAnewOrItsLinesAreCountedAsLost) {
   const std::string folder = path("log");
   const std::string file = folder + "/access.log";
