@@ -143,7 +143,6 @@ bool Fill::open(OriginRequest request, std::optional<SliceRange> slices, Opening
       fetch->id_ = table_.origin_.fetch(std::move(request), fetch);
       return true;
     }
-    ++table_.statistics_.refused;
     refused = refused_by_cap();
   }
   give_up(std::move(refused));
@@ -271,10 +270,7 @@ std::optional<base::Result<std::shared_ptr<SliceBuffer>>> Fill::find_locked(
   if (!reader.is_promised && !permit_ && combinable_ && phase_ == Phase::Open &&
       !can_have_locked(reader.want)) {
     permit_ = table_.origin_.admit(host_, false);
-    if (!permit_) {
-      ++table_.statistics_.refused;
-      return std::unexpected(refused_by_cap());
-    }
+    if (!permit_) return std::unexpected(refused_by_cap());
     plan_locked();
   }
   if (object_->has_slice(index)) return nullptr;

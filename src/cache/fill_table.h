@@ -21,7 +21,6 @@ struct FillStatistics {
   std::atomic<std::uint64_t> fetches{0};
   std::atomic<std::uint64_t> failed_fetches{0};
   std::atomic<std::uint64_t> taken_over{0};  // fetches that went on where another one stopped
-  std::atomic<std::uint64_t> refused{0};     // fills, by a cap on their origin
   std::atomic<std::uint64_t> changes{0};     // objects that changed in the middle of a fill
   std::atomic<std::uint64_t> flipping{0};    // of these the ones that are one response from then on
 };

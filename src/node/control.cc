@@ -242,8 +242,6 @@ std::string Node::Parts::metrics() const {
        static_cast<double>(fills->statistics().changes.load()), true, ""},
       {"larder_origin_flipping_objects_total", "Objects fetched as one response for that reason",
        static_cast<double>(fills->statistics().flipping.load()), true, ""},
-      {"larder_upstream_refused_total", "Fills that a cap on their origin did not admit",
-       static_cast<double>(fills->statistics().refused.load()), true, ""},
       {"larder_fill_memory_bytes", "Memory taken by slices on their way",
        static_cast<double>(fills->memory_used()), false, ""},
       {"larder_origin_bytes_total", "Body bytes that came from origins",

@@ -18,9 +18,8 @@ constexpr std::array<Name, static_cast<std::size_t>(Counter::Count)> kNames{{
     {"larder_misses_total", "Requests for which an origin was asked"},
     {"larder_passes_total", "Requests forwarded without storing the answer"},
     {"larder_refusals_total",
-     "Requests refused with 4xx, with 503 by a limit such as upstream_rate, or with 504 where only "
-     "a "
-     "hit was allowed"},
+     "Requests refused with 4xx, with 503 by a limit such as upstream_rate, "
+     "or with 504 where only a hit was allowed"},
     {"larder_errors_total", "Requests that failed with 5xx"},
     {"larder_cut_total", "Answers that could not be completed"},
     {"larder_client_left_total", "Answers whose client left, or was too slow, before their end"},
@@ -30,6 +29,8 @@ constexpr std::array<Name, static_cast<std::size_t>(Counter::Count)> kNames{{
     {"larder_sent_bytes_total", "All bytes sent, heads included"},
     {"larder_tls_handshake_failures_total", "TLS handshakes that failed"},
     {"larder_content_denied_total", "Requests for guarded content that were denied"},
+    {"larder_upstream_refused_total",
+     "Requests refused with 503 because upstream_rate admits no further download"},
 }};
 
 void append(std::string& page, const char* name, const char* help, bool is_counter,

@@ -14,13 +14,13 @@
 
 namespace larder::node {
 
-// In the order of kCounterNames; names are part of the metrics' contract, docs/operations.md.
+// In the order of kNames; names are part of the metrics' contract, docs/operations.md.
 enum class Counter : std::size_t {
   Requests,
   Hits,          // answered wholly from the store
   Misses,        // something came from an origin
   Passes,        // forwarded without being stored
-  Refusals,      // 4xx of our own, and 504 to only-if-cached
+  Refusals,      // 4xx of our own, 503 by a limit, and 504 to only-if-cached
   Errors,        // 5xx of our own
   Cut,           // answers that could not be completed
   ClientLeft,    // answers that clients did not take to their end
@@ -30,6 +30,7 @@ enum class Counter : std::size_t {
   BytesTotal,    // everything sent, heads included
   HandshakeFailures,
   ContentDenied,
+  UpstreamRefused,  // of the refusals those by upstream_rate
   Count,
 };
 

@@ -320,7 +320,9 @@ net::Task<void> RequestPath::fail(Work& work, const base::Error& error, std::str
   if (error.code == base::ErrorCode::ResourceExhausted) status = 503;
   // That is what was configured, and no failure.
   const bool is_capped = cache::is_refused_by_cap(error);
-  if (!is_capped) {
+  if (is_capped) {
+    loop_->counters->add(Counter::UpstreamRefused);
+  } else {
     base::log_warning("an origin could not be used",
                       {{"host", std::string(work.target.choice.authority.host())},
                        {"reason", error.message},

@@ -62,6 +62,10 @@ def test_cap_of_one_origin_is_its_own_and_live(folder, quick_origin):
     tables = [origin_table(quick_origin, upstream_rate=["0"]), origin_table(quick_origin, "other", ["other.test"])]
     node = capped_node(folder, quick_origin, "own", origins=tables)
     assert node.get("/1").status == 503
+    # What would be passed on comes from the same line.
+    assert node.get("/1", "-H", "Authorization: Basic eDp5").status == 503
+    assert node.get("/1", "--head").status == 503
+    assert node.metric("larder_upstream_refused_total") == 3
     assert node.get("/1", host="other.test").status == 200
     text = node.config.read_text()
     node.config.write_text(text.replace('upstream_rate = ["0"]', 'upstream_rate = ["mon-sun 00:00-24:00 50MB", "0"]'))
