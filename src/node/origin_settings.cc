@@ -99,8 +99,9 @@ SettingsSection<OriginSettings> make_origin_section() {
   s.boolean(
       "follow_redirects", &OriginSettings::follow_redirects,
       {.text = "Follow a redirect to an allowed host and give what is there, kept under the "
-               "address that was asked for as long as each redirect allows. Other redirects go "
-               "to the client, as all do when this is off."});
+               "address that was asked for as long as each redirect allows; after one without a "
+               "lifetime of its own, unless it is permanent (301, 308), the origin is asked again "
+               "at each use. Other redirects go to the client, as all do when this is off."});
   s.texts("ignore_query", &OriginSettings::ignore_query,
           {.text = "Query parameters that are no part of the key.",
            .limits = "only with public = true"});
