@@ -23,7 +23,9 @@ class FetchRetries {
   void failed(base::SteadyTime begun, base::SteadyTime now, std::uint32_t random);
   // Bytes that were missing came.
   void received(std::uint64_t bytes) {
-    if (failures_ > 0 && (received_ += bytes) >= kProgress) succeeded();
+    if (failures_ == 0) return;
+    received_ += bytes;
+    if (received_ >= kProgress) succeeded();
   }
   // A whole slice came.
   void succeeded() { *this = {}; }

@@ -399,7 +399,7 @@ std::vector<Origin::FetchId> Fill::resumable_locked() {
   return resume;
 }
 
-void Fill::save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer) {
+void Fill::save(std::uint32_t index, const std::shared_ptr<SliceBuffer>& buffer) {
   const bool queued = table_.disk_.post(
       [self = shared_from_this(), index, buffer] {
         return self->table_.store_.write_slice(*self->object(), index,

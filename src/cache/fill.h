@@ -188,7 +188,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void release(std::uint64_t id);
   bool is_idle() const;
   bool is_left_alone_locked() const;  // for so long that what comes is worth no connection
-  void save(std::uint32_t index, std::shared_ptr<SliceBuffer> buffer);
+  void save(std::uint32_t index, const std::shared_ptr<SliceBuffer>& buffer);
   void saved(std::uint32_t index, const base::Status& status);
   void give_up(base::Error error);
 

@@ -398,7 +398,9 @@ bool Transfer::prepare() {
     fields_ = curl_slist_append(fields_, "Connection: close");
   }
   for (const auto& [name, value] : fetch_.fields) {
-    const std::string line = value.empty() ? name + ";" : name + ": " + value;
+    std::string line = name;
+    line += value.empty() ? ";" : ": ";  // so libcurl wants a field without a value
+    line += value;
     fields_ = curl_slist_append(fields_, line.c_str());
   }
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fields_);

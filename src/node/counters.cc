@@ -79,6 +79,7 @@ std::string label_text(std::string_view text) {
 void CounterSet::print_requests(std::string& page) const {
   std::vector<const RequestCounters*> loops;
   const std::lock_guard lock(mutex_);
+  loops.reserve(threads_.size());
   for (const auto& thread : threads_) loops.push_back(&thread->requests);
   requests.print(loops, page);
 }
