@@ -96,6 +96,11 @@ class Node:
                            self.admin("/metrics").body.decode(), re.M)
         return sum(map(float, found)) if found else None
 
+    def stored_of(self, path, host="packages.test"):
+        """How many objects are stored of that URL: one for each variant."""
+        listed = json.loads(self.cli("cache", "list", "--json").stdout)["objects"]
+        return len([item for item in listed if item["url"] == f"http://{host}{path}"])
+
     def wait_until_stored(self):
         """Until all that has come is on the drives: hits before that may come from memory."""
         wait_until(lambda: self.metric("larder_fills_running") == 0, what="all that came is stored")

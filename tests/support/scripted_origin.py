@@ -9,6 +9,15 @@ import time
 from support.ports import free_port
 
 
+def conditional(tag, fields, body):
+    """An answer: 304 for the tag, else 200 with it."""
+    def answer(seen):
+        if seen.headers.get("if-none-match") == tag:
+            return 304, [*fields, ("ETag", tag)], b""
+        return 200, [*fields, ("ETag", tag)], body
+    return answer
+
+
 @dataclasses.dataclass
 class Seen:
     method: str
