@@ -198,18 +198,20 @@ void Fill::Fetch::not_created(Opening opening, const http::ResponseHead& head, b
 // Before anybody finds the object in the store: who does joins this fill.
 void Fill::Fetch::announce(const StoredResponse& response,
                            const std::shared_ptr<store::Object>& object, bool whole) {
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    if (is_without_object_) return;
-    fill_->response_ = response;
-    fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
-    fill_->object_ = object;
-    const std::uint32_t end = object->slice_count() - 1;
-    last_ = whole ? end : std::min(last_, end);
-    if (whole) next_ = 0;
-    is_whole_ = whole;
-  }
   fill_->table_.record_object(*fill_, object);
+  std::unique_lock lock(fill_->mutex_);
+  if (is_without_object_) {
+    lock.unlock();
+    fill_->table_.drop_object(*object);
+    return;
+  }
+  fill_->response_ = response;
+  fill_->combinable_ = fill_->response_.generation.kind != GenerationKind::SingleResponse;
+  fill_->object_ = object;
+  const std::uint32_t end = object->slice_count() - 1;
+  last_ = whole ? end : std::min(last_, end);
+  if (whole) next_ = 0;
+  is_whole_ = whole;
 }
 
 // Not stored: the answer is passed on.

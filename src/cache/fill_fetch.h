@@ -67,8 +67,9 @@ class Fill::Fetch final : public OriginSink, public std::enable_shared_from_this
   bool is_whole_ = false;       // the answer runs to the end of the object, whatever is wanted
   bool ready_ = false;          // the object exists
   bool creating_ = false;       // a disk thread makes it
-  std::atomic<bool> is_without_object_ = false;  // what is made then is not for this fetch
-  std::atomic<bool> is_settled_ = false;         // what becomes of the stream
+  std::atomic<bool> is_without_object_ = false;  // it did not wait for what is made for it
+  std::atomic<bool> is_not_stored_ = false;      // nobody waits for the stream to be stored
+  bool is_settled_ = false;                      // what becomes of the stream
   bool paused_ = false;                   // by us, until the disk or the readers have caught up
   bool lacks_memory_ = false;             // why it is paused
   bool is_over_ = false;                  // ended by us, for a good reason

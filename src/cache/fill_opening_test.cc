@@ -177,6 +177,91 @@ TEST_F(FillOpening, AStopDoesNotWaitForAStreamToBeStored) {
   }
 }
 
+// A fill whose drive does not come back before patience has ended.
+class FillOnAStuckDrive : public FillTest {
+ protected:
+  FillOnAStuckDrive() {
+    EXPECT_TRUE(slow.post([this] { is_free.wait(false); }));
+  }
+  void free() {
+    is_free = true;
+    is_free.notify_all();
+    std::atomic<bool> is_done = false;
+    ASSERT_TRUE(slow.post([&] {
+      is_done = true;
+      is_done.notify_all();
+    }));
+    is_done.wait(false);
+  }
+  template <typename Condition>
+  static void await(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    ASSERT_TRUE(condition());
+  }
+  void TearDown() override {
+    is_free = true;
+    is_free.notify_all();
+    FillTest::TearDown();
+  }
+
+  std::atomic<bool> is_free = false;
+  net::WorkerPool slow{1, 64,
+                       net::WorkerPool::Patience{.for_outcome = std::chrono::seconds(1),
+                                                 .for_thread = std::chrono::hours(1),
+                                                 .between_looks = std::chrono::milliseconds(5),
+                                                 .most_threads = 1}};
+  FillTable on_stuck{origin, *store, slow, clock};
+};
+
+TEST_F(FillOnAStuckDrive, GoesOnWithoutItsObject) {
+  const Fill::Reader fill = on_stuck.open(kKey, IdentityRule::Standard);
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  const std::shared_ptr<OriginSink> sink = origin.at(0).sink;
+  ASSERT_TRUE(sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await([&] { return fill->stream() != nullptr; });
+  const auto client = fill->stream()->join();
+  free();
+  EXPECT_FALSE(fill->object());
+  EXPECT_FALSE(store->contains(kKey)) << "it came too late, and nothing would be put into it";
+  ASSERT_EQ(sink->on_body(pattern(kSeed, 0, 2 * kSliceSize)), OriginSink::Next::Continue);
+  sink->on_end({});
+  await([&] { return store->contains(kKey) && on_stuck.size() == 0; });
+}
+
+TEST_F(FillOnAStuckDrive, IsForgottenWhenWhatCameCannotBeStored) {
+  const Fill::Reader fill = on_stuck.open(kKey, IdentityRule::Standard);
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge_stream));
+  const std::shared_ptr<OriginSink> sink = origin.at(0).sink;
+  ASSERT_TRUE(sink->on_head(head_without_length()));
+  ASSERT_EQ(sink->on_body(pattern(kSeed, 0, 2 * kSliceSize)), OriginSink::Next::Continue);
+  sink->on_end({});
+  EXPECT_GT(on_stuck.size(), 0);
+  await([&] { return on_stuck.size() == 0; });
+  free();
+  EXPECT_EQ(on_stuck.size(), 0);
+  EXPECT_FALSE(store->contains(kKey));
+}
+
+TEST_F(FillOnAStuckDrive, KeepsWhatIsNotWritten) {
+  is_free = true;
+  is_free.notify_all();
+  const Fill::Reader fill = on_stuck.open(kKey, IdentityRule::Standard);
+  ASSERT_TRUE(fill->open(request(), std::nullopt, judge));
+  ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
+  await([&] { return fill->object() != nullptr; });
+  fill.ask(request(), {0, 1});
+  std::atomic<bool> goes_on = false;
+  ASSERT_TRUE(slow.post([&] { goes_on.wait(false); }));
+  send(0, 0, 2 * kSliceSize);
+  await([&] { return on_stuck.drives_refuse(); });
+  const auto got = slice(fill, 1, std::chrono::seconds(30));
+  goes_on = true;
+  goes_on.notify_all();
+  ASSERT_TRUE(got && *got);
+  EXPECT_TRUE((*got)->is_complete());
+}
+
 TEST_F(FillOpening, WhoFindsAStreamThatIsBeingStoredJoinsItsFill) {
   const auto bytes = pattern(kSeed, 0, 4 * kSliceSize);
   for (std::uint64_t number = 0; number < 20; ++number) {

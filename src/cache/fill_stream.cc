@@ -55,7 +55,7 @@ void Fill::Fetch::storing_is_late() {
   {
     const std::lock_guard lock(fill_->mutex_);
     object = fill_->object_;
-    is_without_object_ = !object;
+    is_not_stored_ = !object;
   }
   if (object && !store.is_hanging(*object)) return;
   if (object) store.remove(*object);
@@ -89,18 +89,17 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
   }
   // Who finds it before its slices are written waits for them with this fill.
   const auto announce = [this](const std::shared_ptr<store::Object>& object) {
+    fill_->table_.record_object(*fill_, object);
     {
       const std::lock_guard lock(fill_->mutex_);
-      if (is_without_object_) return;
-      fill_->object_ = object;
+      if (!is_not_stored_) fill_->object_ = object;
     }
-    fill_->table_.record_object(*fill_, object);
-    if (is_settled_) fill_->table_.forget(*fill_);
+    if (is_not_stored_) fill_->table_.drop_object(*object);
   };
   const auto object =
       store.create(fill_->key_, base::as_bytes(opening.metadata), length, opening.group, announce);
   if (!object) return std::unexpected(object.error());
-  if (is_without_object_) {
+  if (is_not_stored_) {
     store.remove(**object);
     return base::fail(base::ErrorCode::DeadlineExceeded, "the drive took too long");
   }
@@ -123,7 +122,7 @@ base::Status Fill::Fetch::store_whole(std::uint64_t length) {
 void Fill::Fetch::settle_stream(bool is_stored) {
   {
     const std::lock_guard lock(fill_->mutex_);
-    if (is_settled_.exchange(true)) return;
+    if (std::exchange(is_settled_, true)) return;
     fill_->stream_stored_ = is_stored;
     --fill_->unsaved_;
   }

@@ -51,6 +51,15 @@ void FillTable::record_object(Fill& fill, const std::shared_ptr<store::Object>& 
   completing_[object.get()] = fill.shared_from_this();
 }
 
+void FillTable::drop_object(const store::Object& object) {
+  std::shared_ptr<Fill> kept;
+  const std::lock_guard lock(mutex_);
+  if (const auto found = completing_.find(&object); found != completing_.end()) {
+    kept = std::move(found->second);
+    completing_.erase(found);
+  }
+}
+
 // What is forgotten is destroyed by the caller, after the lock is released.
 void FillTable::forget_locked(const Fill& fill, std::array<std::shared_ptr<Fill>, 2>& kept) {
   const auto take = [&fill](auto& fills, const auto& key) -> std::shared_ptr<Fill> {

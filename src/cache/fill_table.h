@@ -58,6 +58,8 @@ class FillTable {
   friend class Fill;
   // Before anybody finds that object in the store: who does joins the fill that makes it.
   void record_object(Fill& fill, const std::shared_ptr<store::Object>& object);
+  // Nobody is to find it after all.
+  void drop_object(const store::Object& object);
   void forget(const Fill& fill);
   void forget_if_idle(const Fill& fill);
   void forget_locked(const Fill& fill, std::array<std::shared_ptr<Fill>, 2>& kept);
