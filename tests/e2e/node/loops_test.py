@@ -63,8 +63,7 @@ def test_who_waited_for_a_request_that_had_looped_asks_again(tmp_path):
             joined.wait(60)
             connection.head(502, "Bad Gateway", content_length=0, cache_status='larder; fwd=miss; detail="loop"')
         else:
-            connection.head(200, content_length=5, cache_control="max-age=60", etag='"a"')
-            connection.send(b"right")
+            connection.answer(b"right", cache_control="max-age=60", etag='"a"')
 
     with MisbehavingOrigin() as origin:
         origin.scripts["/shared"] = answer

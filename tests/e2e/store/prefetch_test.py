@@ -38,8 +38,7 @@ class Objects:
         self.let_go[request.path].wait(120)
         with self.lock:
             self.now -= 1
-        connection.head(200, content_length=len(self._body), etag='"a"', cache_control="max-age=600", accept_ranges="none")
-        connection.send(self._body)
+        connection.answer(self._body, etag='"a"', cache_control="max-age=600", accept_ranges="none")
 
 
 @pytest.fixture
@@ -137,8 +136,7 @@ def test_an_origin_that_asks_to_wait_is_not_asked_before(tmp_path):
         if len(at) == 1:
             connection.head(429, "Too Many Requests", content_length=0, retry_after="3")
         else:
-            connection.head(200, content_length=5, etag='"a"', cache_control="max-age=600")
-            connection.send(b"right")
+            connection.answer(b"right", etag='"a"', cache_control="max-age=600")
 
     with MisbehavingOrigin() as origin:
         origin.scripts["/later"] = answer
@@ -156,8 +154,7 @@ def test_what_is_asked_about_at_every_use_is_stored(tmp_path, freshness):
         if request.field("If-None-Match") == '"a"':
             connection.head(304, "Not Modified", etag='"a"', cache_control=freshness)
         else:
-            connection.head(200, content_length=len(body), etag='"a"', cache_control=freshness, accept_ranges="none")
-            connection.send(body)
+            connection.answer(body, etag='"a"', cache_control=freshness, accept_ranges="none")
 
     with MisbehavingOrigin() as origin:
         origin.scripts["/asked"] = answer
