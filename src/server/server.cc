@@ -81,6 +81,7 @@ base::Status Server::set_listeners(const std::vector<ListenerSettings>& wanted) 
     return base::fail(base::ErrorCode::Unavailable, "the server is stopping");
   std::vector<Listening> added;
   std::vector<bool> stays(impl.listeners.size(), false);
+  std::vector<std::pair<Listening*, const std::string*>> changed;  // to that congestion control
   for (const ListenerSettings& listener : wanted) {
     const auto same =
         std::find_if(impl.listeners.begin(), impl.listeners.end(),
@@ -92,16 +93,20 @@ base::Status Server::set_listeners(const std::vector<ListenerSettings>& wanted) 
       continue;
     }
     stays[static_cast<std::size_t>(same - impl.listeners.begin())] = true;
-    if (same->settings.congestion_control == listener.congestion_control) continue;
-    same->settings.congestion_control = listener.congestion_control;
+    if (same->settings.congestion_control != listener.congestion_control) {
+      changed.emplace_back(&*same, &listener.congestion_control);
+    }
+  }
+  // Nothing can fail from here on.
+  for (const auto& [listening, name] : changed) {
+    listening->settings.congestion_control = *name;
     // An empty name is the system's own, which a new socket would tell: the next start uses it.
-    for (std::size_t i = 0; i < same->ports.size() && !listener.congestion_control.empty(); ++i) {
-      impl.state.workers[i]->loop().post(
-          [port = same->ports[i], name = listener.congestion_control] {
-            if (!port->socket) return;
-            ::setsockopt(port->socket->fd(), IPPROTO_TCP, TCP_CONGESTION, name.c_str(),
-                         static_cast<socklen_t>(name.size()));
-          });
+    for (std::size_t i = 0; i < listening->ports.size() && !name->empty(); ++i) {
+      impl.state.workers[i]->loop().post([port = listening->ports[i], own = *name] {
+        if (!port->socket) return;
+        ::setsockopt(port->socket->fd(), IPPROTO_TCP, TCP_CONGESTION, own.c_str(),
+                     static_cast<socklen_t>(own.size()));
+      });
     }
   }
   for (std::size_t i = impl.listeners.size(); i-- > 0;) {

@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -359,6 +361,27 @@ TEST_F(ServerTest, AnAddressThatCannotBeBoundChangesNothing) {
   EXPECT_NE(
       exchange("GET /hello/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").find("hello a"),
       std::string::npos);
+}
+
+TEST_F(ServerTest, AnAddressThatCannotBeBoundChangesNothingOfTheOthers) {
+  const auto other = Server::start({listener("other")}, {});
+  ASSERT_TRUE(other);
+  const auto congestion_control = [this] {
+    EXPECT_TRUE(server_->is_responsive(std::chrono::seconds(10)));  // has done what was to be done
+    std::array<char, 16> name{};
+    socklen_t size = name.size();
+    const auto descriptors = server_->listening_descriptors();
+    EXPECT_EQ(
+        ::getsockopt(descriptors.at(0).get(), IPPROTO_TCP, TCP_CONGESTION, name.data(), &size), 0);
+    return std::string(name.data());
+  };
+  const std::string before = congestion_control();
+  ListenerSettings same = listener("test");
+  same.congestion_control = before == "reno" ? "cubic" : "reno";
+  EXPECT_FALSE(server_->set_listeners({same, listener("new", (*other)->port("other"))}));
+  EXPECT_EQ(congestion_control(), before);
+  EXPECT_TRUE(server_->set_listeners({same}));
+  EXPECT_EQ(congestion_control(), same.congestion_control);
 }
 
 TEST_F(ServerTest, EveryLoopTakesATurn) {
