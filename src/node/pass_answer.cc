@@ -284,6 +284,10 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
                          "the origin answered " + std::to_string(answer->status)});
     co_return;
   }
+  if (would_append_another_part(request, *answer)) {
+    co_await fail(work, {base::ErrorCode::Unavailable, "the origin answered another range"});
+    co_return;
+  }
   const bool has_body =
       request.method != http::Method::Head && answer->status != 204 && answer->status != 304;
   std::optional<std::uint64_t> length = answer->content_length;
@@ -337,6 +341,12 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
       cut = range.range;
       skip = range.range.first;
       left = range.range.length();
+    } else if (range.kind == http::RangeAnswer::Kind::Unsatisfiable) {
+      // The whole would be appended by a client that continues a file which was longer.
+      status = 416;
+      answer->content_range = {std::nullopt, *length};
+      length = left = 0;
+      kept.reset();
     }
   }
   const bool chunked = has_body && !length && request.version_minor >= 1;

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from support.do_client import USER_AGENT
 from support.raw import exchange
 from support.tls import negotiated, s_client
 from support.wait import wait_until
@@ -150,6 +151,52 @@ def test_range_is_honoured_for_an_origin_that_has_none(world, cacheable):
     part = client.download(address, stop_after=1000)
     done = client.download(address, continued=part)
     assert (done.attempts[1].status, done.content) == (206, body)
+
+
+@pytest.mark.contract("CC-0.3")
+@pytest.mark.parametrize("cacheable", [True, False])
+@pytest.mark.parametrize("has_length", [True, False])
+def test_range_behind_the_end_is_no_200_for_an_origin_that_has_no_ranges(world, cacheable, has_length):
+    """A download whose file got shorter meanwhile must not be continued by the whole new one."""
+    body = bytes(range(256)) * 20
+    fields = {"cache_control": "max-age=60" if cacheable else "no-store"}
+
+    def answer(request, connection):
+        if has_length:
+            connection.head(200, content_length=len(body), **fields)
+            connection.send(body)
+        else:
+            connection.head(200, transfer_encoding="chunked", **fields)
+            connection.send(chunks(body, 1000) + b"0\r\n\r\n")
+
+    name = f"got-shorter-{cacheable}-{has_length}"
+    world.script(name, answer)
+    for first in (len(body), len(body) + 1000):
+        got = world.node.get(f"/{name}", "--range", f"{first}-{first + 99}", "--user-agent", USER_AGENT,
+                             host="scripted.do.test")
+        assert (got.status, got.headers.get("content-range"), got.body) == (416, f"bytes */{len(body)}", b""), got
+    again = world.node.get(f"/{name}", "--range", "5-9", "--user-agent", USER_AGENT, host="scripted.do.test")
+    assert (again.status, again.body) == (206, body[5:10])
+
+
+@pytest.mark.contract("CC-0.3")
+def test_another_range_than_it_asked_for_is_never_passed_on(world):
+    """The client appends it without looking where it belongs."""
+    body = bytes(range(256)) * 20
+
+    def answer(request, connection):
+        first, last = request.range[0], min(request.range[1], len(body) - 1)
+        connection.head(206, "Partial Content", content_length=last - first, cache_control="no-store",
+                        content_range=f"bytes {first + 1}-{last}/{len(body)}")
+        connection.send(body[first + 1:last + 1])
+
+    client = world.client()
+    world.script("another-range", answer)
+    got = world.node.get("/another-range", "--range", "1000-1999", "--user-agent", USER_AGENT, host="scripted.do.test")
+    assert got.status == 502, got
+    passed = world.node.get("/another-range", "--range", "1000-1999", host="scripted.do.test")
+    assert (passed.status, passed.headers["content-range"]) == (206, f"bytes 1001-1999/{len(body)}")
+    assert not client.is_banned("scripted.do.test")
 
 
 @pytest.mark.contract("CC-0.4")
