@@ -173,11 +173,11 @@ std::string via_to_origin(const RequestHead& request, std::string_view own) {
   return all + "1.1 " + std::string(own);
 }
 
-bool asks_as_fill(const RequestHead& request) {
+bool pass_sends_as_fill(const RequestHead& request, Exchange fill) {
   return std::none_of(request.fields.begin(), request.fields.begin() + request.field_count,
                       [&](const HeadField& field) {
                         return may_send_to_origin(request, field, Exchange::Pass) &&
-                               !may_send_to_origin(request, field, Exchange::DeclaredFill);
+                               !may_send_to_origin(request, field, fill);
                       });
 }
 

@@ -53,9 +53,9 @@ bool came_through(const RequestHead& request, std::string_view name);
 // The name of a node in Via; `fingerprint`: 16 lower-case hexadecimal digits.
 std::string via_name(std::string_view fingerprint);
 
-// Whether the request, as a pass, asks for the same as a fill for a declared origin: nothing goes
-// out with it that such a fill leaves out.
-bool asks_as_fill(const RequestHead& request);
+// Whether a pass of the request sends what a fill of this kind sends, and nothing else: what it
+// brings tells of what is stored, too.
+bool pass_sends_as_fill(const RequestHead& request, Exchange fill);
 
 // The response's Connection names the field: it is for the next recipient alone.
 bool is_for_next_hop(const ResponseHead& response, std::string_view name);

@@ -45,5 +45,20 @@ TEST(Via, NamesAreMadeAsTheyAreKnown) {
   EXPECT_EQ(via_name("0123456789abcdef0123456789abcdef"), "larder-0123456789abcdef");
 }
 
+TEST(Forwarding, PassThatSendsNoMoreThanItsFill) {
+  const auto sends_as = [](const std::string& lines, Exchange fill) {
+    const auto head = std::make_unique<RequestHead>();
+    parse_request_head("HEAD / HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n", *head);
+    return pass_sends_as_fill(*head, fill);
+  };
+  for (const Exchange fill : {Exchange::SharedFill, Exchange::DeclaredFill}) {
+    EXPECT_TRUE(sends_as("User-Agent: a\r\nAccept: */*\r\nVia: 1.1 b\r\n", fill));
+    EXPECT_FALSE(sends_as("Cookie: a=b\r\n", fill));
+    EXPECT_FALSE(sends_as("Range: bytes=0-1\r\n", fill));
+  }
+  EXPECT_TRUE(sends_as("X-Flight: 7\r\n", Exchange::DeclaredFill));
+  EXPECT_FALSE(sends_as("X-Flight: 7\r\n", Exchange::SharedFill));
+}
+
 }  // namespace
 }  // namespace larder::http

@@ -318,7 +318,8 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
     co_await invalidate(work, *answer);
   }
   // Only of what a GET would bring does it tell (RFC 9111 section 4.3.5).
-  if (head_of && answer->status == 200 && http::asks_as_fill(request)) {
+  if (head_of && answer->status == 200 &&
+      http::pass_sends_as_fill(request, work.target.policy.fill)) {
     co_await refresh_stored(delivery_, head_of, cache::update_after_head, *answer,
                             {work.now, delivery_.clock.wall()}, work.target.policy, true);
   }
