@@ -139,6 +139,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::string target() const;
   // Unshared because no drive took it.
   bool was_not_taken() const;
+  // Whether one more of those who wait may find out if this fill waits for itself.
+  bool begin_loop_check() { return loop_checks_.fetch_add(1) < kMostLoopChecks; }
   // Who opened has left: an answer for them alone is not wanted any more.
   void drop_pass();
   http::ResponseHead head() const;
@@ -197,6 +199,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   const bool opens_;  // a new generation
   net::Signal changed_;
 
+  static constexpr unsigned kMostLoopChecks = 8;
+  std::atomic<unsigned> loop_checks_ = 0;
   mutable std::mutex mutex_;  // guards what follows
   Phase phase_ = Phase::Opening;
   bool opening_started_ = false;

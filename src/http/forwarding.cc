@@ -157,6 +157,10 @@ bool came_through(const RequestHead& request, std::string_view name) {
   return false;
 }
 
+bool came_through_node(const RequestHead& request) {
+  return came_through(request, kNamePrefix);
+}
+
 std::string via_to_origin(const RequestHead& request, std::string_view own) {
   std::vector<std::string> members;
   if (request.has(FieldName::Via)) {

@@ -50,6 +50,9 @@ std::string via_to_origin(const RequestHead& request, std::string_view own);
 // Somebody of that name in Via has passed the request on already.
 bool came_through(const RequestHead& request, std::string_view name);
 
+// Some node of Larder has passed it on.
+bool came_through_node(const RequestHead& request);
+
 // The name of a node in Via; `fingerprint`: 16 lower-case hexadecimal digits.
 std::string via_name(std::string_view fingerprint);
 

@@ -19,6 +19,11 @@ using store::kSliceSize;
 // Why a request was refused that `upstream_rate` does not admit.
 constexpr std::string_view kUpstreamRate = "upstream-rate";
 
+// A fill that has not begun after so long may be waiting for the request that joined it. One that
+// is sent to find out comes back soon where it does.
+constexpr std::chrono::seconds kMayBeLoop{3};
+constexpr std::chrono::seconds kLoopPatience{2};
+
 // Content of these has no meaning (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.8). An origin that does
 // not read it takes it for the next request on its connection, whose answer another client would
 // get.
@@ -77,8 +82,7 @@ net::Task<void> RequestPath::answer(server::Exchange& exchange) {
     co_return;
   }
   if (http::came_through(head, delivery_.via)) {
-    co_await fail(work, {base::ErrorCode::Internal, "the request came back to this node: a loop"},
-                  {}, cache::kLoopDetail);
+    co_await fail_as_loop(work);
     co_return;
   }
   complete_policy(work.target);
@@ -198,6 +202,11 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
                  slices.or_whole);
   work.status.collapsed = !leads;
 
+  if (!leads && co_await waits_for_itself(work, *fill.operator->())) {
+    fill.leave();
+    co_await fail_as_loop(work);
+    co_return Answered::Yes;
+  }
   const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));
   const bool failed = !phase || *phase == cache::Fill::Phase::Failed;
   if (failed) {
@@ -275,6 +284,29 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
       break;
   }
   co_return Answered::TryAgain;
+}
+
+// Nodes that ask each other for the same at the same time would each wait for the other's fill.
+// Neither fill's request can come back while the other holds it; one that joins none does.
+net::Task<bool> RequestPath::waits_for_itself(const Work& work, cache::Fill& fill) {
+  if (!http::came_through_node(work.exchange.head())) co_return false;
+  const base::SteadyTime suspicious = std::chrono::steady_clock::now() + kMayBeLoop;
+  if (suspicious >= first_byte_deadline(work) || co_await fill.opened(suspicious) ||
+      !fill.begin_loop_check()) {
+    co_return false;
+  }
+  cache::OriginRequest request = shared_request(work);
+  request.method = "HEAD";
+  request.on_interim = nullptr;
+  const auto check = cache::fetch_for_one(delivery_.origin, std::move(request));
+  const auto answer = co_await check->head(std::chrono::steady_clock::now() + kLoopPatience);
+  check->abandon();
+  co_return answer.has_value() && cache::is_loop_answer(*answer);
+}
+
+net::Task<void> RequestPath::fail_as_loop(Work& work) {
+  co_await fail(work, {base::ErrorCode::Internal, "the request came back to this node: a loop"}, {},
+                cache::kLoopDetail);
 }
 
 // RFC 9111 section 4: who comes in the middle of an answer gets it only where it could be served

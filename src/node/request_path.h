@@ -87,6 +87,9 @@ class RequestPath final : public server::Handler {
   net::Task<Answered> answer_from_cache(Work& work);
   net::Task<bool> find_over_https(Work& work);
   net::Task<Answered> open_and_deliver(Work& work, std::shared_ptr<const StoredObject> stale);
+  // Whether this node asks itself by the fill that the request has joined.
+  net::Task<bool> waits_for_itself(const Work& work, cache::Fill& fill);
+  net::Task<void> fail_as_loop(Work& work);
   bool may_join(const Work& work, const cache::Fill& stream) const;
   // What is stored for this request, or null; points work.target at the key that it has or gets.
   net::Task<base::Result<std::shared_ptr<const StoredObject>>> look_up(Work& work);

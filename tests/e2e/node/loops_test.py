@@ -36,6 +36,48 @@ def test_two_nodes_that_ask_each_other_are_a_loop(circle, options):
     assert (first.metric("larder_requests_total"), second.metric("larder_requests_total")) == (2, 1)
 
 
+def test_two_nodes_that_ask_each_other_at_the_same_time_are_a_loop(tmp_path):
+    """The other one gives what its own request, of another client, gets from here."""
+    name = "1.1 larder-00000000000000ff"
+
+    def answer(request, connection):
+        way = [name] if request.method == "GET" else [request.field("Via"), name]
+        got = node.get("/shared", "-H", "Via: " + ", ".join(way), *(["--head"] if request.method == "HEAD" else []))
+        connection.head(got.status, "Bad Gateway", content_length=0, cache_status=got.cache_status)
+
+    with MisbehavingOrigin() as other:
+        other.scripts["/shared"] = answer
+        node = Node(tmp_path / "node", origins=[origin_table(other)]).start()
+        got = node.get("/shared")
+        node.stop()
+    assert got.status == 502 and 'detail="loop"' in got.cache_status
+
+
+def test_a_slow_origin_is_no_loop(tmp_path):
+    checked = threading.Event()
+
+    def answer(request, connection):
+        if request.method == "HEAD":
+            checked.set()
+        checked.wait(60)
+        connection.head(200, content_length=5, cache_control="max-age=60", etag='"a"')
+        if request.method == "GET":
+            connection.send(b"right")
+
+    with MisbehavingOrigin() as origin:
+        origin.scripts["/slow"] = answer
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        got = {}
+        leads = threading.Thread(target=lambda: got.update(leads=node.get("/slow")))
+        leads.start()
+        wait_until(lambda: origin.of("/slow"))
+        got["joins"] = node.get("/slow", "-H", "Via: 1.1 larder-00000000000000ff")
+        leads.join(60)
+        node.stop()
+        assert [request.method for request in origin.of("/slow")] == ["GET", "HEAD"]
+    assert got["leads"].body == got["joins"].body == b"right"
+
+
 def test_a_chain_of_nodes_is_none(tmp_path, origin):
     data = origin.write("chain.bin", 3 << 20)
     second = Node(tmp_path / "second", name="second", origins=[origin_table(origin)]).start()
