@@ -21,12 +21,6 @@ namespace {
 using namespace testing;
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMiB = 1 << 20;
-
-std::string_view whole(std::string_view metadata) {
-  return metadata;
-}
-
 StoreSettings settings_for(const std::string& path, std::uint64_t size = 64 * kMiB) {
   return {.drives = {{.path = path, .size = size}}, .background = false, .name_of = whole};
 }

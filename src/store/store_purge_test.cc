@@ -1,8 +1,6 @@
 // Purges that hold for drives that are away or do not take a write.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <set>
 
 #include "base/log.h"
@@ -13,12 +11,6 @@ namespace {
 
 using namespace testing;
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kMiB = 1 << 20;
-
-std::string_view whole(std::string_view metadata) {
-  return metadata;
-}
 
 std::string name_of(std::uint64_t seed) {
   return "name " + std::to_string(seed);
@@ -32,24 +24,6 @@ bool put_named(Store& store, std::uint64_t seed, const std::string& name, std::u
   }
   return true;
 }
-
-// The file system's limit, for a time: nothing behind it can be written.
-class LongestFile {
- public:
-  explicit LongestFile(rlim_t length) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{.rlim_cur = length, .rlim_max = before_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~LongestFile() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    static_cast<void>(::signal(SIGXFSZ, signal_));
-  }
-
- private:
-  rlimit before_{};
-  sighandler_t signal_ = ::signal(SIGXFSZ, SIG_IGN);
-};
 
 class StorePurgeElsewhere : public ::testing::Test {
  protected:

@@ -24,8 +24,6 @@ namespace {
 using namespace testing;
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMiB = 1 << 20;
-
 std::uint64_t length_for(std::mt19937& random) {
   switch (random() % 4) {
     case 0:

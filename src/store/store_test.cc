@@ -2,9 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -145,24 +143,6 @@ TEST(Store, RefusesWhatIsNotAWholeSlice) {
             base::ErrorCode::InvalidArgument);
   EXPECT_FALSE(store->create(key_of(2), std::vector<std::uint8_t>(kMetadataLimit + 1), 5));
 }
-
-// The file system's limit, for a time; of the process, so for files of all threads.
-class LongestFile {
- public:
-  explicit LongestFile(rlim_t length) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{.rlim_cur = length, .rlim_max = before_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~LongestFile() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    static_cast<void>(::signal(SIGXFSZ, signal_));
-  }
-
- private:
-  rlimit before_{};
-  sighandler_t signal_ = ::signal(SIGXFSZ, SIG_IGN);
-};
 
 TEST(Store, AnObjectThatTheFileSystemHasNoFilesForIsNotTheDrivesFault) {
   const TemporaryFolder folder;

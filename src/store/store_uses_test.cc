@@ -22,7 +22,6 @@ namespace {
 
 using namespace testing;
 
-constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kSize = 32 * kMiB;
 constexpr std::uint64_t kFiller = 200'000;
 const std::vector<std::uint64_t> kHot = {1, 2, 3, 4, 5, 6};

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/encoding.h"
@@ -17,6 +20,13 @@
 namespace larder::store::testing {
 
 using base::TemporaryFolder;
+
+inline constexpr std::uint64_t kMiB = 1 << 20;
+
+// For a store whose metadata are the names.
+inline std::string_view whole(std::string_view metadata) {
+  return metadata;
+}
 
 // Memory where there is some, for tests that open a store a thousand times.
 inline std::filesystem::path fast_folder() {
@@ -74,6 +84,26 @@ inline bool holds_pattern(Store& store, Object& object, std::uint64_t seed) {
   }
   return true;
 }
+
+// The file system's limit, for a time: nothing behind it can be written.
+class LongestFile {
+ public:
+  explicit LongestFile(rlim_t length) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{.rlim_cur = length, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~LongestFile() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    static_cast<void>(::signal(SIGXFSZ, signal_));
+  }
+  LongestFile(const LongestFile&) = delete;
+  LongestFile& operator=(const LongestFile&) = delete;
+
+ private:
+  rlimit before_{};
+  sighandler_t signal_ = ::signal(SIGXFSZ, SIG_IGN);
+};
 
 // Bytes on disk of a folder with all that is in it.
 inline std::uint64_t disk_usage(const std::string& path) {

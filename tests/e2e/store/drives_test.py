@@ -34,6 +34,16 @@ def listed(node):
     return json.loads(node.cli("cache", "list", "--json").stdout)["objects"]
 
 
+def store_some(node, origin, folder):
+    """The paths of eight files that are stored then, spread over the drives."""
+    paths = [f"/{folder}/{i}.bin" for i in range(8)]
+    for path in paths:
+        origin.write(path[1:], 2 * MIB)
+        node.get(path)
+    node.wait_until_stored()
+    return paths
+
+
 def state_of(node, path):
     return next(drive["state"] for drive in stat(node)["drives"] if drive["path"] == str(path))
 
@@ -345,11 +355,7 @@ def test_a_purge_of_a_url_holds_for_a_drive_that_was_missing(tmp_path, origin):
     one, two = tmp_path / "one", tmp_path / "two"
     node = make_node(tmp_path, origin, [(one, "1GB"), (two, "1GB")]).start()
     try:
-        paths = [f"/was/{i}.bin" for i in range(8)]
-        for path in paths:
-            origin.write(path[1:], 2 * MIB)
-            node.get(path)
-        node.wait_until_stored()
+        paths = store_some(node, origin, "was")
         away = [item["url"] for item in listed(node) if item["drive"] == str(one)]
         assert 2 < len(away) < 6
         node.stop()
@@ -488,11 +494,7 @@ def test_a_drive_that_was_out_of_the_settings_brings_nothing_purged_back(tmp_pat
     one, two = tmp_path / "one", tmp_path / "two"
     node = make_node(tmp_path, origin, [(one, "1GB"), (two, "1GB")]).start()
     try:
-        paths = [f"/out/{i}.bin" for i in range(8)]
-        for path in paths:
-            origin.write(path[1:], 2 * MIB)
-            node.get(path)
-        node.wait_until_stored()
+        paths = store_some(node, origin, "out")
         node.stop()
         both = node.config.read_text()
         drives = both.split("[[node.drive]]")
