@@ -80,6 +80,18 @@ bool Store::Parts::has_forgetful_drives() const {
   });
 }
 
+bool Store::Parts::sync_removals() {
+  return std::ranges::all_of(drives, [](const auto& drive) {
+    const Operation operation(drive->operations());
+    if (operation.is_refused()) return false;
+    const auto synced = drive->sync(true);
+    if (synced) return true;
+    drive->record_lost();
+    static_cast<void>(drive->write_failed(synced.error()));
+    return false;
+  });
+}
+
 base::Status Store::Parts::mark_purge(std::string_view prefix) {
   base::Status marked = orders->purge_prefix(prefix, next_generation);
   if (!marked && marked.error().code == ErrorCode::ResourceExhausted && has_forgetful_drives()) {

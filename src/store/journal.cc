@@ -133,6 +133,7 @@ base::Status Journal::append_uses(std::span<const std::uint64_t> generations) {
 }
 
 base::Status Journal::sync() {
+  const std::lock_guard one_at_a_time(sync_mutex_);
   int fd = -1;
   {
     const std::lock_guard lock(mutex_);

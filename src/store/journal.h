@@ -56,7 +56,8 @@ class Journal {
 
   const std::string folder_;
   const std::array<std::uint8_t, 16> drive_;
-  std::mutex mutex_;  // guards all below; size_ is also read without it
+  std::mutex sync_mutex_;  // one sync at a time: who finds nothing to do may rely on the last one
+  std::mutex mutex_;       // guards all below; size_ is also read without it
   base::UniqueFd fd_;
   std::uint64_t epoch_ = 0;
   std::atomic<std::uint64_t> size_ = 0;

@@ -209,6 +209,8 @@ void Keeper::drop_marks() {
   const std::lock_guard one_at_a_time(walk_mutex_);
   if (worked_off_.empty() || parts_.has_forgetful_drives()) return;
   if (parts_.steady_now() < drop_again_at_) return;
+  // Nor may a power loss take the removals back.
+  if (!parts_.sync_removals()) return;
   if (parts_.orders->purges_done(worked_off_)) {
     worked_off_.clear();
   } else {
@@ -245,7 +247,8 @@ void Keeper::scrub() {
       const std::lock_guard lock(mutex_);
       ++scrub_.objects;
     }
-    if (wants_walk_) walk();
+    // It may take days.
+    work_off();
   }
   const std::lock_guard lock(mutex_);
   scrub_.is_running = false;

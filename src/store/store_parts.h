@@ -123,6 +123,8 @@ struct Store::Parts {
   bool has_forgetful_drives() const;
 
   const StoreSettings settings;
+  // False when a removal that is in a journal may not be on its drive yet.
+  bool sync_removals();
   base::SystemClock system_clock;
   const base::Clock& clock() const {
     return settings.clock != nullptr ? *settings.clock : system_clock;

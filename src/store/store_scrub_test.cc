@@ -147,5 +147,26 @@ TEST_F(StoreScrubTest, OneThatIsAskedForDoesNotWaitForThePauseOfTheDailyOne) {
   EXPECT_EQ((*store)->statistics().scrub.bytes, kLarge);
 }
 
+TEST_F(StoreScrubTest, AScrubThatTakesLongHoldsUpNoPurges) {
+  base::ManualClock clock(base::from_unix_seconds(1'800'000'000));
+  // Some four objects a second.
+  auto store = Store::open({.drives = {{.path = folder_.path(), .size = 64 << 20}},
+                            .background = true,
+                            .scrub_rate = 4 * 8192,
+                            .name_of = [](std::string_view metadata) { return metadata; },
+                            .clock = &clock});
+  ASSERT_TRUE(store);
+  for (std::uint64_t seed = 1; seed <= 600; ++seed) ASSERT_TRUE(put(**store, seed, kSmall));
+  const auto scrub = [&] { return (*store)->statistics().scrub; };
+  while (!scrub().is_running) {
+    clock.advance(std::chrono::minutes(11));
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE((*store)->purge_prefix("object 7"));
+  while ((*store)->statistics().purges > 0 && scrub().is_running) std::this_thread::yield();
+  EXPECT_EQ((*store)->statistics().purges, 0U);
+  EXPECT_TRUE(scrub().is_running);
+}
+
 }  // namespace
 }  // namespace larder::store
