@@ -122,7 +122,7 @@ void remove_unfinished_files(const std::string& folder) {
 }  // namespace
 
 base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secret, Index& index,
-                                        std::uint32_t number, bool has_missed_purges) {
+                                        std::uint32_t number, std::string_view why_outdated) {
   number_ = number;
   evictor_ = std::make_unique<Evictor>(number, size_);
   remove_unfinished_files(path_);
@@ -130,8 +130,8 @@ base::Result<Drive::Loaded> Drive::load(const std::array<std::uint8_t, 16>& secr
     LARDER_TRY(discard("format version " + std::to_string(identity_->version) + " is not known"));
   } else if (identity_ && identity_->secret != secret) {
     LARDER_TRY(discard("it belongs to another store"));
-  } else if (identity_ && has_missed_purges) {
-    LARDER_TRY(discard("something was purged while it was out of the settings"));
+  } else if (identity_ && !why_outdated.empty()) {
+    LARDER_TRY(discard(std::string(why_outdated)));
   }
   if (!identity_) {
     Identity identity{.secret = secret};

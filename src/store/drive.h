@@ -17,6 +17,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -65,15 +66,15 @@ class Drive {
                                                    const base::Clock& clock);
   // The secret of the cache that the folder holds, if it holds one of our version.
   std::optional<std::array<std::uint8_t, 16>> secret() const;
-  // Empties a folder of another version or secret, or that has missed purges, and puts what its
-  // journal says into the index, where this drive has `number`. Tries whether the drive takes a
-  // write: one that does not is failing from the start. Blocking.
+  // Empties a folder of another version or secret, or for which `why_outdated` gives a reason, and
+  // puts what its journal says into the index, where this drive has `number`. Tries whether the
+  // drive takes a write: one that does not is failing from the start. Blocking.
   struct Loaded {
     std::uint64_t highest_generation = 0;
     std::vector<Removed> replaced{};  // by what another drive holds
   };
   base::Result<Loaded> load(const std::array<std::uint8_t, 16>& secret, Index& index,
-                            std::uint32_t number, bool has_missed_purges);
+                            std::uint32_t number, std::string_view why_outdated);
   // After all drives were loaded: sets the account. Fast.
   base::Status settle(const Index& index);
   // Frees what belonged to no generation when settle was called. The drive takes no new objects
@@ -141,7 +142,6 @@ class Drive {
   base::Result<std::shared_ptr<OpenFile>> open_data(const Generation& generation);
   SegmentSet& segments() { return *segments_; }
   Journal& journal() { return *journal_; }
-  bool has_journal() const { return journal_ != nullptr; }  // after a load that succeeded
   // Held shared over "record and index change together", alone while a compaction begins.
   std::shared_mutex& compaction_gate() { return compaction_gate_; }
   // Held while a spool's file has a name.

@@ -56,7 +56,7 @@ TEST(Drive, ASweepThatFailedIsRepeatedWithoutALoss) {
     index.set_drives({drive->get()});
     const auto secret = (*drive)->secret();
     ASSERT_TRUE(secret);
-    ASSERT_TRUE((*drive)->load(*secret, index, 0, false));
+    ASSERT_TRUE((*drive)->load(*secret, index, 0, ""));
     ASSERT_TRUE((*drive)->settle(index));
     for (const char* name : {"objects", "segments"}) {
       const std::string listed = folder.path() + "/" + name;

@@ -63,10 +63,12 @@ base::Status SegmentSet::load(const Contents& contents) {
   // The last one is filled further, behind everything that it holds.
   if (segments_.contains(highest_)) {
     const auto fd = open_at(path_of(highest_), O_RDWR);
-    if (!fd) return std::unexpected(fd.error().to_error(path_of(highest_)));
-    const auto size = file_size(fd->get());
-    if (!size) return std::unexpected(size.error().to_error(path_of(highest_)));
-    if (*size <= segment_size_) {
+    const auto size =
+        fd ? file_size(fd->get()) : IoResult<std::uint64_t>(std::unexpected(fd.error()));
+    if (!size) {
+      base::log_warning("a segment is not filled further",
+                        {{"reason", size.error().to_error(path_of(highest_)).message}});
+    } else if (*size <= segment_size_) {
       active_ = highest_;
       next_offset_ = std::max({round_up(*size, kBlockSize), kBlockSize, contents.at(highest_).end});
     }

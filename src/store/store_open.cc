@@ -67,8 +67,8 @@ base::Status Store::Parts::load() {
   {
     std::vector<std::jthread> loaders;
     const auto load_one = [&](std::size_t i) {
-      const bool has_missed_purges = kept->numbers[i] < book.missed_below;
-      loaded[i] = drives[i]->load(secret, index, static_cast<std::uint32_t>(i), has_missed_purges);
+      loaded[i] =
+          drives[i]->load(secret, index, static_cast<std::uint32_t>(i), kept->why_outdated(i));
     };
     for (std::size_t i = 1; i < drives.size(); ++i) loaders.emplace_back(load_one, i);
     if (!drives.empty()) load_one(0);
@@ -106,10 +106,8 @@ base::Status Store::Parts::load() {
   for (const OrderBook::Group& group : book.groups) least = std::max(least, group.purged_below);
   for (const OrderBook::Purge& purge : book.purges) least = std::max(least, purge.below);
   next_generation = least;
-  LARDER_TRY(load_orders(std::move(*kept)));
-  for (const auto& drive : drives) {
-    if (const auto ready = make_ready(*drive); !ready) return unreadable(*drive, ready.error());
-  }
+  load_orders(std::move(*kept));
+  for (const auto& drive : drives) make_ready(*drive);
   return {};
 }
 
@@ -120,8 +118,21 @@ base::Status Store::Parts::unreadable(const Drive& drive, base::Error error) {
   return std::unexpected(std::move(error));
 }
 
+std::string_view Store::Parts::KeptOrders::why_outdated(std::size_t drive) const {
+  if (are_damaged[drive]) {
+    // One that was there all the time lacks nothing if another one has it.
+    const bool is_known = newest.sequence > 0 && newest.missed_below == 0;
+    return is_known ? "" : "it may hold what was purged: its file of purges cannot be read";
+  }
+  return numbers[drive] < newest.missed_below
+             ? "something was purged while it was out of the settings"
+             : "";
+}
+
 base::Result<Store::Parts::KeptOrders> Store::Parts::read_orders() {
-  KeptOrders kept{.newest = {}, .numbers = std::vector<std::uint64_t>(drives.size())};
+  KeptOrders kept{.newest = {},
+                  .numbers = std::vector<std::uint64_t>(drives.size()),
+                  .are_damaged = std::vector<bool>(drives.size())};
   for (std::size_t i = 0; i < drives.size(); ++i) {
     if (drives[i]->secret() != secret) continue;  // new, or of another store
     const std::string path = drives[i]->path() + "/orders";
@@ -131,6 +142,7 @@ base::Result<Store::Parts::KeptOrders> Store::Parts::read_orders() {
     auto book = parse_orders(*file);
     if (!book) {
       base::log_warning("purges, pins and groups on a drive cannot be read", {{"path", path}});
+      kept.are_damaged[i] = true;
       continue;
     }
     kept.numbers[i] = book->sequence;
@@ -139,13 +151,15 @@ base::Result<Store::Parts::KeptOrders> Store::Parts::read_orders() {
   return kept;
 }
 
-base::Status Store::Parts::load_orders(KeptOrders kept) {
+void Store::Parts::load_orders(KeptOrders kept) {
   OrderBook& book = kept.newest;
   const bool is_everywhere = std::ranges::all_of(
       kept.numbers, [&](std::uint64_t number) { return number == book.sequence; });
   if (!is_everywhere) {
+    // A copy that is older than the others can be read all the same.
     if (const auto saved = save_orders(encode_orders(book)); !saved) {
-      return std::unexpected(saved.error());
+      base::log_warning("no drive takes the purges, pins and groups that were read",
+                        {{"reason", saved.error().message}});
     }
   }
   bool has_work = !book.purges.empty() || !book.pins.empty() || index.pinned_cost() > 0;
@@ -157,7 +171,6 @@ base::Status Store::Parts::load_orders(KeptOrders kept) {
   orders = std::make_unique<Orders>(std::move(book),
                                     [this](std::string_view file) { return save_orders(file); });
   if (has_work) keeper.want_walk();
-  return {};
 }
 
 base::Result<Orders::Saved> Store::Parts::save_orders(std::string_view file) {
@@ -178,15 +191,17 @@ base::Result<Orders::Saved> Store::Parts::save_orders(std::string_view file) {
   return saved == drives.size() ? Orders::Saved::Everywhere : Orders::Saved::Somewhere;
 }
 
-base::Status Store::Parts::make_ready(Drive& drive) {
+void Store::Parts::make_ready(Drive& drive) {
   // Without a thread for it, or with little to look through, leftovers are freed at once.
   if (!settings.background || index.objects() < kSweptAtOnce) {
-    LARDER_TRY(drive.sweep(false));
+    // What is there is served all the same; the keeper tries again.
+    if (const auto swept = drive.sweep(false); !swept) {
+      static_cast<void>(drive.write_failed(swept.error()));
+    }
   }
   // A drive whose size was lowered is brought below it before anything is served. Where the file
   // system gives less, the upkeep makes space while the store serves.
   if (!settings.background || drive.is_overfull()) maintain(drive, true);
-  return {};
 }
 
 base::Result<std::unique_ptr<Store>> Store::open(StoreSettings settings) {
@@ -249,10 +264,9 @@ Store::Parts::~Parts() {
   for (const auto& drive : drives) drive->wake();
   threads.clear();
   open_table.clear();
-  for (const auto& drive : drives) {
-    // Without a journal the drive was never loaded.
-    if (drive->has_journal()) maintain(*drive, true);
-  }
+  // Before all were loaded the account of none is right.
+  if (!orders) return;
+  for (const auto& drive : drives) maintain(*drive, true);
 }
 
 Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

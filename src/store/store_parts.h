@@ -52,11 +52,14 @@ struct Store::Parts {
   struct KeptOrders {
     OrderBook newest;
     std::vector<std::uint64_t> numbers;  // of each drive's own book; 0: it has none
+    std::vector<bool> are_damaged;
+    // Why what the drive holds is given up; empty: it is not.
+    std::string_view why_outdated(std::size_t drive) const;
   };
   base::Result<KeptOrders> read_orders();
-  base::Status load_orders(KeptOrders kept);
+  void load_orders(KeptOrders kept);
   base::Result<Orders::Saved> save_orders(std::string_view file);
-  base::Status make_ready(Drive& drive);
+  void make_ready(Drive& drive);
   void start_threads();
   // Notes which drive it is that cannot be read, and passes the error on.
   base::Status unreadable(const Drive& drive, base::Error error);

@@ -1,7 +1,8 @@
 """A folder whose files fail on demand: a FUSE file system in front of another folder.
 
 As a program: failing_drive.py BACKING MOUNTPOINT SWITCH. While the file SWITCH exists, reads of data fail with EIO when
-it says "read", writes when it says "write", both when it says "read write"; when it says "hang", nothing is answered.
+it says "read", writes when it says "write", both when it says "read write", lists of large objects when it says "list";
+when it says "hang", nothing is answered.
 """
 
 import contextlib
@@ -83,6 +84,8 @@ def _serve(backing, mountpoint, switch):
                     "st_atime": facts.st_atime_ns, "st_mtime": facts.st_mtime_ns, "st_ctime": facts.st_ctime_ns}
 
         def readdir(self, path, fh):
+            if path.startswith("/objects"):
+                self._fails("list")
             return [".", "..", *os.listdir(self._at(path))]
 
         def mkdir(self, path, mode):

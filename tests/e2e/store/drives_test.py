@@ -379,6 +379,27 @@ def test_a_purge_of_a_url_holds_for_a_drive_that_was_missing(tmp_path, origin):
 
 @needs_root
 @needs_fuse
+def test_a_drive_whose_folders_cannot_be_listed_serves_what_it_holds(tmp_path, origin):
+    with FailingDrive(tmp_path / "bad") as bad:
+        node = make_node(tmp_path, origin, [(bad.path, "1GB")]).start()
+        try:
+            data = origin.write("list/large.bin", 2 * MIB)
+            node.get("/list/large.bin")
+            node.wait_until_stored()
+            node.stop()
+            bad.fail("list")
+            node.start()
+            assert state_of(node, bad.path) == "failing"
+            answer = node.get("/list/large.bin")
+            assert answer.is_hit and answer.body == data
+            bad.work()
+            wait_until(lambda: state_of(node, bad.path) == "good", 60)
+        finally:
+            node.stop()
+
+
+@needs_root
+@needs_fuse
 def test_a_purge_holds_for_a_drive_that_does_not_take_it(tmp_path, origin):
     with FailingDrive(tmp_path / "bad") as bad:
         node = make_node(tmp_path, origin, [(bad.path, "1GB"), (tmp_path / "two", "1GB")]).start()
