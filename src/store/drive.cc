@@ -221,7 +221,7 @@ base::Status Drive::sweep(const std::atomic<bool>& stop) {
   if (is_swept_) return {};
   // The lists stay until all went well: what they do not name is freed.
   LARDER_TRY(sweep_large(stop));
-  LARDER_TRY(segments_->sweep(kept_pieces_, stop));
+  LARDER_TRY(segments_->sweep(kept_pieces_, stop, charged_));
   kept_files_ = std::vector<std::uint64_t>();
   kept_pieces_ = std::vector<SegmentSet::Piece>();
   is_swept_ = true;

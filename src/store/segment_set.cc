@@ -78,8 +78,10 @@ base::Status SegmentSet::load(const Contents& contents) {
 
 namespace {
 
-// Frees what is in none of the pieces, of which there is at least one.
-IoResult<void> free_gaps(const std::string& path, std::span<const SegmentSet::Piece> live) {
+// Frees what is in none of the pieces, of which there is at least one. Returns the bytes of gaps
+// that could not be freed.
+IoResult<std::uint64_t> free_gaps(const std::string& path,
+                                  std::span<const SegmentSet::Piece> live) {
   const auto fd = open_at(path, O_RDWR);
   if (!fd) return std::unexpected(fd.error());
   const auto size = file_size(fd->get());
@@ -87,13 +89,12 @@ IoResult<void> free_gaps(const std::string& path, std::span<const SegmentSet::Pi
   // Gaps that still hold data: written without a record, or removed by a process that died before
   // it could free them.
   std::uint64_t gap = kBlockSize;
+  std::uint64_t not_freed = 0;
   const auto close_gap = [&](std::uint64_t end) {
     if (end <= gap) return;
     const off_t data = ::lseek(fd->get(), static_cast<off_t>(gap), SEEK_DATA);
-    // A failure costs disk space only until the segment goes.
-    if (data >= 0 && static_cast<std::uint64_t>(data) < end) {
-      static_cast<void>(punch(fd->get(), gap, end - gap));
-    }
+    if (data < 0 || static_cast<std::uint64_t>(data) >= end) return;
+    if (!punch(fd->get(), gap, end - gap)) not_freed += end - gap;
   };
   for (const SegmentSet::Piece& piece : live) {
     const std::uint64_t begin = piece.block * kBlockSize;
@@ -101,12 +102,13 @@ IoResult<void> free_gaps(const std::string& path, std::span<const SegmentSet::Pi
     gap = std::max(gap, begin + piece.blocks * kBlockSize);
   }
   close_gap(round_up(*size, kBlockSize));
-  return {};
+  return not_freed;
 }
 
 }  // namespace
 
-base::Status SegmentSet::sweep(std::span<Piece> live, const std::atomic<bool>& stop) {
+base::Status SegmentSet::sweep(std::span<Piece> live, const std::atomic<bool>& stop,
+                               std::atomic<std::uint64_t>& charged) {
   const auto files = list_segments(folder_ + "/segments");
   if (!files) return std::unexpected(files.error());
   std::ranges::sort(live, {}, [](const Piece& piece) {
@@ -125,6 +127,12 @@ base::Status SegmentSet::sweep(std::span<Piece> live, const std::atomic<bool>& s
       base::log_warning("a segment was not looked through for space to free",
                         {{"reason", freed.error().to_error(path).message}});
     }
+    if (!freed || *freed == 0) continue;
+    const std::lock_guard lock(mutex_);
+    const auto entry = segments_.find(segment);
+    if (entry == segments_.end()) continue;  // emptied and unlinked meanwhile
+    charged += *freed;
+    entry->second.held_back += *freed;
   }
   return {};
 }

@@ -35,13 +35,15 @@ class SegmentSet {
   base::Status load(const Contents& contents);
   // Unlinks segments without live objects and punches out what is in none of `live`, the places of
   // all packed generations, which it sorts. A segment that cannot be opened is left as it is.
-  // Before the first allocate; after a failure it may be called again.
+  // Before the first allocate; after a failure it may be called again. Adds to `charged` the bytes
+  // that the file system could not free.
   struct Piece {
     std::uint32_t segment = 0;
     std::uint32_t block = 0;
     std::uint32_t blocks = 0;
   };
-  base::Status sweep(std::span<Piece> live, const std::atomic<bool>& stop);
+  base::Status sweep(std::span<Piece> live, const std::atomic<bool>& stop,
+                     std::atomic<std::uint64_t>& charged);
 
   struct Place {
     std::uint32_t segment = 0;

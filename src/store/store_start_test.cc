@@ -1,9 +1,28 @@
-// Starts with drives of which a part cannot be read or written.
+// Starts with drives of which a part cannot be read, written or freed.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "store/testing.h"
+
+namespace {
+std::atomic<bool> has_no_holes = false;
+}
+
+// In place of the library's: a file system may not be able to free parts of files.
+extern "C" int fallocate(int fd, int mode, off_t offset, off_t length) {
+  if (has_no_holes) {
+    errno = EOPNOTSUPP;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fallocate, fd, mode, offset, length));
+}
 
 namespace larder::store {
 namespace {
@@ -18,7 +37,10 @@ constexpr std::uint64_t kLongestFile = 1 << 20;
 class StoreStart : public ::testing::Test {
  protected:
   void SetUp() override { base::configure_log({.level = base::LogLevel::Error}); }
-  void TearDown() override { base::configure_log({}); }
+  void TearDown() override {
+    has_no_holes = false;
+    base::configure_log({});
+  }
 
   static std::unique_ptr<Store> open(std::vector<DriveSettings> drives) {
     auto store = Store::open({.drives = std::move(drives), .background = false, .name_of = whole});
@@ -117,6 +139,27 @@ TEST_F(StoreStart, OneWholeCopyOfTheOrdersIsEnough) {
   }
   ASSERT_TRUE(base::write_file_atomically(one_.path() + "/orders", "LARDEROR", 0600));
   EXPECT_EQ(open({first_, second_})->statistics().objects, 8U);
+}
+
+TEST_F(StoreStart, CountsWhatTheFileSystemCannotFree) {
+  has_no_holes = true;
+  const std::uint64_t length = 900'000;
+  {
+    auto store = open({first_});
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) ASSERT_TRUE(put(*store, seed, length));
+    for (std::uint64_t seed = 1; seed <= 20; seed += 2) store->remove(key_of(seed));
+    store->maintain();
+    EXPECT_GE(store->statistics().used, disk_usage(one_.path()));
+  }
+  auto store = open({first_});
+  EXPECT_EQ(store->statistics().objects, 10U);
+  EXPECT_GE(store->statistics().used, disk_usage(one_.path()));
+  // It comes back with the last object of its segment.
+  for (std::uint64_t seed = 2; seed <= 20; seed += 2) store->remove(key_of(seed));
+  ASSERT_TRUE(put(*store, 21, length));
+  store->maintain();
+  EXPECT_GE(store->statistics().used, disk_usage(one_.path()));
+  EXPECT_LT(store->statistics().used, 8 * kMiB);
 }
 
 }  // namespace
