@@ -1,4 +1,5 @@
 // Making space: eviction, removal, and the background pass over a drive.
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -26,10 +27,17 @@ constexpr int kMostWaiting = 2;
 
 }  // namespace
 
-Drive* Store::Parts::choose_drive() const {
+std::uint64_t Store::Parts::largest_drive() const {
+  std::uint64_t largest = 0;
+  for (const auto& drive : drives) largest = std::max(largest, drive->size());
+  return largest;
+}
+
+Drive* Store::Parts::choose_drive(std::uint64_t length) const {
   Drive* best = nullptr;
   for (const auto& drive : drives) {
     if (drive->is_failing() || drive->is_hanging() || !drive->is_swept()) continue;
+    if (drive->size() < length) continue;
     if (best == nullptr || drive->available() > best->available()) best = drive.get();
   }
   return best;

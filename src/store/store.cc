@@ -1,6 +1,7 @@
 // Creating, writing and finding objects.
 #include "store/store.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -58,7 +59,9 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
                                                     std::span<const std::uint8_t> metadata,
                                                     std::uint64_t length, std::string_view group,
                                                     const Announcement& announce) {
-  if (metadata.size() > kMetadataLimit || length > kLengthLimit) {
+  // One that is longer than a drive would drive out everything else and still not fit.
+  const std::uint64_t longest = std::min(kLengthLimit, parts_->largest_drive());
+  if (metadata.size() > kMetadataLimit || (length > longest && !parts_->drives.empty())) {
     return base::fail(ErrorCode::InvalidArgument, "an object of this length is not stored");
   }
   bool met_full = false;
@@ -73,8 +76,10 @@ base::Result<std::shared_ptr<Object>> Store::create(const Key& key,
 base::Result<std::shared_ptr<Object>> Store::Parts::create(
     const Key& key, std::span<const std::uint8_t> metadata, std::uint64_t length,
     std::string_view group, const Announcement& announce, bool& met_full) {
-  Drive* drive = choose_drive();
-  if (drive == nullptr) return base::fail(ErrorCode::Unavailable, "every drive is failing");
+  Drive* drive = choose_drive(length);
+  if (drive == nullptr) {
+    return base::fail(ErrorCode::Unavailable, "every drive that could hold it is failing");
+  }
   const Operation operation(drive->operations());
   if (operation.is_refused()) return std::unexpected(drive->operations().hangs());
   const bool is_packed = is_packed_length(length);

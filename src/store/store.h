@@ -170,7 +170,8 @@ class Store {
   // nobody's. `announce` gets the new object before anybody can find it, once nothing can fail any
   // more; nothing is written to it yet; it must not wait. What a purge that comes meanwhile is
   // about is removed already when this returns. Blocking. ResourceExhausted when no space can be
-  // freed, Unavailable when every drive is failing, InvalidArgument beyond kMetadataLimit.
+  // freed, Unavailable when every drive is failing, InvalidArgument beyond kMetadataLimit or the
+  // size of the largest drive.
   base::Result<std::shared_ptr<Object>> create(const Key& key,
                                                std::span<const std::uint8_t> metadata,
                                                std::uint64_t length, std::string_view group = {},

@@ -82,8 +82,10 @@ struct Store::Parts {
   bool punch_slice(Object& object, std::uint32_t slice);
 
   // --- space.cc ---
-  // The drive with the most free space that takes writes; null when there is none.
-  Drive* choose_drive() const;
+  // The drive with the most free space that takes writes and could hold so much; null when there is
+  // none.
+  Drive* choose_drive(std::uint64_t length = 0) const;
+  std::uint64_t largest_drive() const;
   // Reserves bytes for an object of the group, evicting if it must; never evicts generation `keep`.
   bool make_room(Drive& drive, std::uint64_t bytes, std::uint16_t group, std::uint64_t keep);
   bool make_room_in(const Quota& quota, Drive& drive, std::uint64_t bytes, std::uint64_t keep);
@@ -121,13 +123,13 @@ struct Store::Parts {
   bool is_purged(const Object& object) const;
   void drop_purged_objects();
   base::Status mark_purge(std::string_view prefix);
+  // False when a removal that is in a journal may not be on its drive yet.
+  bool sync_removals();
   // False when all removals are written down: no drive of the settings is missing or gone, and none
   // owes a record.
   bool has_forgetful_drives() const;
 
   const StoreSettings settings;
-  // False when a removal that is in a journal may not be on its drive yet.
-  bool sync_removals();
   base::SystemClock system_clock;
   const base::Clock& clock() const {
     return settings.clock != nullptr ? *settings.clock : system_clock;

@@ -157,15 +157,15 @@ TEST(StoreSpace, EvictionWaitsForWhatItFreedInsteadOfFreeingMore) {
   store->on_space_awaited(nullptr);
 }
 
-TEST(StoreSpace, AnObjectLargerThanTheDriveEndsInAnErrorNotInEvictingItself) {
+TEST(StoreSpace, AnObjectThatDoesNotFitEndsInAnErrorNotInEvictingItself) {
   const TemporaryFolder folder;
   auto store = open_store(folder.path(), 16 * kMiB);
   ASSERT_TRUE(put(*store, 1, 1000));
-  const auto object = store->create(key_of(2), {}, 100 * kMiB);
+  const auto object = store->create(key_of(2), {}, 16 * kMiB);
   ASSERT_TRUE(object);
   base::Status status;
   std::uint32_t stored = 0;
-  while (stored < 100 && (status = write_pattern(*store, **object, stored, 2))) ++stored;
+  while (stored < 16 && (status = write_pattern(*store, **object, stored, 2))) ++stored;
   EXPECT_GT(stored, 5U);
   EXPECT_LT(stored, 16U);
   EXPECT_EQ(status.error().code, base::ErrorCode::ResourceExhausted);

@@ -162,5 +162,19 @@ TEST_F(StoreStart, CountsWhatTheFileSystemCannotFree) {
   EXPECT_LT(store->statistics().used, 8 * kMiB);
 }
 
+TEST_F(StoreStart, TakesNoObjectThatNoDriveCanHold) {
+  const DriveSettings larger{.path = two_.path(), .size = 128 * kMiB};
+  auto store = open({first_, larger});
+  const auto refused = store->create(key_of(1), base::as_bytes("n"), larger.size + 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, base::ErrorCode::InvalidArgument);
+  for (std::uint64_t seed = 2; seed < 6; ++seed) {
+    const auto taken = store->create(key_of(seed), base::as_bytes("n"), first_.size + 1);
+    ASSERT_TRUE(taken);
+    EXPECT_TRUE(write_pattern(*store, **taken, 0, seed)) << "any part of it";
+  }
+  for (const ListItem& item : store->list({}).items) EXPECT_EQ(item.drive, larger.path);
+}
+
 }  // namespace
 }  // namespace larder::store
