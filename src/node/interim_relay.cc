@@ -1,5 +1,6 @@
 #include "node/interim_relay.h"
 
+#include <coroutine>
 #include <string>
 
 #include "http/head_writer.h"
@@ -24,10 +25,24 @@ std::string write_interim(const http::ResponseHead& head, http::Appearance appea
 std::function<void(const http::ResponseHead&)> InterimRelay::receiver(
     http::Appearance appearance) const {
   return [target = target_, appearance](const http::ResponseHead& head) {
+    ++target->came;
     target->loop->post([target, text = write_interim(head, appearance)] {
+      ++target->handed_on;
       if (target->exchange != nullptr) target->exchange->try_send_interim(text);
     });
   };
+}
+
+net::Task<void> InterimRelay::handed_on() const {
+  struct NextTurn {
+    net::Loop& loop;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> waiting) const {
+      loop.post([waiting] { waiting.resume(); });
+    }
+    void await_resume() const {}
+  };
+  while (target_->handed_on < target_->came) co_await NextTurn{*target_->loop};
 }
 
 }  // namespace larder::node

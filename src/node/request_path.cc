@@ -208,6 +208,7 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     co_return Answered::Yes;
   }
   const base::Result<cache::Fill::Phase> phase = co_await fill->opened(first_byte_deadline(work));
+  co_await work.interim.handed_on();
   const bool failed = !phase || *phase == cache::Fill::Phase::Failed;
   if (failed) {
     // A head that still comes has nobody to go to.

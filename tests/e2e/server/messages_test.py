@@ -91,6 +91,12 @@ def test_interim_responses_pass(scripted, script, path, cache_control):
     assert again.count(b" 103 ") == (2 if cache_control == "no-store" else 0)
 
 
+def test_no_interim_response_is_lost_to_an_answer_that_comes_at_once(scripted, script):
+    script.scripts["/hint-fast"] = with_hints(2, cache_control="no-store")
+    answers = [exchange(scripted, request("/hint-fast", "Connection: close")) for _ in range(1000)]
+    assert all(answer.count(b" 103 ") == 2 for answer in answers)
+
+
 def test_client_of_http_1_0_gets_no_interim_response(scripted, script):
     script.scripts["/hint-old"] = with_hints(1, cache_control="no-store")
     assert b" 103 " not in exchange(scripted, request("/hint-old", version="1.0"))
