@@ -272,6 +272,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
     co_return;
   }
   const bool is_anothers = stream != nullptr && work.status.collapsed;
+  co_await work.interim.handed_on();
   if (is_anothers) cache::leave_out_for_others(*answer, work.target.policy);
   work.status.forward_status = answer->status;
   if (work.learns_from_pass) learn_to_share(work, *answer, false);
@@ -282,6 +283,11 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   if (would_take_for_file(request, answer->status)) {
     co_await fail(work, {base::ErrorCode::Unavailable,
                          "the origin answered " + std::to_string(answer->status)});
+    co_return;
+  }
+  if (answer->status == 304 && !request.has(http::FieldName::IfNoneMatch) &&
+      !request.has(http::FieldName::IfModifiedSince)) {
+    co_await fail(work, {base::ErrorCode::Unavailable, "the origin answered 304 to no condition"});
     co_return;
   }
   if (would_append_another_part(request, *answer)) {
