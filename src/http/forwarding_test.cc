@@ -48,7 +48,8 @@ TEST(Via, NamesAreMadeAsTheyAreKnown) {
 TEST(Forwarding, PassThatSendsNoMoreThanItsFill) {
   const auto sends_as = [](const std::string& lines, Exchange fill) {
     const auto head = std::make_unique<RequestHead>();
-    parse_request_head("HEAD / HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n", *head);
+    const std::string text = "HEAD / HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n";
+    parse_request_head(text, *head);
     return pass_sends_as_fill(*head, fill);
   };
   for (const Exchange fill : {Exchange::SharedFill, Exchange::DeclaredFill}) {

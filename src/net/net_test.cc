@@ -133,6 +133,10 @@ class PatientPool : public testing::Test {
     released_.notify_all();
   }
   std::atomic<bool> released_ = false;
+  // What work refers to that runs on while the pool ends.
+  std::atomic<int> told_ = 0;
+  std::atomic<int> begun_ = 0;
+  std::atomic<bool> ran_ = false;
   WorkerPool pool_{1, 16, WorkerPool::Patience{40ms, 20ms, 5ms, 3}};
 };
 
@@ -144,46 +148,42 @@ TEST_F(PatientPool, SettlesWorkThatDoesNotComeBack) {
 }
 
 TEST_F(PatientPool, TellsAnOutcomeOnce) {
-  std::atomic<int> told = 0;
   ASSERT_TRUE(pool_.post([this] { return hang(); },
-                         [&](const base::Result<int>&) {
-                           ++told;
-                           told.notify_all();
+                         [this](const base::Result<int>&) {
+                           ++told_;
+                           told_.notify_all();
                          }));
-  told.wait(0);
+  told_.wait(0);
   release();
   base::Result<int> later;
   run([&]() -> Task<void> { later = co_await pool_.run([]() -> base::Result<int> { return 2; }); });
   EXPECT_EQ(later, 2);
-  EXPECT_EQ(told, 1);
+  EXPECT_EQ(told_, 1);
 }
 
 TEST_F(PatientPool, RunsOtherWorkWhileItsThreadsAreStuck) {
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(pool_.post([this] { static_cast<void>(hang()); }));
-  std::atomic<bool> ran = false;
-  ASSERT_TRUE(pool_.post([&] {
-    ran = true;
-    ran.notify_all();
+  ASSERT_TRUE(pool_.post([this] {
+    ran_ = true;
+    ran_.notify_all();
   }));
-  ran.wait(false);
+  ran_.wait(false);
 }
 
 TEST_F(PatientPool, HasNoMoreThreadsThanThat) {
-  std::atomic<int> hanging = 0;
-  std::atomic<int> late = 0;
   for (int i = 0; i < 8; ++i) {
     ASSERT_TRUE(pool_.post(
-        [&] {
-          ++hanging;
+        [this] {
+          ++begun_;
           return hang();
         },
-        [&](const base::Result<int>&) {
-          ++late;
-          late.notify_all();
+        [this](const base::Result<int>&) {
+          ++told_;
+          told_.notify_all();
         }));
   }
-  for (int seen = late; seen < 8; seen = late) late.wait(seen);
-  EXPECT_LE(hanging, 3);
+  for (int seen = told_; seen < 8; seen = told_) told_.wait(seen);
+  EXPECT_LE(begun_, 3);
   release();
 }
 
