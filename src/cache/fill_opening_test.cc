@@ -186,12 +186,8 @@ class FillOnAStuckDrive : public FillTest {
   void free() {
     is_free = true;
     is_free.notify_all();
-    std::atomic<bool> is_done = false;
-    ASSERT_TRUE(slow.post([&] {
-      is_done = true;
-      is_done.notify_all();
-    }));
-    is_done.wait(false);
+    ASSERT_TRUE(slow.post([this] { is_done = true; }));
+    await([this] { return is_done.load(); });
   }
   template <typename Condition>
   static void await(Condition condition) {
@@ -200,12 +196,17 @@ class FillOnAStuckDrive : public FillTest {
     ASSERT_TRUE(condition());
   }
   void TearDown() override {
-    is_free = true;
-    is_free.notify_all();
+    for (std::atomic<bool>* each : {&is_free, &is_free_again}) {
+      *each = true;
+      each->notify_all();
+    }
     FillTest::TearDown();
   }
 
+  // Work may look at these until the pool has ended.
   std::atomic<bool> is_free = false;
+  std::atomic<bool> is_free_again = false;
+  std::atomic<bool> is_done = false;
   net::WorkerPool slow{1, 64,
                        net::WorkerPool::Patience{.for_outcome = std::chrono::seconds(1),
                                                  .for_thread = std::chrono::hours(1),
@@ -251,13 +252,10 @@ TEST_F(FillOnAStuckDrive, KeepsWhatIsNotWritten) {
   ASSERT_TRUE(origin.at(0).sink->on_head(head_of(200, std::nullopt, 2 * kSliceSize)));
   await([&] { return fill->object() != nullptr; });
   fill.ask(request(), {0, 1});
-  std::atomic<bool> goes_on = false;
-  ASSERT_TRUE(slow.post([&] { goes_on.wait(false); }));
+  ASSERT_TRUE(slow.post([this] { is_free_again.wait(false); }));
   send(0, 0, 2 * kSliceSize);
   await([&] { return on_stuck.drives_refuse(); });
   const auto got = slice(fill, 1, std::chrono::seconds(30));
-  goes_on = true;
-  goes_on.notify_all();
   ASSERT_TRUE(got && *got);
   EXPECT_TRUE((*got)->is_complete());
 }
