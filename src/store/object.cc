@@ -1,15 +1,12 @@
 #include "store/object.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
+#include <chrono>
 
 #include "store/generation.h"
 #include "store/layout.h"
 #include "store/object_state.h"
 #include "store/open_file.h"
+#include "store/resident_pages.h"
 
 namespace larder::store {
 
@@ -78,23 +75,10 @@ bool Object::is_ready(std::uint64_t offset, std::uint64_t length) const {
 }
 
 bool Object::is_resident(std::uint64_t offset, std::uint64_t length) const {
-  if (length == 0) return true;
-  static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  const std::uint64_t end = file_offset_of(offset) + length;
-  std::uint64_t at = file_offset_of(offset) / page * page;
-  std::array<unsigned char, 1024> pages{};
-  while (at < end) {
-    const std::uint64_t count = std::min<std::uint64_t>(pages.size(), (end - at + page - 1) / page);
-    // mincore wants a non-const address but only asks about it.
-    auto* address = const_cast<std::uint8_t*>(file_->region().data() + at);
-    if (::mincore(address, count * page, pages.data()) != 0) return false;
-    if (!std::all_of(pages.begin(), pages.begin() + static_cast<std::ptrdiff_t>(count),
-                     [](unsigned char state) { return (state & 1) != 0; })) {
-      return false;
-    }
-    at += count * page;
-  }
-  return true;
+  const std::uint64_t begin = file_offset_of(0);
+  return is_in_memory({.fd = file_->fd(), .base = file_->region().data()},
+                      {begin + offset, begin + offset + length}, {begin, begin + this->length()},
+                      std::chrono::steady_clock::now());
 }
 
 int Object::fd() const {

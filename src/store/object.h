@@ -63,11 +63,11 @@ class Object {
   // True when every byte of the range is stored. The range lies inside the object.
   bool has_range(std::uint64_t offset, std::uint64_t length) const;
 
-  // True when the range is stored, its checksums were verified and its pages are in memory, and the
-  // drive never failed under a window: sending it does not block. Otherwise call Store::prepare on
-  // a thread that may block.
+  // True when the range is stored, its checksums were verified and its pages are in memory (see
+  // resident_pages.h), and the drive never failed under a window: sending it does not block.
+  // Otherwise call Store::prepare on a thread that may block.
   bool is_ready(std::uint64_t offset, std::uint64_t length) const;
-  // True when the pages of the range are in memory (mincore); says nothing of checksums.
+  // True when the pages of the range are in memory; says nothing of checksums.
   bool is_resident(std::uint64_t offset, std::uint64_t length) const;
 
   // For sendfile: any range of the object is one contiguous run of this file. The descriptor
