@@ -71,6 +71,8 @@ struct Loop::Impl {
   // The events being handled; forget() clears those of a target that goes meanwhile.
   std::array<epoll_event, kBatch> events{};
   int event_count = 0;
+  // Those that let others go first: since the last wait for events began, and before.
+  std::vector<std::coroutine_handle<>> waiting_for_turn, having_turn;
 
   std::mutex mutex;  // guards posted
   std::vector<std::move_only_function<void()>> posted;
@@ -99,6 +101,8 @@ void Loop::run() {
   while (!impl_->stopping) {
     run_posted();
     if (impl_->stopping) break;
+    run_turns();
+    impl_->having_turn.swap(impl_->waiting_for_turn);
     wait_for_events();
     if (now_ >= impl_->next_tick) tick();
   }
@@ -113,7 +117,9 @@ void Loop::stop() {
 void Loop::wait_for_events() {
   Impl& impl = *impl_;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(impl.next_tick - now_);
-  const int timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, kTick.count()));
+  const bool is_busy = !impl.having_turn.empty();
+  const int timeout =
+      is_busy ? 0 : static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, kTick.count()));
   impl.event_count = ::epoll_wait(impl.epoll.get(), impl.events.data(), kBatch, timeout);
   now_ = std::chrono::steady_clock::now();
   for (int i = 0; i < impl.event_count; ++i) {
@@ -156,6 +162,15 @@ void Loop::run_posted() {
     impl_->has_posted = false;
   }
   for (auto& one : work) one();
+}
+
+void Loop::resume_later(std::coroutine_handle<> waiting) {
+  impl_->waiting_for_turn.push_back(waiting);
+}
+
+void Loop::run_turns() {
+  for (const std::coroutine_handle<> waiting : impl_->having_turn) waiting.resume();
+  impl_->having_turn.clear();
 }
 
 void Loop::post(std::move_only_function<void()> work) {
@@ -219,17 +234,6 @@ void Loop::tick() {
 
 Task<void> sleep_for(std::chrono::milliseconds duration) {
   co_await SleepWait(duration);
-}
-
-Task<void> yield() {
-  struct Turn {
-    bool await_ready() const { return false; }
-    void await_suspend(std::coroutine_handle<> waiting) {
-      Loop::current().post([waiting] { waiting.resume(); });
-    }
-    void await_resume() {}
-  };
-  co_await Turn();
 }
 
 }  // namespace larder::net

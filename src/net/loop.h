@@ -59,6 +59,9 @@ class Loop {
   // The loop that runs on this thread; only inside run().
   static Loop& current();
 
+  // Resumes it once everything else that is ready had its turn. Loop thread.
+  void resume_later(std::coroutine_handle<> waiting);
+
   // The time at which the loop last woke up: good enough for deadlines. Loop thread.
   base::SteadyTime now() const { return now_; }
 
@@ -80,6 +83,7 @@ class Loop {
   void tick();
   void wait_for_events();
   void run_posted();
+  void run_turns();
   class ListHead final : public Timed {
     void expire() override {}
   };
@@ -92,6 +96,14 @@ class Loop {
 Task<void> sleep_for(std::chrono::milliseconds duration);
 
 // Lets everything else that is ready go first.
-Task<void> yield();
+class Yield {
+ public:
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) { Loop::current().resume_later(waiting); }
+  void await_resume() const {}
+};
+inline Yield yield() {
+  return {};
+}
 
 }  // namespace larder::net

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <string>
 #include <thread>
 
 #include "net/loop.h"
@@ -65,6 +66,41 @@ TEST(Socket, CancelEndsTheWaitAndAllLaterOnes) {
     EXPECT_FALSE(co_await socket.readable(in(1h)));
     EXPECT_FALSE(co_await socket.readable(in(1h)));
   });
+}
+
+TEST(Yield, LetsPostedWorkAndReadySocketsGoFirst) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+  base::UniqueFd other(pair[1]);
+  std::string order;
+  run([&]() -> Task<void> {
+    Socket socket(Loop::current(), base::UniqueFd(pair[0]));
+    const auto reader = [](Socket& from, std::string& to) -> Task<void> {
+      if (co_await from.readable(in(10s))) to += "socket ";
+    };
+    Loop::current().spawn(reader(socket, order));
+    Loop::current().post([&] { order += "posted "; });
+    if (::write(other.get(), "x", 1) != 1) co_return;
+    co_await yield();
+    order += "yielded";
+  });
+  EXPECT_EQ(order, "socket posted yielded");
+}
+
+TEST(Yield, WhoYieldsTakesTurns) {
+  std::string order;
+  run([&]() -> Task<void> {
+    const auto one = [](std::string& to, char letter) -> Task<void> {
+      for (int i = 0; i < 3; ++i) {
+        to += letter;
+        co_await yield();
+      }
+    };
+    Loop::current().spawn(one(order, 'a'));
+    Loop::current().spawn(one(order, 'b'));
+    co_await one(order, 'c');
+  });
+  EXPECT_EQ(order, "abcabcabc");
 }
 
 TEST(Signal, WakesWaitersOfEveryThreadOnce) {
