@@ -1,3 +1,5 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -5,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <string_view>
 
 #include "net/socket_calls.h"
 #include "net/stream.h"
@@ -15,6 +19,11 @@ namespace {
 
 // Bytes of a file that one connection may send before others get their turn.
 constexpr std::uint64_t kTurn = 4 << 20;
+// The same where congestion control paces what is sent (BBR): what leaves at once as one piece, in
+// whole pages. For each further piece the kernel would set a timer and wake up, which costs more
+// than sending it; after the others' turns its time has mostly come.
+constexpr std::uint64_t kPacedTurn = 60 << 10;
+constexpr std::uint64_t kPage = 4096;
 // A head and a body together up to this size leave in one piece.
 constexpr std::size_t kJoined = 16 * 1024;
 
@@ -50,7 +59,7 @@ class PlainStream final : public Stream {
       out.head.remove_prefix(from_head);
       out.memory.remove_prefix(sent - from_head);
     }
-    std::uint64_t turn = kTurn;
+    std::uint64_t turn = out.file_length > 0 ? next_turn(out) : 0;
     while (out.file_length > 0) {
       if (turn == 0) return IoState::Yield;
       auto offset = static_cast<off_t>(out.file_offset);
@@ -89,6 +98,21 @@ class PlainStream final : public Stream {
   }
 
   void finish() override { ::shutdown(socket_.fd(), SHUT_WR); }
+
+ private:
+  std::uint64_t next_turn(const Outgoing& out) {
+    if (!paced_) paced_ = is_paced();
+    return *paced_ ? kPacedTurn - out.file_offset % kPage : kTurn;
+  }
+
+  bool is_paced() const {
+    std::array<char, 16> name{};  // TCP_CA_NAME_MAX
+    socklen_t length = name.size();
+    return ::getsockopt(socket_.fd(), IPPROTO_TCP, TCP_CONGESTION, name.data(), &length) == 0 &&
+           std::string_view(name.data()).starts_with("bbr");
+  }
+
+  std::optional<bool> paced_;  // not known before the first file
 };
 
 }  // namespace
