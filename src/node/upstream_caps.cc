@@ -23,8 +23,10 @@ struct Admitted final : cache::Origin::Admission {
 void UpstreamCaps::apply(const NodeSettings& settings) {
   const std::lock_guard lock(mutex_);
   std::map<std::string, const client::RateSchedule*> schedules = {{"", &settings.upstream_rate}};
+  // A table of the settings and one of a profile may share a name; the settings' come first.
   for (const OriginSettings& origin : settings.origins) {
-    schedules[origin.name] = &origin.upstream_rate;
+    const client::RateSchedule*& schedule = schedules[origin.name];
+    if (schedule == nullptr || schedule->empty()) schedule = &origin.upstream_rate;
   }
   for (const auto& [name, limit] : limits_) {
     if (!schedules.contains(name)) limit->set(nullptr);

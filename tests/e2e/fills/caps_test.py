@@ -111,3 +111,10 @@ def test_new_cap_counts_for_a_download_that_runs(folder, quick_origin):
     assert answer.status == 200 and answer.body == quick_origin.scripts["/large"].data
     assert answer.facts["time_total"] < 9, "6 MiB at the old rate take more than ten seconds"
     node.stop()
+
+
+def test_cap_of_a_table_counts_where_a_profile_has_one_of_its_name(folder, quick_origin):
+    table = origin_table(quick_origin, "windows-update", upstream_rate=["0"])
+    node = capped_node(folder, quick_origin, "named", origins=[table], profiles=["windows-update"])
+    assert node.get("/1").status == 503
+    node.stop()
