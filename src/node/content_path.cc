@@ -100,9 +100,9 @@ net::Task<void> ContentPath::deliver(server::Exchange& exchange, content::OpenFi
   int status = 200;
   http::ByteRange range{0, file.size == 0 ? 0 : file.size - 1};
   std::uint64_t length = file.size;
-  if (http::evaluate_preconditions(head, {etag, {}}, true, now) ==
-      http::Precondition::NotModified) {
-    status = 304;
+  const http::Precondition condition = http::evaluate_preconditions(head, {etag, {}}, true, now);
+  if (condition != http::Precondition::Pass) {
+    status = condition == http::Precondition::Failed ? 412 : 304;
     length = 0;
   } else if (head.method == http::Method::Get && head.has(http::FieldName::Range)) {
     if (!head.has(http::FieldName::IfRange) || head.field(http::FieldName::IfRange) == etag) {

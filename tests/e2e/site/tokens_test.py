@@ -118,6 +118,18 @@ def test_token_of_one_device_is_no_use_to_another(site, device, package, joined,
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
+def test_condition_that_does_not_hold_gets_no_bytes(site, device, package, joined, tmp_path):
+    """Who goes on with a file under If-Match would append those of another one."""
+    token, identity = content_token(site, device), client_identity(device, tmp_path)
+    known = f'"{hashlib.sha256(package.read_bytes()).hexdigest()}"'
+
+    def ask(tag):
+        return curl(f"https://127.0.0.1:{joined.content_port}/content/tool/1.0/{package.name}", "--cacert", site.root,
+                    "--cert", identity, "--header", f"@{token}", "--header", f"If-Match: {tag}", "--range", "1-2")
+    assert (ask(known).status, ask(known).body) == (206, package.read_bytes()[1:3])
+    assert (ask('"another"').status, ask('"another"').body) == (412, b"")
+
+
 def test_registering_again_is_the_same_client(site, device):
     first = device.client_id
     device.register(site.registration_token())
