@@ -347,6 +347,7 @@ bool Explanation::is_capped() const {
 void Explanation::explain_decision(const std::optional<Found>& found,
                                    const cache::UseDecision& use) {
   const std::string reason(use.reason);
+  const bool is_head = head_.method == http::Method::Head;
   const auto is = [&](const std::string& text) { decide(kind_name(use.kind), reason, text); };
   // For what has to come from the origin.
   const auto comes = [&](const std::string& text) {
@@ -364,11 +365,17 @@ void Explanation::explain_decision(const std::optional<Found>& found,
       is("answered from the cache although stale, and revalidated behind the answer: " + reason);
       return explain_answer(*found, use.only_if_cached);
     case Kind::Revalidate: {
-      std::string text = "the origin is asked first, because of: " + reason + "; ";
-      const auto fields = cache::validation_fields(found->response);
-      for (const http::ResponseField& field : fields) text += field.name + " " + field.value + "; ";
-      text += fields.empty() ? "nothing can be validated, so it is fetched anew"
-                             : "after a 304 what is stored is served";
+      std::string text;
+      if (is_head) {
+        text = "forwarded as a HEAD, because of: " + reason +
+               "; a 200 renews what is stored, or removes it where it tells of something else";
+      } else {
+        text = "the origin is asked first, because of: " + reason + "; ";
+        const auto fields = cache::validation_fields(found->response);
+        for (const auto& field : fields) text += field.name + " " + field.value + "; ";
+        text += fields.empty() ? "nothing can be validated, so it is fetched anew"
+                               : "after a 304 what is stored is served";
+      }
       if (is_capped()) {
         text +=
             "; but upstream_rate admits no download now: what is stored is served where it may "
@@ -377,6 +384,9 @@ void Explanation::explain_decision(const std::optional<Found>& found,
       return is(text);
     }
     case Kind::Miss:
+      if (is_head) {
+        return comes("forwarded as a HEAD, because of: " + reason + "; nothing is stored of it");
+      }
       if (delivery_.hit_for_miss.covers(target_.key, head_.has(http::FieldName::Range),
                                         std::chrono::steady_clock::now())) {
         return comes("forwarded for this client alone: the last answer was not to be shared");

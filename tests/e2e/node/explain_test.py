@@ -37,6 +37,11 @@ def test_explain_says_what_would_be_done_and_why(rules_node, rules_origin, scrip
     assert "another variant" in steps(rules_node, url)["variant"]
     assert "refused with 403" in steps(rules_node, "http://unknown.test/")["decision"]
     assert "forwarded for this client alone" in steps(rules_node, url, "--method", "PUT")["decision"]
+    head = ("--method", "HEAD")
+    assert steps(rules_node, "http://packages.test/headed", *head)["decision"] == \
+        "forwarded as a HEAD, because of: not stored; nothing is stored of it"
+    asked = steps(rules_node, url, *head, "--header", "Foo: 1", "--header", "Cache-Control: no-cache")["decision"]
+    assert asked.startswith("forwarded as a HEAD, because of: no-cache of the request; a 200 renews what is stored")
     facts = json.loads(rules_node.cli("explain", url, "--header", "Foo: 1", "--json").stdout)
     assert facts["decision"] == {"kind": "serve", "reason": "fresh"}
     assert facts["freshness"]["lifetime"] == 3600 and facts["stored"]["slices_stored"] == 1
