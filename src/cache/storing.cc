@@ -175,6 +175,8 @@ ResponseFields kept_fields(const http::ResponseHead& response, const Directives&
     if (field.id == FieldName::SetCookie && !policy.shares_cookies) continue;
     if (!http::may_send_to_client(response, field, http::Appearance::AsOrigin)) continue;
     if (is_withheld(field.name)) continue;
+    // A part is kept as one of the whole.
+    if (response.status == 206 && http::is_of_one_message(field)) continue;
     kept.push_back(
         {.name = http::canonical_name(field.name), .value = field.value, .id = field.id});
   }

@@ -6,6 +6,7 @@
 #include "http/characters.h"
 #include "http/conditional.h"
 #include "http/date.h"
+#include "http/forwarding.h"
 #include "http/retry_after.h"
 
 namespace larder::cache {
@@ -49,14 +50,11 @@ bool selects(const StoredResponse& stored, const http::ResponseHead& response,
 bool describes_bytes(const http::ResponseField& field) {
   switch (field.id) {
     case FieldName::ContentEncoding:
-    case FieldName::ContentRange:
     case FieldName::ETag:
     case FieldName::Vary:
       return true;
     default:
-      return http::same_ignoring_case(field.name, "content-md5") ||
-             http::same_ignoring_case(field.name, "content-digest") ||
-             http::same_ignoring_case(field.name, "repr-digest");
+      return http::is_of_one_message(field) || http::same_ignoring_case(field.name, "repr-digest");
   }
 }
 

@@ -192,6 +192,11 @@ bool is_for_next_hop(const ResponseHead& response, std::string_view name) {
                      });
 }
 
+bool is_of_one_message(const ResponseField& field) {
+  return field.id == FieldName::ContentRange || same_ignoring_case(field.name, "content-digest") ||
+         same_ignoring_case(field.name, "content-md5");
+}
+
 bool may_send_to_client(const ResponseHead& response, const ResponseField& field,
                         Appearance appearance) {
   if (is_hop_by_hop(field.id)) return false;

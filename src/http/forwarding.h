@@ -63,6 +63,10 @@ bool pass_sends_as_fill(const RequestHead& request, Exchange fill);
 // The response's Connection names the field: it is for the next recipient alone.
 bool is_for_next_hop(const ResponseHead& response, std::string_view name);
 
+// The field tells of the bytes of that very message, not of the whole that they belong to (RFC 9110
+// section 14.4, RFC 9530 section 2): it is wrong beside another part of it, or beside all of it.
+bool is_of_one_message(const ResponseField& field);
+
 // Where the client believes the bytes come from.
 enum class Appearance {
   AsOrigin,  // the origin's own name: absolute-form, Host

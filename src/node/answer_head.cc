@@ -181,6 +181,8 @@ std::string_view write_passed_head(std::span<char> buffer, const http::ResponseH
   head.field("Date", http::parse_date(date, base::WallTime{}) ? date : facts.date);
   for (const http::ResponseField& field : answer.fields) {
     if (!http::may_send_to_client(answer, field, facts.appearance)) continue;
+    // The node makes another message of it.
+    if (body.status != answer.status && http::is_of_one_message(field)) continue;
     if (field.id == http::FieldName::Location && as_node) {
       head.field("Location", http::with_cache_host_origin(field.value, host));
       continue;

@@ -27,7 +27,7 @@ std::string write_lines(const cache::StoredResponse& response, http::Appearance 
   // this answer (RFC 9110 section 6.6.1).
   std::string lines = "Date: " + http::date_text(response.date) + "\r\n";
   for (const http::ResponseField& field : response.fields) {
-    if (field.id == http::FieldName::ContentRange ||
+    if (http::is_of_one_message(field) ||
         (field.id == http::FieldName::ContentType && !with_type) ||
         !http::may_send_to_client(head, field, appearance)) {
       continue;
@@ -81,9 +81,9 @@ void rewrite_lines(StoredObject& stored) {
   const std::string_view upstream = stored.response.field(http::FieldName::CacheStatus);
   if (!upstream.empty()) stored.cache_status.append(upstream).append(", ");
   stored.whole_lines.clear();
-  // Means nothing in a 200, but it is the origin's; beside the range of a 206 it would be wrong.
+  // A Content-Range means nothing in a 200, but it is the origin's.
   for (const http::ResponseField& field : stored.response.fields) {
-    if (field.id == http::FieldName::ContentRange) {
+    if (http::is_of_one_message(field)) {
       stored.whole_lines += field.name + ": " + field.value + "\r\n";
     }
   }

@@ -2,6 +2,8 @@
 wrong bytes, and never a 4xx of the node's own."""
 
 import concurrent.futures
+import os
+import re
 import threading
 from email.utils import formatdate
 
@@ -212,6 +214,48 @@ def test_wrong_content_range_is_not_believed(bad_node, bad_origin):
     bad_origin.scripts["/shifted"] = first_only(cut_after(thing, MIB + 9), shifted)
     answer = bad_node.get("/shifted")
     assert is_broken(answer, thing.data)
+
+
+def test_range_of_an_answer_that_is_passed_on_has_its_own_content_range_alone(bad_node, bad_origin):
+    def ignores_ranges(request, connection):
+        connection.head(200, content_length=100, content_range="bytes 0-99/100", cache_control="no-store")
+        connection.send(bytes(range(100)))
+    bad_origin.scripts["/ignores"] = ignores_ranges
+    for wanted, status, body, text in (("10-19", 206, bytes(range(10, 20)), "bytes 10-19/100"),
+                                       ("100-", 416, b"", "bytes */100")):
+        answer = bad_node.get("/ignores", "--range", wanted)
+        assert (answer.status, answer.body) == (status, body)
+        assert re.findall(r"(?im)^content-range: ([^\r\n]*)", answer.raw_headers) == [text]
+
+
+def test_digest_of_one_message_goes_with_no_other(bad_node, bad_origin):
+    """Content-Digest and Content-MD5 are of the bytes that were sent, not of the whole that they belong to."""
+    def told(answer):
+        return {answer.headers.get("content-digest"), answer.headers.get("content-md5")}
+    thing = bad_origin.scripts["/stored"] = Thing(5000, content_digest="whole", content_md5="whole")
+    bad_node.get("/stored")
+    bad_node.wait_until_stored()
+    whole, part = bad_node.get("/stored"), bad_node.get("/stored", "--range", "0-9")
+    parts = bad_node.get("/stored", "--range", "0-9,4000-4009")
+    assert whole.is_hit and told(whole) == {"whole"}
+    assert part.is_hit and part.body == thing.data[:10] and told(part) == {None}
+    assert len(parts.parts) == 2 and told(parts) == {None}
+
+    opened = Thing(3 * MIB)
+
+    def tells_of_parts(request, connection):
+        opened.fields["content_md5"] = "part" if request.range else "whole"
+        opened.answer(request, connection)
+    bad_origin.scripts["/opened"] = tells_of_parts
+    part, whole = bad_node.get("/opened", "--range", "100-199"), bad_node.get("/opened")
+    assert part.body == opened.data[100:200] and told(part) == {None}
+    assert whole.body == opened.data and told(whole) == {None}
+
+    bad_origin.scripts["/passed"] = lambda request, connection: connection.answer(
+        thing.data, content_md5="whole", cache_control="no-store")
+    whole, part = bad_node.get("/passed"), bad_node.get("/passed", "--range", "0-9")
+    assert whole.headers["content-md5"] == "whole"
+    assert (part.status, part.body) == (206, thing.data[:10]) and told(part) == {None}
 
 
 def test_garbage_is_a_bad_gateway(bad_node, bad_origin):
