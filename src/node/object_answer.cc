@@ -81,6 +81,7 @@ net::Task<RequestPath::Answered> RequestPath::deliver(Work& work,
   }
   if (selection.status == 412) {
     work.status = {.forwarded = cache::Forwarded::Request};
+    fill.reset();  // it would go on for nobody
     co_await pass(work, "condition-for-the-origin");
     co_return Answered::Yes;
   }

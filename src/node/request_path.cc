@@ -246,23 +246,26 @@ net::Task<RequestPath::Answered> RequestPath::open_and_deliver(
     }
     case cache::Fill::Phase::Streaming: {
       const std::shared_ptr<cache::SharedStream::Reader> reader = fill->stream()->join();
+      std::string_view why_alone;
       if (!leads && !cache::matches_vary(fill->response(), head, work.target.policy.fill)) {
         if (work.attempt < 2) co_return Answered::TryAgain;
-        co_await pass(work, "another-variant-is-being-filled");
+        why_alone = "another-variant-is-being-filled";
       } else if (!leads && !may_join(work, *fill.operator->())) {
-        co_await pass(work, "an-older-answer-is-coming");
+        why_alone = "an-older-answer-is-coming";
       } else if (condition_fails(head, fill->response(), work.now)) {
+        why_alone = "condition-for-the-origin";
+      } else if (!reader) {
+        why_alone = "too-long-to-be-stored";
+      }
+      if (!why_alone.empty()) {
+        // Who does not read must not hold what others wait for, or nobody does.
         if (reader) reader->abandon();
         fill.leave();
-        co_await pass(work, "condition-for-the-origin");
-      } else if (!reader) {
-        co_await pass(work, "too-long-to-be-stored");
-      } else {
-        if (!leads) {
-          work.joined_age = cache::current_age(fill->response(), delivery_.clock.wall());
-        }
-        co_await deliver_pass(work, reader, true, reader.get());
+        co_await pass(work, why_alone);
+        co_return Answered::Yes;
       }
+      if (!leads) work.joined_age = cache::current_age(fill->response(), delivery_.clock.wall());
+      co_await deliver_pass(work, reader, true, reader.get());
       co_return Answered::Yes;
     }
     case cache::Fill::Phase::NotModified: {

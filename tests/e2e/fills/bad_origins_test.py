@@ -323,6 +323,26 @@ def test_fill_that_nobody_waits_for_ends(bad_node, bad_origin):
     assert bad_origin.sent("/abandoned") < 20 * MIB
 
 
+def test_fill_ends_where_a_condition_is_the_origins_to_judge(bad_node, bad_origin):
+    judging, ended, data = threading.Event(), threading.Event(), os.urandom(40 * MIB)
+
+    def script(request, connection):
+        if request.field("If-Match"):
+            judging.set()
+            ended.wait(20)
+            return connection.head(412, content_length=0)
+        connection.head(200, etag='"one"', content_length=len(data), cache_control="max-age=3600")
+        connection.send(data[:MIB])
+        judging.wait(20)
+        try:
+            return connection.send(data[MIB:])
+        finally:
+            ended.set()
+    bad_origin.scripts["/judged"] = script
+    assert bad_node.get("/judged", "--header", 'If-Match: "two"').status == 412
+    assert bad_origin.sent("/judged") < len(data), "nobody wants what comes"
+
+
 @pytest.mark.parametrize("status", [403, 404, 400])
 def test_expired_url_in_the_middle_is_replaced_by_another_clients(bad_node, bad_origin, status):
     thing = Thing(4 * MIB)

@@ -236,3 +236,45 @@ def test_endless_answers_do_not_stop_other_fills(bad_node, bad_origin):
         client.close()
     wait_until(lambda: bad_node.metric("larder_fill_memory_bytes") == 0)
     wait_until(lambda: bad_origin.active == 0, what="the origin's connections end")
+
+
+def test_who_is_passed_on_alone_does_not_hold_the_answer_it_cannot_use(tmp_path, bad_origin):
+    alone, go_on, release, ended = (threading.Event() for _ in range(4))
+
+    def script(request, connection):
+        if request.field("X") == "2":
+            connection.head(200, content_length=1000, vary="X", cache_control="no-store")
+            alone.set()
+            while not release.wait(0.5):
+                connection.send(b"b")
+            return connection.close()
+        connection.head(200, transfer_encoding="chunked", vary="X", cache_control="max-age=3600")
+        part = b"%x\r\n" % MIB + bytes(MIB) + b"\r\n"
+        connection.send(part)
+        go_on.wait(30)
+        try:
+            while True:
+                connection.send(part)
+        finally:
+            ended.set()
+    bad_origin.scripts["/held"] = script
+    # No drive spools it: what nobody reads any more can only end.
+    node = Node(tmp_path / "small", origins=[origin_table(bad_origin)], drive_size="100MB").start()
+
+    def ask(variant):
+        client = socket.create_connection((node.address, node.http_port), timeout=20)
+        client.sendall(f"GET /held HTTP/1.1\r\nHost: packages.test\r\nX: {variant}\r\n\r\n".encode())
+        assert client.recv(100)
+        return client
+    try:
+        with ask(1) as one, ask(2):
+            assert alone.wait(20)
+            go_on.set()
+            received = 0
+            while received < 60 * MIB:
+                received += len(one.recv(MIB))
+            one.close()
+            assert ended.wait(20), "the other one reads something else"
+    finally:
+        release.set()
+        node.stop()
