@@ -19,11 +19,22 @@
 
 namespace larder::cache {
 
+// What the transport has to know of the settings under which a request came: the role's own affair.
+class OriginTerms {
+ public:
+  virtual ~OriginTerms() = default;
+
+ protected:
+  OriginTerms() = default;
+};
+
 struct OriginRequest {
   std::string method = "GET";
   std::string host;    // the origin as the client named it, allow-listed
   bool https = false;  // verified TLS to the origin
   std::string target;  // origin-form, raw, without what chose the origin
+  // Null: those in force when it is sent.
+  std::shared_ptr<const OriginTerms> terms;
   // Of the object that it is for: what is learnt on the way is noted under it.
   store::Key key{};
   // Known to serve ranges: even the first request asks for a bounded one.

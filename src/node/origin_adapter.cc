@@ -108,7 +108,8 @@ cache::Origin::FetchId OriginAdapter::fetch(cache::OriginRequest request,
   fetch.fields = std::move(request.fields);
   fetch.body = std::move(request.body);
   fetch.is_first = request.is_first;
-  const std::shared_ptr<const Policy> policy = policy_.get();
+  const std::shared_ptr<const Policy> policy =
+      request.terms ? std::static_pointer_cast<const Policy>(request.terms) : policy_.get();
   const OriginSettings* origin = policy->hosts.find(fetch.host);
   std::shared_ptr<TrailNotes> notes;
   if (origin != nullptr) {

@@ -194,6 +194,7 @@ net::Task<void> RequestPath::pass(Work& work, std::string_view reason) {
   request.host = work.target.choice.authority.host();
   request.key = work.target.key;
   request.https = work.target.https;
+  request.terms = work.policy;
   request.target = work.target.choice.path;
   if (work.target.choice.has_query) request.target += "?" + std::string(work.target.choice.query);
   for (std::size_t i = 0; i < head.field_count; ++i) {

@@ -9,12 +9,13 @@
 #include <utility>
 
 #include "base/published.h"
+#include "cache/origin.h"
 #include "node/host_table.h"
 #include "node/settings.h"
 
 namespace larder::node {
 
-struct Policy {
+struct Policy : cache::OriginTerms {
   explicit Policy(NodeSettings node_settings)
       : settings(std::move(node_settings)), hosts(settings) {}
   Policy(const Policy&) = delete;

@@ -1,5 +1,6 @@
 """Settings that change while a node serves: all of a file or nothing, and no connection is dropped."""
 
+import concurrent.futures
 import http.client
 import json
 import os
@@ -9,7 +10,9 @@ import threading
 
 import pytest
 
+from support.bad_origin import Thing
 from support.larder import Node, origin_table
+from support.misbehaving_origin import MisbehavingOrigin
 from support.ports import free_port
 from support.program import accepts
 from support.wait import wait_until
@@ -138,6 +141,29 @@ def test_no_request_fails_during_many_reloads(own_node, origin):
     assert not failures and len(answers) > 20
     # Nothing piles up: threads and open files are what they were.
     assert len(os.listdir(f"/proc/{own_node.program.pid}/fd")) < 200
+
+
+def test_download_that_runs_goes_on_where_its_origin_is_taken_out(tmp_path):
+    thing, go_on = Thing(64 << 20), threading.Event()
+
+    def script(request, connection):
+        part = thing.begin(request, connection)
+        connection.send(part[:1000])
+        go_on.wait(30)
+        connection.send(part[1000:])
+    with MisbehavingOrigin() as origin:
+        origin.scripts["/runs"] = script
+        node = Node(tmp_path / "node", origins=[origin_table(origin)]).start()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            running = pool.submit(node.get, "/runs", "--range", f"0-{len(thing.data) - 1}")
+            wait_until(lambda: origin.of("/runs"))
+            edit(node, r'hosts = \["packages.test"\]', 'hosts = ["other.test"]')
+            reload(node)
+            assert node.get("/runs").status == 403
+            go_on.set()
+            answer = running.result()
+        node.stop()
+    assert (answer.status, answer.exit_code) == (206, 0) and answer.body == thing.data
 
 
 def test_access_log_moves_to_another_file_and_is_reopened(own_node, origin):
