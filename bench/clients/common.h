@@ -1,4 +1,4 @@
-// What the clients share: connecting to 127.0.0.1, and reading one answer with a Content-Length.
+// What the clients share: connecting, and reading one answer with a Content-Length.
 #pragma once
 
 #include <arpa/inet.h>
@@ -19,10 +19,14 @@ static inline void fail(const char* what) {
   exit(1);
 }
 
-static inline struct sockaddr_in local_address(const char* port) {
+// Of "PORT" on this host, or of "ADDRESS:PORT".
+static inline struct sockaddr_in server_address(const char* where) {
+  const char* colon = strchr(where, ':');
   struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_port = htons((unsigned short)atoi(port))};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+                                .sin_port = htons((unsigned short)atoi(colon ? colon + 1 : where))};
+  char host[INET_ADDRSTRLEN] = "127.0.0.1";
+  if (colon) snprintf(host, sizeof host, "%.*s", (int)(colon - where), where);
+  if (inet_pton(AF_INET, host, &address.sin_addr) != 1) fail(where);
   return address;
 }
 

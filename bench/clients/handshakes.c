@@ -116,7 +116,7 @@ static void run(struct Connection* connections, int count, double until) {
 
 int main(int argc, char** argv) {
   if (argc != 7) return 2;
-  address = local_address(argv[1]);
+  address = server_address(argv[1]);
   const int at_once = atoi(argv[3]);
   const int resume = strcmp(argv[4], "resumed") == 0;
   host = argv[5];

@@ -1,7 +1,7 @@
 // Asks for one object over kept connections, as often as it can, with less work per answer than a
 // general client: the server shall be what limits the rate.
 //
-//   hits PORT SECONDS CONNECTIONS PATH HOST [tls]
+//   hits [ADDRESS:]PORT SECONDS CONNECTIONS PATH HOST [tls]
 //
 // Over TLS, OpenSSL does the handshakes; the records of TLS_AES_128_GCM_SHA256 are opened here,
 // because OpenSSL's way to a small record costs a client more than its server spends on it.
@@ -71,7 +71,7 @@ static void take_secret(const SSL* ssl, const char* line) {
 }
 
 static void connect_to(struct Connection* connection, const char* port, SSL_CTX* context) {
-  struct sockaddr_in address = local_address(port);
+  struct sockaddr_in address = server_address(port);
   int one = 1;
   connection->socket = socket(AF_INET, SOCK_STREAM, 0);
   setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -151,7 +151,7 @@ static double now(void) {
 
 int main(int count, char** words) {
   if (count < 6) {
-    fprintf(stderr, "hits PORT SECONDS CONNECTIONS PATH HOST [tls]\n");
+    fprintf(stderr, "hits [ADDRESS:]PORT SECONDS CONNECTIONS PATH HOST [tls]\n");
     return 2;
   }
   double seconds = atof(words[2]);

@@ -8,7 +8,7 @@
 int main(int argc, char** argv) {
   if (argc != 6) return 2;
   const int tls = strcmp(argv[1], "tls") == 0;
-  struct sockaddr_in address = local_address(argv[2]);
+  struct sockaddr_in address = server_address(argv[2]);
   const int count = atoi(argv[3]);
   char request[1024];
   const int request_length = write_request(request, sizeof request, argv[5], argv[4]);

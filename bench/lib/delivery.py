@@ -15,13 +15,23 @@ WORKS = {
     "range-http": ("random 1 MiB ranges of a hot object over HTTP", BIG, False, 16, 1.4, peers.ALL),
     "small-https": ("4 KiB hits over HTTPS", SMALL, True, 64, 2.2, ()),
     "range-https": ("random 1 MiB ranges of a hot object over HTTPS", BIG, True, 16, 1.6, ("h2o",)),
+    "small-hosts": ("4 KiB hits over HTTP between two hosts", SMALL, False, 64, 2.2, peers.ALL),
+    "range-hosts": ("random 1 MiB ranges of a hot object over HTTP between two hosts", BIG, False, 16, 1.4, peers.ALL),
 }
+BETWEEN_HOSTS = {"small-hosts", "range-hosts"}
 
 
 def run(works, options):
-    """Yields (work, figures, rows, facts). All works share one scene: the caches are filled once."""
+    """Yields (work, figures, rows, facts)."""
+    for hosts in (False, True):
+        if chosen := [work for work in works if (work in BETWEEN_HOSTS) == hosts]:
+            yield from _run_in_one_scene(chosen, options, hosts)
+
+
+def _run_in_one_scene(works, options, hosts):
+    """The caches are filled once."""
     needs_big = any(WORKS[work][1] == BIG for work in works)
-    with Scene(big_mib=options.object_mib if needs_big else 0, folder=options.folder) as scene:
+    with Scene(big_mib=options.object_mib if needs_big else 0, folder=options.folder, hosts=hosts) as scene:
         servers = [scene.add_node()] + [scene.add_peer(name) for name in options.peers]
         for server in servers:
             for path in (SMALL, BIG) if needs_big else (SMALL,):

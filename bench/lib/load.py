@@ -10,6 +10,10 @@ from lib.scene import BIG, HOST, SMALL
 from support.program import Program, run
 
 
+def _at(server, tls):
+    return f"{server.address}:{server.https_port if tls else server.http_port}"
+
+
 def wrk_command(server, path, tls, connections, seconds, object_size=0, core="1", threads=1):
     """Small hits of SMALL or, of BIG, random unaligned ranges of 1 MiB."""
     command = ["taskset", "-c", core, "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s"]
@@ -17,7 +21,7 @@ def wrk_command(server, path, tls, connections, seconds, object_size=0, core="1"
         command += ["-s", BENCH / "range.lua"]
     else:
         command += ["-H", f"Host: {HOST}"]
-    command.append(f"{'https' if tls else 'http'}://127.0.0.1:{server.https_port if tls else server.http_port}{path}")
+    command.append(f"{'https' if tls else 'http'}://{_at(server, tls)}{path}")
     if path == BIG:
         command += ["--", object_size, HOST]
     return command
@@ -25,7 +29,7 @@ def wrk_command(server, path, tls, connections, seconds, object_size=0, core="1"
 
 def hits_command(server, path, tls, connections, seconds):
     """The same for one object by a client that needs less time per answer than wrk."""
-    return ["taskset", "-c", "1", client("hits"), server.https_port if tls else server.http_port, seconds, connections,
+    return ["taskset", "-c", "1", client("hits"), _at(server, tls), seconds, connections,
             path, HOST, *(["tls"] if tls else [])]
 
 
@@ -43,7 +47,7 @@ def load(scene, server, path=SMALL, tls=False, connections=64, seconds=2, with_w
     else:
         command = wrk_command(server, path, tls, connections, seconds, scene.big_size)
     before = cpu_nanoseconds(server.pids)
-    printed = run(*command, namespace=scene.namespace, timeout=seconds + 60).stdout
+    printed = run(*command, namespace=scene.client_namespace, timeout=seconds + 60).stdout
     spent = cpu_nanoseconds(server.pids) - before
     # A connection's request under way when the client stops is work done but not counted; it is the same few for all.
     count = requests_in(printed, f"{server.name} {path}")

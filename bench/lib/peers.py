@@ -125,7 +125,7 @@ class Larder:
 
     def __init__(self, node, name="larder"):
         self.node, self.name = node, name
-        self.http_port, self.https_port = node.http_port, node.https_port
+        self.address, self.http_port, self.https_port = node.address, node.http_port, node.https_port
 
     @property
     def pids(self):
