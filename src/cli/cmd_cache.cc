@@ -110,7 +110,7 @@ int list(const CacheOptions& options) {
     print_json({{"objects", all}, {"complete", is_complete}});
     return kOk;
   }
-  print_table({{"URL", "url"},
+  print_table({{"URL", "url", true},
                {"VARIANT", "variant"},
                {"ORIGIN", "origin"},
                {"LENGTH", "length"},
@@ -253,7 +253,7 @@ void add_cache_commands(Command& root) {
         .example("larder cache pins")
         .run([options] {
           return show_rows(Role::Node, *options, "/api/v1/cache/pins", "pins",
-                           {{"URL", "url"}, {"PREFIX", "prefix"}});
+                           {{"URL", "url", true}, {"PREFIX", "prefix"}});
         });
   }
   {

@@ -8,6 +8,7 @@ namespace larder::cli {
 namespace {
 
 constexpr std::size_t kWidestCell = 100;
+constexpr std::string_view kCut = "...";
 
 std::string cell_of(const nlohmann::json& row, const std::string& member) {
   if (!row.is_object()) return "-";
@@ -66,8 +67,14 @@ std::string format_table(const std::vector<Column>& columns, const nlohmann::jso
   for (const Column& column : columns) lines[0].push_back(column.heading);
   for (const auto& row : rows) {
     auto& line = lines.emplace_back();
-    for (const Column& column : columns)
-      line.push_back(cell_of(row, column.member).substr(0, kWidestCell));
+    for (const Column& column : columns) {
+      std::string cell = cell_of(row, column.member);
+      if (!column.is_whole && cell.size() > kWidestCell) {
+        cell.resize(kWidestCell - kCut.size());
+        cell += kCut;
+      }
+      line.push_back(std::move(cell));
+    }
   }
   std::string out;
   for (const auto& line : lines) {

@@ -23,9 +23,11 @@ std::string format_value(const nlohmann::json& value);
 struct Column {
   std::string heading;
   std::string member;
+  bool is_whole = false;  // never cut, since people use it for something else
 };
 
-// Rows are objects; absent members are shown as "-", lists joined by a comma.
+// Rows are objects; absent members are shown as "-", lists joined by a comma, what is long cut with
+// "...".
 std::string format_table(const std::vector<Column>& columns, const nlohmann::json& rows);
 // "no <things> yet" when there are no rows.
 void print_table(const std::vector<Column>& columns, const nlohmann::json& rows,

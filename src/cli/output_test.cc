@@ -25,6 +25,13 @@ TEST(Table, AlignsColumnsAndShowsAbsentMembers) {
             "node-two  -      -\n");
 }
 
+TEST(Table, SaysWhereACellIsCutAndNeverCutsAnAddress) {
+  const std::string url = "http://packages.example.org/" + std::string(200, 'a');
+  const nlohmann::json rows = {{{"url", url}, {"text", url}}};
+  EXPECT_EQ(format_table({{"URL", "url", true}}, rows), "URL\n" + url + "\n");
+  EXPECT_EQ(format_table({{"TEXT", "text"}}, rows), "TEXT\n" + url.substr(0, 97) + "...\n");
+}
+
 TEST(Printable, TakesEscapeSequencesOut) {
   EXPECT_EQ(printable("a\x1b[31mb\n"), "a?[31mb?");
   EXPECT_EQ(printable("\xc2\x9b"
