@@ -186,6 +186,7 @@ int verify(const CommonOptions& options) {
     }
     if (is_terminal && !options.json) std::fputc('\n', stderr);
     const std::uint64_t lost = number(state, "lost");
+    const std::uint64_t skipped = number(state, "skipped");
     json missing = json::array();
     for (const json& drive : cache->value("drives", json::array())) {
       if (drive.value("state", "") == "missing") missing.push_back(drive.value("path", ""));
@@ -198,12 +199,16 @@ int verify(const CommonOptions& options) {
                  bytes(state, "bytes") + ": " +
                  (lost == 0 ? std::string("all right")
                             : std::to_string(lost) + " slices were wrong and were dropped"));
+      if (skipped > 0) {
+        print_line("not verified, because their drive does not answer or is away: " +
+                   std::to_string(skipped) + " objects");
+      }
       for (const json& path : missing) {
         print_line("not verified, because it is missing: the drive " +
                    printable(path.get<std::string>()));
       }
     }
-    return lost == 0 && missing.empty() ? kOk : kFailed;
+    return lost == 0 && skipped == 0 && missing.empty() ? kOk : kFailed;
   }
 }
 
@@ -271,7 +276,7 @@ void add_cache_commands(Command& root) {
     auto options = std::make_shared<CommonOptions>();
     add_common_options(cache.command("verify",
                                      "Compare all stored bytes with their checksums; exit code 1: "
-                                     "some were wrong, or a drive is missing."),
+                                     "some were wrong, or a drive is missing or does not answer."),
                        *options)
         .example("larder cache verify")
         .run([options] { return verify(*options); });

@@ -114,6 +114,7 @@ Json describe(const store::ScrubStatistics& scrub) {
           {"objects", scrub.objects},
           {"bytes", scrub.bytes},
           {"lost", scrub.lost},
+          {"skipped", scrub.skipped},
           {"checked_bytes", scrub.checked_bytes},
           {"finished_at", scrub.finished_at > 0
                               ? Json(base::to_rfc3339(base::from_unix_seconds(scrub.finished_at)))

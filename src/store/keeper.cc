@@ -233,7 +233,10 @@ void Keeper::scrub() {
       if (stopped_) break;
       Drive& drive = *parts_.drives[copy.entry.drive];
       // An alert says so, and it may come back.
-      if (drive.is_gone() || drive.is_hanging()) continue;
+      if (drive.is_gone() || drive.is_hanging()) {
+        note_skipped();
+        continue;
+      }
       const auto fd = check_head(drive, copy.entry);
       if (!fd) {
         if (fd.error().code != base::ErrorCode::Unavailable) {
@@ -296,10 +299,15 @@ void Keeper::lose(Drive& drive, const Entry& entry, std::uint64_t slices,
                                                   {"drive", drive.path()},
                                                   {"reason", reason.message}});
   } else {
-    return;
+    return note_skipped();
   }
   const std::lock_guard lock(mutex_);
   scrub_.lost += slices;
+}
+
+void Keeper::note_skipped() {
+  const std::lock_guard lock(mutex_);
+  ++scrub_.skipped;
 }
 
 // The scrub must not drive out of memory what clients ask for.

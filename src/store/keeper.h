@@ -52,6 +52,7 @@ class Keeper {
   // Counts what cannot be used, unless it was removed meanwhile, and forgets it unless it may be
   // readable later.
   void lose(Drive& drive, const Entry& entry, std::uint64_t slices, const base::Error& reason);
+  void note_skipped();
   void drop_pages(const base::UniqueFd& fd, const Entry& entry, std::uint64_t offset,
                   std::uint64_t length);
   // Waits as the rate wants after so many bytes; false when stopped.

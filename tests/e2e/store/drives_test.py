@@ -459,6 +459,9 @@ def test_a_drive_that_does_not_answer_holds_nobody_up(tmp_path, origin, has_anot
                 answer = node.get(path, "--max-time", "10")
                 assert answer.status == 200 and answer.body == files[path]
                 assert answer.is_hit or not has_another
+            if not has_another:
+                verified = node.cli("cache", "verify", check=False)
+                assert verified.returncode == 1 and "because their drive does not answer" in verified.stdout
             if has_another:
                 assert node.cli("cache", "purge", f"http://packages.test{on_bad[0]}").stdout.startswith("purged")
             bad.work()
