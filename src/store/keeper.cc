@@ -290,7 +290,9 @@ void Keeper::lose(Drive& drive, const Entry& entry, std::uint64_t slices,
       reason.code != base::ErrorCode::NotFound && reason.code != base::ErrorCode::DataLoss;
   if (may_come_back) {
     static_cast<void>(drive.read_failed(reason));
-  } else if (drive.is_there()) {
+    return note_skipped();
+  }
+  if (drive.is_there()) {
     auto removed = parts_.index.erase(entry.key, entry.id);
     if (!removed) return;  // gone meanwhile, and nothing is wrong
     parts_.finish_removal(std::move(*removed));

@@ -95,7 +95,7 @@ struct ScrubStatistics {
   std::uint64_t objects = 0;        // looked at in this pass, or in the last one
   std::uint64_t bytes = 0;          // the same
   std::uint64_t lost = 0;           // slices that were wrong, in that pass
-  std::uint64_t skipped = 0;        // objects that nothing can be said of, their drive being away
+  std::uint64_t skipped = 0;        // objects that nothing can be said of: not readable now
   std::uint64_t checked_bytes = 0;  // since the start
   std::int64_t finished_at = 0;     // seconds since 1970; 0: no whole pass yet
 };

@@ -129,6 +129,18 @@ TEST_F(StoreScrubTest, OfADriveThatIsGoneNothingIsForgotten) {
   EXPECT_TRUE(open_store(folder_.path())->find(key_of(1)));
 }
 
+TEST_F(StoreScrubTest, WhatCannotBeReadNowIsNotCalledWrong) {
+  damage_one(kLarge, [](const Place& place) {
+    fs::remove(place.path);
+    fs::create_symlink(place.path, place.path);  // to itself: too many levels
+  });
+  const ScrubStatistics state = scrub();
+  EXPECT_EQ(state.lost, 0U);
+  EXPECT_EQ(state.skipped, 1U);
+  EXPECT_EQ(state.objects, 1U);
+  EXPECT_TRUE(store_->contains(key_of(1)));
+}
+
 TEST_F(StoreScrubTest, OneThatIsAskedForDoesNotWaitForThePauseOfTheDailyOne) {
   base::ManualClock clock(base::from_unix_seconds(1'800'000'000));
   // A byte a second: the daily pass would pause for months.
