@@ -143,7 +143,7 @@ int purge_url(const CacheOptions& options) {
     const bool is_waiting = answer->value("waiting", false);
     const std::string url = printable(options.url);
     if (number(*answer, "objects") > 0) {
-      print_line("purged " + url);
+      print_line("purged " + url + (is_waiting ? "; drives that are away or failing follow" : ""));
     } else {
       print_line("nothing was stored for " + url +
                  (is_waiting ? " on the drives that work; it is purged on the others, too" : ""));
@@ -200,8 +200,9 @@ int verify(const CommonOptions& options) {
                  (lost == 0 ? std::string("all right")
                             : std::to_string(lost) + " slices were wrong and were dropped"));
       if (skipped > 0) {
-        print_line("not verified, because their drive does not answer or is away: " +
-                   std::to_string(skipped) + " objects");
+        print_line(
+            "not verified, because their drive does not answer, cannot be read or is away: " +
+            std::to_string(skipped) + " objects");
       }
       for (const json& path : missing) {
         print_line("not verified, because it is missing: the drive " +

@@ -177,7 +177,8 @@ Result<Json> list(const Node::Parts& parts, const server::RouteRequest& request)
   if (const auto prefix = request.query.find("prefix"); prefix != request.query.end()) {
     const auto keys = resolve_url(parts, prefix->second);
     if (!keys) return std::unexpected(keys.error());
-    query.prefix = keys->names[prefix->second.starts_with("https:") ? 1 : 0];
+    const std::string_view scheme = std::string_view(prefix->second).substr(0, 6);
+    query.prefix = keys->names[base::equals_ignoring_case(scheme, "https:") ? 1 : 0];
   }
   const store::ListPage page = parts.store->list(query);
   Json objects = Json::array();
@@ -264,8 +265,8 @@ Result<Json> change_pin(const Node::Parts& parts, const server::RouteRequest& re
   const auto keys = resolve_url(parts, what->second);
   if (!keys) return std::unexpected(keys.error());
   const bool is_prefix = what->first == "prefix";
-  base::Status changed;
-  // Both schemes: only what neither of them can do is refused.
+  // Both schemes: that there was nothing to do is refused only where it is so for both.
+  base::Status idle;
   bool is_done = false;
   for (std::size_t i = 0; i < keys->names.size(); ++i) {
     const store::PinOrder order{.text = keys->names[i], .is_prefix = is_prefix};
@@ -275,11 +276,14 @@ Result<Json> change_pin(const Node::Parts& parts, const server::RouteRequest& re
         pin ? parts.store->pin(order, of_url) : parts.store->unpin(order, of_url);
     if (one) {
       is_done = true;
+    } else if (one.error().code == base::ErrorCode::AlreadyExists ||
+               one.error().code == base::ErrorCode::NotFound) {
+      idle = one;
     } else {
-      changed = one;
+      return std::unexpected(one.error());
     }
   }
-  if (!is_done) return std::unexpected(changed.error());
+  if (!is_done) return std::unexpected(idle.error());
   return Json::object();
 }
 

@@ -54,6 +54,7 @@ def test_stat_and_list_show_what_is_stored(cache, origin):
                              "http://packages.test/b/1.bin"]
     assert listed(cache, "--prefix", "http://packages.test/a/") == ["http://packages.test/a/1.bin",
                                                                      "http://packages.test/a/2.bin"]
+    assert listed(cache, "--prefix", "HTTPS://packages.test/a/") == []
     assert listed(cache, "--origin", "other") == ["http://other.test/c/1.bin"]
     shown = cache.cli("cache", "stat").stdout
     assert "objects: 4" in shown and "20.0 MB" in shown
