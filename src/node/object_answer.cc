@@ -207,7 +207,7 @@ net::Task<std::optional<RequestPath::Answered>> RequestPath::prepare_first(
   const base::Status prepared = co_await prepare(stored.object, range.first, length);
   if (prepared) co_return std::nullopt;
   const bool is_lost = object.is_removed() || !object.has_range(range.first, length);
-  if (is_lost && work.attempt < 2) co_return Answered::TryAgain;
+  if (is_lost) co_return Answered::TryAgain;
   co_await fail(work, prepared.error());
   co_return Answered::Yes;
 }
