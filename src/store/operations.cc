@@ -1,10 +1,20 @@
 #include "store/operations.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "base/log.h"
 
 namespace larder::store {
+namespace {
+
+// Taken, but the time is another drive's.
+constexpr std::int64_t kIsElsewhere = std::numeric_limits<std::int64_t>::max();
+
+thread_local Operation* innermost = nullptr;
+
+}  // namespace
 
 std::int64_t Operations::steady_now() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady().time_since_epoch())
@@ -32,6 +42,8 @@ Operation::Operation(Operations& operations) : operations_(operations) {
     }
     return;
   }
+  outer_ = std::exchange(innermost, this);
+  restart_outer(kIsElsewhere);
   const std::int64_t now = std::max<std::int64_t>(operations.steady_now(), 1);
   for (auto& place : operations.began_) {
     std::int64_t free = 0;
@@ -43,10 +55,21 @@ Operation::Operation(Operations& operations) : operations_(operations) {
 }
 
 Operation::~Operation() {
+  if (is_refused_) return;
+  innermost = outer_;
+  restart_outer(std::max<std::int64_t>(operations_.steady_now(), 1));
   if (began_ == nullptr) return;
   began_->store(0);
   if (operations_.is_told_ && !operations_.is_hanging() && operations_.is_told_.exchange(false)) {
     base::log_info("a drive answers again", {{"path", operations_.path_}});
+  }
+}
+
+void Operation::restart_outer(std::int64_t began) const {
+  if (outer_ == nullptr || &outer_->operations_ == &operations_) return;
+  for (const Operation* outer = outer_;
+       outer != nullptr && &outer->operations_ == &outer_->operations_; outer = outer->outer_) {
+    if (outer->began_ != nullptr) outer->began_->store(began);
   }
 }
 

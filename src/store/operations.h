@@ -45,6 +45,9 @@ class Operations {
 };
 
 // One of them, for as long as it is under way. Refused when the drive hangs: it is not to be begun.
+// While a thread has begun one on another drive within it, the time is that drive's: one that hangs
+// must not make those look so that are waiting for it. Ended by the thread that began it, the last
+// one first.
 class Operation {
  public:
   explicit Operation(Operations& operations);
@@ -54,7 +57,11 @@ class Operation {
   bool is_refused() const { return is_refused_; }
 
  private:
+  // Of the operations around this one, when they are on another drive.
+  void restart_outer(std::int64_t began) const;
+
   Operations& operations_;
+  Operation* outer_ = nullptr;  // of this thread
   std::atomic<std::int64_t>* began_ = nullptr;
   bool is_refused_ = false;
 };

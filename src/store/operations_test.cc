@@ -46,8 +46,27 @@ TEST_F(OperationsTest, OfWhichMoreAreUnderWayThanAreWatchedAreLetThrough) {
   many.pop_back();
   clock_.advance(Operations::kHangsAfter);
   EXPECT_TRUE(operations_.is_hanging());
-  many.clear();
+  while (!many.empty()) many.pop_back();
   EXPECT_FALSE(operations_.is_hanging());
+}
+
+TEST_F(OperationsTest, WaitForAnotherDriveWithoutHanging) {
+  Operations other("/other", clock_);
+  const Operation outermost(operations_);
+  const Operation outer(operations_);
+  {
+    const Operation elsewhere(other);
+    clock_.advance(Operations::kHangsAfter);
+    EXPECT_TRUE(other.is_hanging());
+    EXPECT_FALSE(operations_.is_hanging());
+    EXPECT_TRUE(Operation(other).is_refused());
+    EXPECT_FALSE(Operation(operations_).is_refused());
+  }
+  EXPECT_FALSE(other.is_hanging());
+  clock_.advance(Operations::kHangsAfter - microseconds(1));
+  EXPECT_FALSE(operations_.is_hanging());
+  clock_.advance(microseconds(1));
+  EXPECT_TRUE(operations_.is_hanging()) << "its own time counts from then on";
 }
 
 }  // namespace

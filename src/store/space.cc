@@ -115,7 +115,8 @@ bool Store::Parts::make_room_in(const Quota& quota, Drive& drive, std::uint64_t 
   while (index.group_cost(quota.group) + bytes > quota.bytes) {
     bool found = evict_one(*quota.evictors[drive.number()], keep, evicted);
     for (std::size_t other = 0; !found && other < quota.evictors.size(); ++other) {
-      if (drives[other]->is_hanging()) continue;
+      const Operation elsewhere(drives[other]->operations());
+      if (elsewhere.is_refused()) continue;
       found = evict_one(*quota.evictors[other], keep, evicted);
     }
     if (!found) return false;

@@ -80,12 +80,13 @@ base::Result<std::shared_ptr<Object>> Store::Parts::create(
   if (drive == nullptr) {
     return base::fail(ErrorCode::Unavailable, "every drive that could hold it is failing");
   }
+  // Before: it may wait for what another thread writes to another drive.
+  const std::uint16_t number = orders->group(group);
   const Operation operation(drive->operations());
   if (operation.is_refused()) return std::unexpected(drive->operations().hangs());
   const bool is_packed = is_packed_length(length);
   Location at{.slot_units = slot_units_for(metadata.size(), is_packed)};
   const auto text = std::make_shared<const std::string>(base::as_text(metadata));
-  const std::uint16_t number = orders->group(group);
   const bool is_pinned = orders->is_pinned(name_in(*text));
   std::optional<Creation> creation;
   const auto failed = [&](base::Error error) {
