@@ -275,10 +275,11 @@ void add_cache_commands(Command& root) {
   }
   {
     auto options = std::make_shared<CommonOptions>();
-    add_common_options(cache.command("verify",
-                                     "Compare all stored bytes with their checksums; exit code 1: "
-                                     "some were wrong, or a drive is missing or does not answer."),
-                       *options)
+    add_common_options(
+        cache.command("verify",
+                      "Compare all stored bytes with their checksums; exit code 1: "
+                      "some were wrong, or a drive is missing, cannot be read or does not answer."),
+        *options)
         .example("larder cache verify")
         .run([options] { return verify(*options); });
   }

@@ -49,8 +49,8 @@ class Keeper {
   // Whether an object could be used by what precedes its bytes; then its file. Waits as the rate
   // wants.
   base::Result<base::UniqueFd> check_head(Drive& drive, const Entry& entry);
-  // Counts what cannot be used, unless it was removed meanwhile, and forgets it unless it may be
-  // readable later.
+  // What cannot be used, unless it was removed meanwhile: skipped when it may be readable later,
+  // else counted as lost and forgotten.
   void lose(Drive& drive, const Entry& entry, std::uint64_t slices, const base::Error& reason);
   void note_skipped();
   void drop_pages(const base::UniqueFd& fd, const Entry& entry, std::uint64_t offset,

@@ -10,7 +10,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <span>
 
 #include "base/clock.h"
 
