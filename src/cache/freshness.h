@@ -100,7 +100,7 @@ std::string_view lifetime_source(const StoredResponse& stored, const StorePolicy
 
 std::chrono::seconds current_age(const StoredResponse& stored, base::WallTime now);
 
-// After an origin failed (no answer, 500, 502, 503, 504) while a stored response was revalidated:
+// After an origin failed (no answer, or http::is_trouble) while a stored response was revalidated:
 // by its stale-if-error, or within `grace` after it became stale (RFC 9111 section 4.2.4).
 bool may_serve_on_error(const StoredResponse& stored, std::chrono::seconds grace,
                         base::WallTime now);

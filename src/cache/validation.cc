@@ -97,7 +97,7 @@ Refreshed update_after_304(StoredResponse& stored, const http::ResponseHead& res
 }
 
 bool takes_away(int status, const StorePolicy& policy) {
-  if (status >= 500 || http::is_passing_trouble(status)) return false;
+  if (http::is_trouble(status)) return false;
   if (policy.key_is_stripped && status >= 300) return false;
   switch (status) {
     // Of the request as it was asked, which one client can make wrong for all; not of the object.

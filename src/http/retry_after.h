@@ -15,6 +15,11 @@ constexpr bool is_passing_trouble(int status) {
   return status == 408 || status == 425 || status == 429;
 }
 
+// The server cannot answer now, by these or by 5xx: nothing is said of what was asked for.
+constexpr bool is_trouble(int status) {
+  return status >= 500 || is_passing_trouble(status);
+}
+
 inline constexpr std::chrono::seconds kLongestRetryAfter = std::chrono::hours(24 * 7);
 
 // Seconds or an HTTP date, which is counted from `now`; nothing when it is neither. 0 to

@@ -31,5 +31,12 @@ TEST(PassingTrouble, IsWhatASecondAttemptMayEnd) {
   }
 }
 
+TEST(Trouble, IsWhatTellsNothingOfTheObject) {
+  for (const int status : {408, 425, 429, 500, 502, 503, 504, 599}) EXPECT_TRUE(is_trouble(status));
+  for (const int status : {200, 206, 301, 304, 400, 401, 403, 404, 410, 416, 421, 428, 451}) {
+    EXPECT_FALSE(is_trouble(status));
+  }
+}
+
 }  // namespace
 }  // namespace larder::http

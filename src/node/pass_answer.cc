@@ -83,7 +83,7 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
     Work& work, cache::Fill::Reader fill, bool leads, std::string target,
     std::shared_ptr<const StoredObject> stale) {
   const http::ResponseHead answer = fill->head();
-  if (stale && answer.status >= 500 &&
+  if (stale && http::is_trouble(answer.status) &&
       cache::may_serve_on_error(stale->response, kServedOffline, work.now)) {
     if (leads) fill->pass()->abandon();
     work.exchange.outcome.cache = "hit";
@@ -126,9 +126,9 @@ net::Task<RequestPath::Answered> RequestPath::answer_unshared(
   }
   // What the fill left out may make another answer of it; what an origin in trouble says does not
   // depend on it.
-  const bool is_trouble = http::is_passing_trouble(answer.status) || answer.status >= 500;
   const bool is_answered =
-      is_trouble || !http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill);
+      http::is_trouble(answer.status) ||
+      !http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill);
   if (leads && answer.status != 206 && is_answered) {
     work.exchange.outcome.cache = "pass";
     co_await deliver_pass(work, fill->pass(), true);
@@ -156,11 +156,10 @@ bool RequestPath::learn_to_share(const Work& work, const http::ResponseHead& ans
   // for beside the key (what a client knows already, a precondition, a part beyond the end), or one
   // that may depend on a parameter that is not part of the key.
   const bool is_signed = work.target.policy.key_is_stripped && answer.status >= 400;
-  const bool is_passing = http::is_passing_trouble(answer.status) || answer.status >= 500;
   const bool has_parts = answer.status == 206 && !answer.content_range;
   const bool is_of_request =
       answer.status == 304 || answer.status == 412 || answer.status == 416 || has_parts;
-  if (is_signed || is_passing || is_of_request) return false;
+  if (is_signed || http::is_trouble(answer.status) || is_of_request) return false;
   // What this client was told tells nothing of what a fill would be.
   if (!is_of_fill && http::asks_more_than_fill(work.exchange.head(), work.target.policy.fill)) {
     return false;
@@ -259,7 +258,7 @@ net::Task<void> RequestPath::deliver_pass(Work& work, std::shared_ptr<cache::Byt
   const http::RequestHead& request = work.exchange.head();
   base::Result<http::ResponseHead> answer = co_await source->head(first_byte_deadline(work));
   const std::shared_ptr<const StoredObject> head_of = std::move(work.head_of);
-  if (head_of && (!answer || answer->status >= 500) &&
+  if (head_of && (!answer || http::is_trouble(answer->status)) &&
       cache::may_serve_on_error(head_of->response, kServedOffline, work.now)) {
     work.exchange.outcome.cache = "hit";
     work.exchange.outcome.reason = answer ? "stale-origin-failed" : "stale-origin-unreachable";

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "cache/stored_variants.h"
+#include "http/retry_after.h"
 
 namespace larder::node {
 
@@ -88,7 +89,7 @@ cache::OpeningJudge judge_opening(OpeningFacts opening_facts, const Delivery& de
         facts.key_text, facts.request, head, {facts.sent, delivery.clock.wall()}, facts.policy);
     opening.reason = decision.reason;
     if (!decision.store) return opening;
-    if (facts.outlasts_errors && head.status >= 500) {
+    if (facts.outlasts_errors && http::is_trouble(head.status)) {
       opening.reason = "an error for which a stored answer stands in";
       return opening;
     }

@@ -62,7 +62,7 @@ def test_head_that_asks_for_something_else_changes_nothing_stored(rules_node, ru
     assert answer.is_hit and answer.body == b"body" and answer.headers["etag"] == '"1"'
 
 
-@pytest.mark.parametrize("how", [500, 503, "cut"])
+@pytest.mark.parametrize("how", [500, 503, 408, 425, 429, "cut"])
 def test_stale_answer_stands_in_for_a_head_too(rules_node, rules_origin, script, how):
     def failing(seen):
         if how == "cut":

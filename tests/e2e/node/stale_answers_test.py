@@ -137,12 +137,18 @@ def test_confirmation_brings_no_cookie_and_takes_back_what_is_not_for_all(rules_
     assert [answer.headers.get("x-user") for answer in answers] == ["alice", "alice", "alice", None, None]
 
 
-def test_stale_answer_stands_in_for_a_failing_origin_unless_forbidden(rules_node, script):
-    for target, control, status in (("/sie", "max-age=0, stale-if-error=600", 200),
-                                    ("/strict", "max-age=0, must-revalidate", 503)):
-        script[target] = [(200, [("Cache-Control", control), ("ETag", '"1"')], b"x"), (503, [], b"no")]
+@pytest.mark.parametrize("trouble", [500, 503, 408, 425, 429])
+def test_stale_answer_stands_in_for_a_failing_origin_unless_forbidden(rules_node, script, trouble):
+    told = 503 if trouble < 500 else trouble  # no client is told a 4xx that passes
+    for name, control, status in (("/sie", "max-age=0, stale-if-error=600", 200), ("/plain", "max-age=0", 200),
+                                  ("/strict", "max-age=0, must-revalidate", told), ("/asked", "no-cache", told)):
+        target = f"{name}/{trouble}"
+        script[target] = [(200, [("Cache-Control", control), ("ETag", '"1"')], b"x"), (trouble, [], b"no")]
         rules_node.get(target)
-        assert rules_node.get(target).status == status
+        answer = rules_node.get(target)
+        assert (answer.status, answer.body == b"x") == (status, status == 200), (target, answer)
+        if status == 200:
+            assert f"fwd=stale; fwd-status={trouble}" in answer.cache_status
 
 
 def test_stale_answer_that_stands_in_says_that_nothing_was_stored(rules_node, script):
