@@ -17,8 +17,8 @@ constexpr std::chrono::milliseconds kBurst{5};
 }  // namespace
 
 struct OriginPool::Impl {
-  OriginPoolSettings settings;
   CURLM* multi = nullptr;
+  std::size_t queue_limit = 0;
   SharedByTransfers shared;                                          // origin thread
   std::unordered_map<FetchId, std::unique_ptr<Transfer>> transfers;  // origin thread
 
@@ -26,8 +26,7 @@ struct OriginPool::Impl {
   std::vector<std::unique_ptr<Transfer>> to_start;
   std::vector<FetchId> to_resume;
   std::vector<FetchId> to_cancel;
-  std::optional<std::vector<std::uint16_t>> new_own_ports;
-  std::optional<std::size_t> new_connections_per_host;
+  std::shared_ptr<const OriginPoolSettings> new_settings;
   FetchId next_id = 1;
   std::size_t count = 0;  // running and waiting
   bool ending = false;
@@ -72,19 +71,20 @@ bool OriginPool::Impl::take_commands() {
   std::vector<std::unique_ptr<Transfer>> starting;
   std::vector<FetchId> resuming;
   std::vector<FetchId> cancelling;
-  std::optional<std::size_t> most;
+  std::shared_ptr<const OriginPoolSettings> settings;
   bool stop = false;
   {
     const std::lock_guard lock(mutex);
-    most = std::exchange(new_connections_per_host, std::nullopt);
+    settings = std::exchange(new_settings, nullptr);
     starting.swap(to_start);
     resuming.swap(to_resume);
     cancelling.swap(to_cancel);
-    if (new_own_ports) settings.own_ports = *std::exchange(new_own_ports, std::nullopt);
     stop = ended = ending;
   }
-  if (most) {
-    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(*most));
+  if (settings) {
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      static_cast<long>(settings->connections_per_host));
+    shared.settings = std::move(settings);
   }
   for (auto& transfer : starting) start(std::move(transfer));
   for (const FetchId id : resuming) {
@@ -165,7 +165,7 @@ void OriginPool::Impl::give_turns() {
 
 // Who has waited long enough for a connection asks the origin itself, soon enough to be served.
 void OriginPool::Impl::refuse_queued() {
-  const base::SteadyTime latest = std::chrono::steady_clock::now() - settings.patience;
+  const base::SteadyTime latest = std::chrono::steady_clock::now() - shared.settings->patience;
   std::vector<FetchId> refused;
   for (const auto& [id, transfer] : transfers) {
     if (transfer->is_queued() && transfer->asked <= latest) refused.push_back(id);
@@ -182,17 +182,18 @@ base::Result<std::unique_ptr<OriginPool>> OriginPool::start(OriginPoolSettings s
   static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   std::unique_ptr<OriginPool> pool(new OriginPool());
   Impl& impl = *pool->impl_;
-  impl.settings = std::move(settings);
+  impl.queue_limit = settings.queue_limit;
   impl.multi = initialised == CURLE_OK ? curl_multi_init() : nullptr;
   if (impl.multi == nullptr) {
     return base::fail(base::ErrorCode::Internal, "cannot initialise libcurl");
   }
   curl_multi_setopt(impl.multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-                    static_cast<long>(impl.settings.connections));
+                    static_cast<long>(settings.connections));
   curl_multi_setopt(impl.multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                    static_cast<long>(impl.settings.connections_per_host));
-  curl_multi_setopt(impl.multi, CURLMOPT_MAXCONNECTS, static_cast<long>(impl.settings.connections));
+                    static_cast<long>(settings.connections_per_host));
+  curl_multi_setopt(impl.multi, CURLMOPT_MAXCONNECTS, static_cast<long>(settings.connections));
   curl_multi_setopt(impl.multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  impl.shared.settings = std::make_shared<const OriginPoolSettings>(std::move(settings));
   impl.thread = std::thread([&impl] { impl.run(); });
   return pool;
 }
@@ -214,14 +215,13 @@ void OriginPool::stop() {
 }
 
 FetchId OriginPool::fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink) {
-  auto transfer =
-      std::make_unique<Transfer>(std::move(fetch), std::move(sink), impl_->settings, impl_->shared);
+  auto transfer = std::make_unique<Transfer>(std::move(fetch), std::move(sink), impl_->shared);
   FetchId id = 0;
   {
     const std::lock_guard lock(impl_->mutex);
     id = transfer->id = impl_->next_id++;
     // Refused on the origin thread too, so that callbacks never come from within this call.
-    if (impl_->count >= impl_->settings.queue_limit) {
+    if (impl_->count >= impl_->queue_limit) {
       transfer->failure = base::fail(base::ErrorCode::ResourceExhausted,
                                      "too many fetches from origins are queued");
     }
@@ -250,18 +250,11 @@ void OriginPool::cancel(FetchId id) {
   curl_multi_wakeup(impl_->multi);
 }
 
-void OriginPool::set_own_ports(std::vector<std::uint16_t> ports) {
+void OriginPool::apply(OriginPoolSettings settings) {
+  auto replacement = std::make_shared<const OriginPoolSettings>(std::move(settings));
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->new_own_ports = std::move(ports);
-  }
-  curl_multi_wakeup(impl_->multi);
-}
-
-void OriginPool::set_connections_per_host(std::size_t most) {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->new_connections_per_host = most;
+    impl_->new_settings = std::move(replacement);
   }
   curl_multi_wakeup(impl_->multi);
 }

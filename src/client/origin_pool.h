@@ -113,10 +113,10 @@ class OriginPool {
   FetchId fetch(OriginFetch fetch, std::shared_ptr<FetchSink> sink);
   void resume(FetchId id);
   void cancel(FetchId id);
-  // Replaces OriginPoolSettings::own_ports for connects from now on.
-  void set_own_ports(std::vector<std::uint16_t> ports);
-  // Replaces OriginPoolSettings::connections_per_host; what is open beyond it ends by itself.
-  void set_connections_per_host(std::size_t most);
+  // Replaces the settings, but for `connections` and `queue_limit`: `own_ports` for connects from
+  // now on, the rest for what begins from now on. Connections that are open beyond
+  // `connections_per_host` end by themselves.
+  void apply(OriginPoolSettings settings);
 
   // Ends all fetches (on_end is called) and the thread. Before what the sinks use goes; later calls
   // do nothing, not even on_end.

@@ -82,7 +82,7 @@ struct TransferCallbacks {
     if (!transfer.uses_proxy()) {
       if (base::Status good =
               judge_address(address_text(address->addr), port_of(address->addr),
-                            transfer.fetch_.addresses, transfer.settings_.own_ports);
+                            transfer.fetch_.addresses, transfer.shared_.settings->own_ports);
           !good) {
         transfer.refused_address_ = std::move(good);
         return CURL_SOCKET_BAD;
@@ -309,9 +309,9 @@ void Transfer::set_trust() {
   if (!fetch_.ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, fetch_.ca_file.c_str());
     curl_easy_setopt(easy, CURLOPT_CAPATH, none);  // else the system's store counts too
-  } else if (!settings_.extra_ca_file.empty()) {
+  } else if (!settings_->extra_ca_file.empty()) {
     // Beside the system's store, which libcurl finds as a folder.
-    curl_easy_setopt(easy, CURLOPT_CAINFO, settings_.extra_ca_file.c_str());
+    curl_easy_setopt(easy, CURLOPT_CAINFO, settings_->extra_ca_file.c_str());
   } else {
     // The system's bundle alone is parsed once and kept; with a folder it is for every connection.
     curl_easy_setopt(easy, CURLOPT_CAPATH, none);
@@ -331,7 +331,7 @@ void Transfer::set_route() {
     curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, fetch_.target.c_str());
     return;
   }
-  const OriginProxy& proxy = *settings_.proxy;
+  const OriginProxy& proxy = *settings_->proxy;
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   curl_easy_setopt(easy, CURLOPT_PROXY, proxy.url.c_str());
   if (!proxy.user.empty()) {
@@ -339,8 +339,8 @@ void Transfer::set_route() {
     curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, proxy.user.c_str());
     curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, proxy.password.c_str());
   }
-  if (!settings_.extra_ca_file.empty()) {
-    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, settings_.extra_ca_file.c_str());
+  if (!settings_->extra_ca_file.empty()) {
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, settings_->extra_ca_file.c_str());
   }
   // Absolute-form (RFC 9112 section 3.2.2), unless libcurl makes a tunnel: for https, and to a
   // fixed address.
@@ -352,6 +352,7 @@ void Transfer::set_route() {
 bool Transfer::prepare() {
   easy = curl_easy_init();
   if (easy == nullptr) return false;
+  settings_ = shared_.settings;
   head_ = http::ResponseHeadReader({}, asks_for_parts(fetch_));
   const std::uint16_t port = fetch_.port != 0 ? fetch_.port : usual_port(fetch_.https);
   const std::string url = std::string(fetch_.https ? "https://" : "http://") +
@@ -363,10 +364,11 @@ bool Transfer::prepare() {
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(settings_.connect_timeout.count()));
-  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, static_cast<long>(settings_.dns_cache.count()));
+                   static_cast<long>(settings_->connect_timeout.count()));
+  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
+                   static_cast<long>(settings_->dns_cache.count()));
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);  // by the average of its last 5 s
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, static_cast<long>(settings_.silence.count()));
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, static_cast<long>(settings_->silence.count()));
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 512L * 1024);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, TransferCallbacks::resolve);

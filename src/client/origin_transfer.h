@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -30,14 +31,14 @@ class OpenConnections {
 struct SharedByTransfers {
   OpenConnections connections;
   std::deque<FetchId> turns;  // of transfers that a cap makes wait, in the order of their turns
+  std::shared_ptr<const OriginPoolSettings> settings;  // in force
 };
 
 class Transfer {
  public:
   // `shared` outlives the multi handle.
-  Transfer(OriginFetch fetch, std::shared_ptr<FetchSink> sink, const OriginPoolSettings& settings,
-           SharedByTransfers& shared)
-      : sink(std::move(sink)), fetch_(std::move(fetch)), settings_(settings), shared_(shared) {}
+  Transfer(OriginFetch fetch, std::shared_ptr<FetchSink> sink, SharedByTransfers& shared)
+      : sink(std::move(sink)), fetch_(std::move(fetch)), shared_(shared) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() {
@@ -68,7 +69,7 @@ class Transfer {
  private:
   friend struct TransferCallbacks;
   void release();
-  bool uses_proxy() const { return settings_.proxy && !fetch_.direct; }
+  bool uses_proxy() const { return settings_ && settings_->proxy && !fetch_.direct; }
   void set_method();
   void set_trust();
   void set_route();
@@ -78,8 +79,9 @@ class Transfer {
   void leave_turns();
 
   OriginFetch fetch_;
-  const OriginPoolSettings& settings_;
   SharedByTransfers& shared_;
+  // In force when this hop began: whether a proxy answers does not change on the way.
+  std::shared_ptr<const OriginPoolSettings> settings_;
   bool has_begun_ = false;  // it has, or is getting, a connection
   bool waits_for_turn_ = false;
   bool has_turn_ = false;

@@ -125,7 +125,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   LARDER_TRY(check_setting_files(next->settings));
   auto log = open_access_log(next->settings, parts.delivery->access_log());
   if (!log) return std::unexpected(log.error());
-  const auto pool = origin_pool_settings(next->settings);
+  auto pool = origin_pool_settings(next->settings);
   if (!pool) return std::unexpected(pool.error());
   LARDER_TRY(server->set_listeners(make_listeners(parts, next->settings)));
 
@@ -142,8 +142,7 @@ base::Result<ReloadReport> take_effect(Node::Parts& parts) {
   parts.delivery->apply(std::move(*log));
   server->set_limits(make_limits(next->settings));
   parts.origin->apply(next->settings);
-  parts.origins->set_own_ports(pool->own_ports);
-  parts.origins->set_connections_per_host(pool->connections_per_host);
+  parts.origins->apply(std::move(*pool));
   set_quotas(*parts.store, next->settings);
   parts.renewals->follow_settings();
   parts.watch->wake();

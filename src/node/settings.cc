@@ -198,10 +198,12 @@ SettingsSection<NodeSettings> make_node_section() {
       {.text = "HTTP proxy on the way to origins, ACME servers, the places that say whether a "
                "certificate is revoked, and the receiver of alerts. It resolves their names and so "
                "judges where they lead; its own address is not checked.",
-       .limits = "http://host[:port] or https://host[:port]"});
+       .limits = "http://host[:port] or https://host[:port]",
+       .effect = Effect::Live});
   s.text("proxy_credentials", &NodeSettings::proxy_credentials,
          {.text = "File with the proxy's user:password in one line, readable by the node's user "
-                  "alone."});
+                  "alone. A reload reads it anew, also where its name stays.",
+          .effect = Effect::Live});
   s.values("no_proxy", &NodeSettings::no_proxy, parse_proxy_exception,
            [](const ProxyException& exception) { return to_text(exception); },
            {.text = "What of these is asked directly. Ranges are compared with "
@@ -220,7 +222,8 @@ SettingsSection<NodeSettings> make_node_section() {
             .effect = Effect::Live});
   s.text("origin_ca_file", &NodeSettings::origin_ca_file,
          {.text = "PEM roots that origins are verified with beside the system's store: those of a "
-                  "proxy that inspects TLS."});
+                  "proxy that inspects TLS.",
+          .effect = Effect::Live});
   s.text("profile_dir", &NodeSettings::profile_dir,
          {.text = "Folder of *.toml files that replace shipped profiles of the same name and add "
                   "others; one wrong file refuses them all.",

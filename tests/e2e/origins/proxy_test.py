@@ -1,5 +1,7 @@
 """Origins behind a real HTTP proxy, with and without credentials, and behind one that inspects TLS."""
 
+import json
+
 import pytest
 
 from support import secrets_used
@@ -110,6 +112,48 @@ def test_credentials_come_from_a_file(folder, net, authority, guarded_proxy, ori
         assert b"larder:" not in open(f"/proc/{node.program.pid}/cmdline", "rb").read()
         seen = origin.fields_of("/guarded.bin") + origin.headers_seen()
         assert "Proxy-Authorization" not in seen and "a-password" not in seen
+    finally:
+        node.stop()
+
+
+def test_password_that_changed_is_in_force_after_a_reload(folder, net, authority, origin):
+    """The name of the file, which is all that the settings say, stays."""
+    old, new = CREDENTIALS, "larder:another-password-for-the-proxy"
+    secrets_used.register_secret(new.split(":")[1], "new password of the proxy")
+    file = write_credentials(folder, "rotated")
+    port = free_port()
+    proxy = Tinyproxy(folder / "before", net.right_address, port, net.right, old).start()
+    node = make_node(folder, net, authority, "rotated-node", proxy=proxy.url, proxy_credentials=str(file)).start()
+    data = [origin.write(f"rotated{number}.bin", 10_000) for number in range(4)]
+    try:
+        for number, host in enumerate(("a.test", "b.test")):
+            assert node.get(f"/rotated{number}.bin", host=host, namespace=net.left).body == data[number], host
+        proxy.stop()
+        proxy = Tinyproxy(folder / "after", net.right_address, port, net.right, new).start()
+        for host in ("a.test", "b.test"):
+            assert node.get("/rotated2.bin", host=host, namespace=net.left).status == 502, host
+        write_credentials(folder, "rotated", new + "\n")
+        node.cli("node", "reload")
+        for host in ("a.test", "b.test"):
+            assert node.get("/rotated3.bin", host=host, namespace=net.left).body == data[3], host
+    finally:
+        node.stop()
+        proxy.stop()
+
+
+def test_proxy_comes_and_goes_with_a_reload(folder, net, authority, proxy, origin):
+    data = origin.write("comes.bin", 10_000)
+    node = make_node(folder, net, authority, "comes-node").start()
+    without = node.config.read_text()
+    try:
+        assert node.get("/comes.bin", host="a.test", namespace=net.left).status == 502
+        for text, status in ((without.replace("[node]\n", f'[node]\nproxy = "{proxy.url}"\n'), 200), (without, 502)):
+            node.config.write_text(text)
+            report = json.loads(node.cli("node", "reload", "--json").stdout)
+            assert (report["changed"], report["needs_restart"]) == (["[node] proxy"], [])
+            for host in ("a.test", "b.test"):
+                answer = node.get(f"/comes.bin?{status}", host=host, namespace=net.left)
+                assert answer.status == status and (status != 200 or answer.body == data), (host, answer)
     finally:
         node.stop()
 
