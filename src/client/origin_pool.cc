@@ -85,6 +85,7 @@ bool OriginPool::Impl::take_commands() {
     curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                       static_cast<long>(settings->connections_per_host));
     shared.settings = std::move(settings);
+    ++shared.trust_changes;
   }
   for (auto& transfer : starting) start(std::move(transfer));
   for (const FetchId id : resuming) {

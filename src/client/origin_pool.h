@@ -115,7 +115,8 @@ class OriginPool {
   void cancel(FetchId id);
   // Replaces the settings, but for `connections` and `queue_limit`: `own_ports` for connects from
   // now on, the rest for what begins from now on. Connections that are open beyond
-  // `connections_per_host` end by themselves.
+  // `connections_per_host` end by themselves. Files of roots are read anew, and connections that
+  // were verified by what stood in them before are not used again.
   void apply(OriginPoolSettings settings);
 
   // Ends all fetches (on_end is called) and the thread. Before what the sinks use goes; later calls

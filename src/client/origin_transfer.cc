@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kMostHops = 5;
 // A redirect's body is read up to here, so that its connection can be used again.
 constexpr std::size_t kMostDiscarded = 64 * 1024;
+// How long libcurl may keep what it read in a file of roots. The system's changes without a reload.
+constexpr long kTrustAge = 10 * 60;  // seconds
 
 std::string bracketed(const std::string& host) {
   const bool bare_ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
@@ -58,6 +60,15 @@ base::ErrorCode kind_of(CURLcode code) {
     default:
       return base::ErrorCode::Unavailable;
   }
+}
+
+// libcurl keeps roots, and connections that were verified by them, by the name of their file,
+// whatever stands in it by now. So a file that may have changed gets another name, by "./" and "/"
+// before its last part: the digits of how often that was.
+std::string named_anew(std::string path, unsigned changes) {
+  const std::size_t last = path.rfind('/') + 1;  // 0 without one
+  for (; changes > 0; changes /= 2) path.insert(last, changes % 2 == 1 ? "./" : "/");
+  return path;
 }
 
 bool asks_for_parts(const OriginFetch& fetch) {
@@ -306,15 +317,22 @@ void Transfer::set_method() {
 
 void Transfer::set_trust() {
   char* const none = nullptr;
+  const auto set_file = [this](const std::string& path) {
+    curl_easy_setopt(easy, CURLOPT_CAINFO, named_anew(path, shared_.trust_changes).c_str());
+  };
+  curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, kTrustAge);
   if (!fetch_.ca_file.empty()) {
-    curl_easy_setopt(easy, CURLOPT_CAINFO, fetch_.ca_file.c_str());
+    set_file(fetch_.ca_file);
     curl_easy_setopt(easy, CURLOPT_CAPATH, none);  // else the system's store counts too
   } else if (!settings_->extra_ca_file.empty()) {
     // Beside the system's store, which libcurl finds as a folder.
-    curl_easy_setopt(easy, CURLOPT_CAINFO, settings_->extra_ca_file.c_str());
+    set_file(settings_->extra_ca_file);
   } else {
     // The system's bundle alone is parsed once and kept; with a folder it is for every connection.
     curl_easy_setopt(easy, CURLOPT_CAPATH, none);
+    const char* bundle = nullptr;
+    if (curl_easy_getinfo(easy, CURLINFO_CAINFO, &bundle) == CURLE_OK && bundle != nullptr)
+      set_file(bundle);
   }
 }
 
@@ -340,7 +358,8 @@ void Transfer::set_route() {
     curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, proxy.password.c_str());
   }
   if (!settings_->extra_ca_file.empty()) {
-    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, settings_->extra_ca_file.c_str());
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO,
+                     named_anew(settings_->extra_ca_file, shared_.trust_changes).c_str());
   }
   // Absolute-form (RFC 9112 section 3.2.2), unless libcurl makes a tunnel: for https, and to a
   // fixed address.

@@ -32,6 +32,7 @@ struct SharedByTransfers {
   OpenConnections connections;
   std::deque<FetchId> turns;  // of transfers that a cap makes wait, in the order of their turns
   std::shared_ptr<const OriginPoolSettings> settings;  // in force
+  unsigned trust_changes = 0;  // how often the files of roots may have got other contents
 };
 
 class Transfer {

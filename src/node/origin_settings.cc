@@ -92,7 +92,7 @@ SettingsSection<OriginSettings> make_origin_section() {
             .limits = "CIDR; not with wildcard hosts unless url is set"});
   s.text("ca_file", &OriginSettings::ca_file,
          {.text = "PEM roots for this origin, and no others; empty: the system's store and "
-                  "origin_ca_file."});
+                  "origin_ca_file. What stands in these files by now counts from a reload on."});
   s.values("methods", &OriginSettings::methods, parse_method, shown,
            {.text = "Methods that are forwarded; \"*\": all. Only GET and HEAD are cached.",
             .limits = "not CONNECT or TRACE"});

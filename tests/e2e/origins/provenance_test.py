@@ -146,3 +146,31 @@ def test_roots_of_an_origin_are_the_only_ones(folder, net, origins, authority, t
         assert node.get("/pinned", host="b.test", namespace=net.left).body == CLEAN
     finally:
         node.stop()
+
+
+@pytest.mark.parametrize("where", ["ca_file", "origin_ca_file", "system"])
+def test_roots_that_changed_count_from_a_reload_on(folder, net, origins, authority, tmp_path, where):
+    """Also for connections that are still open, and that roots vouched for which are not trusted any more."""
+    from support.authority import Authority
+
+    other = Authority(tmp_path / "other", "Other")
+    file = tmp_path / "roots.pem"
+
+    def trust(root):
+        file.write_text(root.read_text())
+        net.left.set_trust(root if where == "system" else other.root)
+
+    trust(other.root)
+    node = Node(folder / f"changing-{where}", name="node4", names=["node4.larder.test"], address=net.left_address,
+                namespace=net.left, origin_ca_file=str(file) if where == "origin_ca_file" else None, origins=[
+                    {"name": "changing", "hosts": ["a.test"], "scheme": "https",
+                     "ca_file": str(file) if where == "ca_file" else None}]).start()
+    try:
+        for turn, (root, status) in enumerate([(other.root, 502), (authority.root, 200), (other.root, 502)]):
+            trust(root)
+            node.cli("node", "reload")
+            publish(origins, f"changing-{where}-{turn}")
+            answer = node.get(f"/changing-{where}-{turn}", host="a.test", namespace=net.left)
+            assert (answer.status, answer.body == CLEAN) == (status, status == 200), (turn, answer)
+    finally:
+        node.stop()
