@@ -5,6 +5,7 @@ import os
 import threading
 
 import pytest
+from support.faketime import FakeTime
 from support.larder import Node, origin_table
 from support.scripted_origin import ScriptedOrigin, conditional
 from support.wait import wait_until
@@ -97,6 +98,27 @@ def test_what_must_be_validated_is_a_gateway_timeout_without_its_origin(tmp_path
         wait_until(lambda: not node.get("/kept").is_hit, what="stale")
         assert node.get("/kept").status == status
         assert node.get("/never").status == 502
+    finally:
+        node.stop()
+
+
+def test_origin_that_is_gone_is_stood_in_for_a_day(tmp_path):
+    fields = [("Cache-Control", "max-age=1"), ("ETag", '"1"'), ("Connection", "close")]
+    origin = ScriptedOrigin(lambda seen: (200, fields, b"x")).start()
+    clock = FakeTime(tmp_path)
+    node = Node(tmp_path / "node", origins=[origin_table(origin)], environment=clock.environment).start()
+    try:
+        assert node.get("/kept").status == 200
+        origin.stop()
+        clock.advance(23 / 24)
+        answer = node.get("/kept")
+        assert (answer.status, answer.body) == (200, b"x")
+        assert "fwd=stale" in answer.cache_status and int(answer.headers["age"]) >= 23 * 3600
+        wait_until(lambda: "stale-origin-unreachable" in (node.state / "log/access.log").read_text())
+        assert node.get("/kept", "--head").status == 200
+        clock.advance(2 / 24)
+        assert node.get("/kept").status == 502
+        assert node.get("/kept", "--head").status == 502
     finally:
         node.stop()
 
