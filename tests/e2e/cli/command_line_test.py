@@ -86,6 +86,18 @@ def assert_is_hardened(unit):
     assert done.returncode == 0, done.stdout
 
 
+def test_units_that_fill_the_cache_fit_together(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    timer, service, node = (tmp_path / f"larder-{name}" for name in ("prefetch.timer", "prefetch.service", "node.service"))
+    for unit in (timer, service, node):
+        unit.write_text((ROOT / "packaging/systemd" / unit.name).read_text().replace("/usr/bin/larder", str(PROGRAM)))
+    done = subprocess.run(["systemd-analyze", "verify", timer, service], capture_output=True, text=True, check=False,
+                          env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
+    assert "larder-prefetch" not in done.stderr, done.stderr
+    assert_is_hardened(service)
+
+
 def test_units_of_the_signing_socket_fit_together(tmp_path):
     """The socket finds its service, the service's command is one that this program understands."""
     if not shutil.which("systemd-analyze"):

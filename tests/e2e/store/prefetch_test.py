@@ -11,6 +11,7 @@ import pytest
 from support.bad_origin import Thing
 from support.larder import PROGRAM, Node, origin_table
 from support.misbehaving_origin import MisbehavingOrigin
+from support.program import ROOT, run
 from support.wait import wait_until
 
 MIB = 1 << 20
@@ -233,3 +234,21 @@ def test_a_node_that_goes_away_ends_all(served, begin, tmp_path):
     errors = (tmp_path / "err").read_text()
     assert "the node does not answer: 0 of 50 are stored" in errors and "is the node running?" in errors
     assert len(events(tmp_path)) <= 2, "no line for each of the others"
+
+
+def test_service_of_the_timer_fills_the_cache(served, tmp_path):
+    """Its command and options, with the files of this node; the options are words of one variable, as systemd splits it."""
+    node, make = served
+    objects = make(3)
+    for event in objects.let_go.values():
+        event.set()
+    urls = tmp_path / "prefetch.list"
+    urls.write_text("# each night\n" + "\n".join(objects.urls()) + "\n")
+    unit = (ROOT / "packaging/systemd/larder-prefetch.service").read_text()
+    command = next(line for line in unit.splitlines() if line.startswith("ExecStart=")).removeprefix("ExecStart=")
+    for old, new in (("/usr/bin/larder", PROGRAM), ("/etc/larder/larder.toml", node.config),
+                     ("/etc/larder/prefetch.list", urls), ("$LARDER_PREFETCH_OPTIONS", "--rate 5MB --parallel 2")):
+        assert old in command
+        command = command.replace(old, str(new))
+    run(*command.split())
+    assert all(node.get(path).is_hit for path in objects.let_go)
