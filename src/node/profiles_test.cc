@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -91,6 +92,22 @@ TEST(ShippedProfiles, AreAllRight) {
     for (const OriginSettings& origin : profile->origins) EXPECT_TRUE(origin.is_profile);
   }
   EXPECT_TRUE(check_profiles(shipped_profiles()));
+}
+
+// Who enables one is told what HTTPS protects.
+TEST(ShippedProfiles, TellByWhichSchemeTheyFetchWhereTheClientHasNoSay) {
+  for (const Profile& profile : shipped_profiles()) {
+    const auto fetches_over = [&](OriginScheme scheme) {
+      return std::ranges::any_of(profile.origins, [scheme](const OriginSettings& origin) {
+        return origin.scheme == scheme;
+      });
+    };
+    EXPECT_EQ(fetches_over(OriginScheme::Http),
+              profile.text.contains("; fetched over HTTP, also for HTTPS clients"))
+        << profile.name;
+    EXPECT_EQ(fetches_over(OriginScheme::Https), profile.text.contains("; fetched over HTTPS"))
+        << profile.name;
+  }
 }
 
 TEST(ShippedProfiles, EveryKnownHostIsServedByOneProfileOnly) {
