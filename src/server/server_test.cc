@@ -46,6 +46,11 @@ class Client {
     return received;
   }
   std::string receive_all() { return receive_until(std::string(1, '\0') + "never"); }
+  // Whether the server closes it before anything else comes.
+  bool is_closed() {
+    char byte = 0;
+    return ::recv(fd_.get(), &byte, 1, 0) == 0;
+  }
   bool connected = false;
 
  private:
@@ -205,6 +210,21 @@ TEST_F(ServerTest, ClosesConnectionsThatDoNotFinishTheirHead) {
   client.send("GET /hello/a HTTP/1.1\r\nHos");
   EXPECT_EQ(client.receive_all().find("200"), std::string::npos);
   EXPECT_EQ(server_->counts().slow_heads, 1U);
+}
+
+TEST_F(ServerTest, ClosesConnectionsOnWhichNothingIsAsked) {
+  // The longer one is beyond the time for which an idle connection keeps its memory.
+  for (const int idle : {50, 1100}) {
+    Limits limits;
+    limits.timeouts.idle = std::chrono::milliseconds(idle);
+    start(limits);
+    Client fresh(port_);
+    Client kept(port_);
+    kept.send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(kept.receive_until("hello a").find("200"), std::string::npos);
+    EXPECT_TRUE(kept.is_closed()) << idle;
+    EXPECT_TRUE(fresh.is_closed()) << idle;
+  }
 }
 
 TEST_F(ServerTest, CutsAReaderThatTakesNothingAndServesOthersMeanwhile) {
