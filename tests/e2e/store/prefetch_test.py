@@ -113,6 +113,11 @@ def test_the_rate_is_that_of_all_together(served, begin, tmp_path):
     assert begin(objects.urls(), "--parallel", "4", "--rate", "4MB").wait(60) == 0
     assert time.monotonic() - began > 1.9
     assert sum(one.get("from_origin", 0) for one in events(tmp_path) if one["event"] == "done") == 8 * MIB
+    for url in objects.urls():
+        steps = [one for one in events(tmp_path) if one["event"] == "progress" and one["url"] == url]
+        assert {one["total"] for one in steps} == {2 * MIB}
+        done = [one["done"] for one in steps]
+        assert len(set(done)) > 1 and done == sorted(done) and done[-1] <= 2 * MIB, done
     # What is there costs nothing, however low the rate is.
     assert begin(objects.urls(), "--rate", "100KB").wait(60) == 0
     assert {one["from_origin"] for one in events(tmp_path) if one["event"] == "done"} == {0}
