@@ -222,6 +222,8 @@ std::string Node::Parts::metrics() const {
        false, ""},
       {"larder_cache_size_bytes", "Bytes the drives may use", static_cast<double>(cache.size),
        false, ""},
+      {"larder_cache_evicted_objects_total", "Objects evicted",
+       static_cast<double>(cache.evicted_objects), true, ""},
       {"larder_cache_evicted_bytes_total", "Bytes evicted",
        static_cast<double>(cache.evicted_bytes), true, ""},
       {"larder_cache_unrecorded_uses", "Objects whose last hit is not yet in a journal",

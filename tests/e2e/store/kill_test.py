@@ -66,6 +66,7 @@ def test_what_was_hit_is_spared_after_a_restart_as_well(tmp_path, origin, end):
     for path in paths[30:]:
         assert node.get(path).status == 200
     node.program.wait_for(lambda: node.metric("larder_cache_evicted_bytes_total") > 16 * MIB, what="eviction")
+    assert node.metric("larder_cache_evicted_objects_total") > 0
     for keeper, expected in keepers.items():
         answer = node.get(keeper)
         assert not wrong(answer, expected) and answer.is_hit, f"{keeper} {answer!r}\n{state(node)}"
